@@ -1,0 +1,1 @@
+# Installation: headers by floor, libraries, CMake package, pkg-config.

@@ -1,0 +1,132 @@
+// Dense, row-major tensors: the element types, shapes, views and buffers that every floor passes around.
+#ifndef MATHNAS_KERNELS_TENSOR_H_
+#define MATHNAS_KERNELS_TENSOR_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/status/statusor.h"
+
+namespace mathnas::kernels {
+
+enum class DType : uint8_t { kF32, kF64, kI64, kI32, kU8 };
+
+// Bytes of one element.
+size_t SizeOf(DType dtype);
+// The safetensors name of a type: "F32", "F64", "I64", "I32", "U8".
+std::string_view Name(DType dtype);
+// The inverse of Name; InvalidArgument lists the names that are known.
+absl::StatusOr<DType> ParseDType(std::string_view name);
+
+template <typename T>
+constexpr DType DTypeOf();
+template <>
+constexpr DType DTypeOf<float>() { return DType::kF32; }
+template <>
+constexpr DType DTypeOf<double>() { return DType::kF64; }
+template <>
+constexpr DType DTypeOf<int64_t>() { return DType::kI64; }
+template <>
+constexpr DType DTypeOf<int32_t>() { return DType::kI32; }
+template <>
+constexpr DType DTypeOf<uint8_t>() { return DType::kU8; }
+
+// Extents, outermost first. Images are {N, H, W, C}; convolution weights {out, in/groups, kh, kw}; linear {out, in}.
+using Shape = absl::InlinedVector<int64_t, 4>;
+
+// Number of elements; 1 for rank 0.
+int64_t NumElements(const Shape& shape);
+// "64x32x32x16"; "scalar" for rank 0.
+std::string ToString(const Shape& shape);
+
+// What a tensor is, without where it is.
+struct TensorDesc {
+  DType dtype = DType::kF32;
+  Shape shape;
+
+  int64_t elements() const { return NumElements(shape); }
+  size_t bytes() const { return static_cast<size_t>(elements()) * SizeOf(dtype); }
+  bool operator==(const TensorDesc&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const TensorDesc& d) {
+    return H::combine(std::move(h), d.dtype, d.shape);
+  }
+};
+
+// A dense row-major tensor in memory that somebody else owns. Constness is shallow, as for std::span.
+struct TensorView {
+  TensorDesc desc;
+  void* data = nullptr;
+
+  // Elements as T. The type must be the tensor's own.
+  template <typename T>
+  std::span<T> as() const {
+    return {static_cast<T*>(data), static_cast<size_t>(desc.elements())};
+  }
+};
+
+// A tensor that owns its memory: 64-byte aligned, zero-initialised.
+class Tensor {
+ public:
+  Tensor() = default;
+  explicit Tensor(TensorDesc desc);
+  Tensor(DType dtype, Shape shape) : Tensor(TensorDesc{dtype, std::move(shape)}) {}
+  Tensor(Tensor&&) = default;
+  Tensor& operator=(Tensor&&) = default;
+
+  const TensorDesc& desc() const { return view_.desc; }
+  const Shape& shape() const { return view_.desc.shape; }
+  void* data() const { return view_.data; }
+  const TensorView& view() const { return view_; }
+  template <typename T>
+  std::span<T> as() const {
+    return view_.as<T>();
+  }
+  Tensor Clone() const;
+
+ private:
+  struct Free {
+    void operator()(void* p) const;
+  };
+  TensorView view_;
+  std::unique_ptr<void, Free> memory_;
+};
+
+// Named tensors in insertion order: the weights of a supernet, its gradients, its optimiser state.
+class TensorMap {
+ public:
+  struct Entry {
+    std::string name;
+    Tensor tensor;
+  };
+
+  // Adds a zeroed tensor. AlreadyExists when the name is taken.
+  absl::StatusOr<TensorView> Add(std::string name, TensorDesc desc);
+  // Adds or replaces.
+  void Put(std::string name, Tensor tensor);
+  // Null when there is none of this name.
+  const Tensor* Find(std::string_view name) const;
+  // NotFound names the tensor that is missing.
+  absl::StatusOr<TensorView> Get(std::string_view name) const;
+
+  bool contains(std::string_view name) const { return Find(name) != nullptr; }
+  size_t size() const { return entries_.size(); }
+  const std::vector<Entry>& entries() const { return entries_; }
+  TensorMap Clone() const;
+
+ private:
+  std::vector<Entry> entries_;
+  absl::flat_hash_map<std::string, size_t> index_;
+};
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_TENSOR_H_
