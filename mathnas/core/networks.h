@@ -1,0 +1,49 @@
+// The networks of a space one by one: counting and streaming enumeration.
+#ifndef MATHNAS_CORE_NETWORKS_H_
+#define MATHNAS_CORE_NETWORKS_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "mathnas/core/block_table.h"
+#include "mathnas/core/estimator.h"
+
+namespace mathnas::core {
+
+// Which candidates may appear in a reported (canonical) choice.
+struct NetworkFilter {
+  std::vector<std::vector<bool>> candidates;  // by node and candidate
+  std::vector<bool> shared;                   // by value of the shared choice
+};
+
+NetworkFilter AllowAll(const BlockTable& table);
+
+// Distinct networks that pass; exact up to 2^53, infinity where a double overflows.
+double CountNetworks(const BlockTable& table, const NetworkFilter& filter);
+double CountNetworks(const BlockTable& table);
+
+struct NetworkView {
+  const Choice& choice;  // canonical
+  int shared;
+  std::span<const double> values;  // by requested metric
+};
+
+struct WalkReport {
+  int64_t visited = 0;
+  int64_t undefined = 0;  // left out because F(N) is not positive (estimator.h)
+};
+
+// Calls `visit` for every network that passes, in lexicographic order of choice within each shared value; `visit`
+// returns false to stop. Networks in which one of `metrics` is not measured or undefined are left out. Errors: those of
+// Estimator::FormOf.
+absl::StatusOr<WalkReport> ForEachNetwork(const Estimator& estimator, std::span<const std::string> metrics,
+                                          const NetworkFilter& filter,
+                                          absl::FunctionRef<bool(const NetworkView&)> visit);
+
+}  // namespace mathnas::core
+
+#endif  // MATHNAS_CORE_NETWORKS_H_

@@ -1,0 +1,94 @@
+// The best network within budgets, proven (Eq 6, with the structure of Eq 9 and any number of limits).
+#ifndef MATHNAS_CORE_SEARCH_H_
+#define MATHNAS_CORE_SEARCH_H_
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "mathnas/core/assignment.h"
+#include "mathnas/core/block_table.h"
+#include "mathnas/core/estimator.h"
+#include "mathnas/core/limit.h"
+
+namespace mathnas::core {
+
+// Larger spaces are refused (after `fixed` and `forbidden`), as are more limits than this.
+inline constexpr double kMaxEnumerated = 1e7;
+inline constexpr int kMaxLimits = 16;
+
+struct SearchRequest {
+  std::string objective = "accuracy";  // maximised or minimised by the goal of the metric
+  std::vector<Limit> limits;
+  std::vector<Assignment> fixed;
+  std::vector<Assignment> forbidden;
+  EstimatorOptions estimator;
+  int top = 1;                                // networks to return, best first
+  std::string front;                          // metric; "" = no front
+  const std::atomic<bool>* cancel = nullptr;  // set it to true from any thread to stop
+};
+
+enum class SearchStatus { kOptimal, kFeasible, kInfeasible };
+
+struct FoundNetwork {
+  Choice choice;                            // canonical
+  std::vector<std::string> names;           // of the chosen candidates
+  std::map<std::string, double> shared;     // e.g. {"resolution": 224}; empty if the space has no shared choice
+  int shared_index = 0;                     // 0 if the space has no shared choice
+  double objective = 0;                     // in the unit of the objective metric
+  std::map<std::string, double> predicted;  // every metric of the table; NaN = not measured or undefined
+};
+
+// A limit, what the best network makes of it, and its range over all networks, other limits ignored.
+struct LimitReport {
+  Limit limit;
+  std::optional<double> value;
+  std::optional<std::pair<double, double>> reachable;  // nullopt: there is no network at all
+};
+
+// The budget closest to the request that can be met. Distance of a network: the greatest |value - limit| / |limit| over
+// the limits it breaks (a limit of 0 is measured against the largest reachable magnitude instead). Ties: smaller sum of
+// these, then the order of SearchResult.
+struct NearestBudget {
+  double distance = 0;
+  std::vector<Limit> limits;  // all of the request, those that gave way at their new value
+  FoundNetwork network;       // meets `limits`
+};
+
+struct SearchResult {
+  SearchStatus status = SearchStatus::kInfeasible;
+  // Best first. Equal objectives: smaller value of the first limited metric, then the lexicographically smallest
+  // choice, then the smaller shared index. Up to `top`; empty if infeasible.
+  std::vector<FoundNetwork> networks;
+  // Every non-dominated pair (objective, front metric) within the limits, one network each by the same rule, by
+  // objective from worst to best.
+  std::vector<FoundNetwork> front;
+  bool has_front = false;
+  bool has_top = false;  // more than one network was asked for
+  double bound = 0;      // proven: no network within the limits is better; equals the objective when optimal
+  double gap = 0;        // |bound - objective| / |objective|
+  std::vector<LimitReport> limits;
+  // Infeasible: indices into `limits` of a smallest set that cannot hold together (the first such set in the order of
+  // the request). Empty if there is no network even without limits.
+  std::vector<int> conflict;
+  std::optional<NearestBudget> nearest;
+  EstimatorOptions estimator;
+  int64_t explored = 0;   // networks looked at
+  int64_t undefined = 0;  // networks left out because F(N) is not positive (estimator.h)
+  double seconds = 0;
+};
+
+// Proven optimum by streaming enumeration. A metric is used if it is the objective, limited or the front's; candidates
+// that are not measured in a used metric (or in `flops` where the estimator divides by it) are never chosen.
+// InvalidArgument: unknown names, wrong unit, table unfit for the estimator. ResourceExhausted: more than
+// kMaxEnumerated networks. Cancelled: the flag was set. Infeasible is a result, not an error.
+absl::StatusOr<SearchResult> Search(const BlockTable& table, const SearchRequest& request);
+
+}  // namespace mathnas::core
+
+#endif  // MATHNAS_CORE_SEARCH_H_
