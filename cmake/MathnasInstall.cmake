@@ -1,1 +1,141 @@
-# Installation: headers by floor, libraries, CMake package, pkg-config.
+# Installation, for all floors made by mathnas_library(): headers by floor in include/mathnas, static libraries, the
+# CMake package with one component per floor, and two pkg-config files (all of it, and the core alone).
+# What a floor needs from outside is read off its link libraries; a library new to the project gets a line in
+# mathnas_dependency(). Included after all floors. Other targets may join the export set mathnas-targets.
+include(CMakePackageConfigHelpers)
+
+get_property(mathnas_libraries GLOBAL PROPERTY MATHNAS_LIBRARIES)
+
+# mathnas_dependency(LIBRARY FIND REQUIRES LIBS): how a consumer finds LIBRARY, with find_package(FIND), and in
+# pkg-config by a module of the name REQUIRES or, where it comes without one, by the flags LIBS.
+function(mathnas_dependency library find requires libs)
+  set(row "")
+  if(library MATCHES "^absl::(.+)$")
+    set(row absl "absl_${CMAKE_MATCH_1}" "")
+  elseif(library STREQUAL fmt::fmt)
+    set(row fmt fmt "")
+  elseif(library STREQUAL ZLIB::ZLIB)
+    set(row ZLIB zlib "")
+  elseif(library STREQUAL DNNL::dnnl)
+    set(row dnnl "" "-ldnnl")
+  elseif(library STREQUAL Threads::Threads)
+    set(row Threads "" "-pthread")
+  elseif(library STREQUAL OpenMP::OpenMP_CXX)
+    set(row OpenMP "" "-fopenmp")
+  elseif(library MATCHES "^(dl|m|rt)$")
+    set(row "" "" "-l${library}")
+  else()
+    message(FATAL_ERROR "${library} is not known to the installation: add a line to mathnas_dependency()")
+  endif()
+  list(POP_FRONT row first second third)
+  set(${find} "${first}" PARENT_SCOPE)
+  set(${requires} "${second}" PARENT_SCOPE)
+  set(${libs} "${third}" PARENT_SCOPE)
+endfunction()
+
+# mathnas_needs(TARGET FLOORS PUBLIC PRIVATE): what linking TARGET takes. FLOORS are the project's own libraries, each
+# before those that it uses; PUBLIC and PRIVATE are from outside, PUBLIC if the headers of a floor include them.
+function(mathnas_needs target floors public private)
+  set(order "")
+  set(outside_public "")
+  set(outside_private "")
+  get_target_property(links ${target} INTERFACE_LINK_LIBRARIES)
+  foreach(link IN LISTS links)
+    set(kind public)
+    if(link MATCHES "^\\$<LINK_ONLY:(.*)>$")
+      set(kind private)
+      set(link "${CMAKE_MATCH_1}")
+    endif()
+    if(NOT link OR link MATCHES "^\\$<BUILD_INTERFACE:")
+      continue()
+    elseif(link MATCHES "^mathnas::(.+)$")
+      mathnas_needs(mathnas_${CMAKE_MATCH_1} below_order below_public below_private)
+      list(REMOVE_ITEM order ${below_order})
+      list(APPEND order ${below_order})
+      list(APPEND outside_${kind} ${below_public})
+      list(APPEND outside_private ${below_private})
+    else()
+      list(APPEND outside_${kind} ${link})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES outside_public)
+  list(REMOVE_DUPLICATES outside_private)
+  list(REMOVE_ITEM outside_private ${outside_public} "")
+  set(${floors} ${target} ${order} PARENT_SCOPE)
+  set(${public} ${outside_public} PARENT_SCOPE)
+  set(${private} ${outside_private} PARENT_SCOPE)
+endfunction()
+
+# mathnas_pkgconfig(MODULE TARGET DESCRIPTION): MODULE.pc for linking TARGET with `pkg-config --static`.
+function(mathnas_pkgconfig module target description)
+  mathnas_needs(${target} floors public private)
+  set(libs "")
+  foreach(floor IN LISTS floors)
+    list(APPEND libs "-l${floor}")
+  endforeach()
+  set(libs_private "")
+  foreach(kind public private)
+    set(requires_${kind} "")
+    foreach(library IN LISTS ${kind})
+      mathnas_dependency(${library} package module_name flags)
+      list(APPEND requires_${kind} ${module_name})
+      list(APPEND libs_private ${flags})
+    endforeach()
+    list(JOIN requires_${kind} ", " requires_${kind})
+  endforeach()
+  file(RELATIVE_PATH pc_to_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+  string(REGEX REPLACE "/$" "" pc_to_prefix ${pc_to_prefix})
+  list(JOIN libs " " libs)
+  list(JOIN libs_private " " libs_private)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/module.pc.in ${PROJECT_BINARY_DIR}/${module}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${module}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
+# Headers. The folders of the devices are no part of the interface: a plan is asked for by the name of the device.
+install(
+  DIRECTORY kernels blocks supernet mathnas
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mathnas
+  FILES_MATCHING
+  PATTERN "*.h"
+  REGEX "/kernels/(cpu|cuda|ref)$" EXCLUDE)
+
+# Libraries, and the program where it is built.
+set(mathnas_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/mathnas)
+install(TARGETS ${mathnas_libraries} EXPORT mathnas-targets)
+install(EXPORT mathnas-targets NAMESPACE mathnas:: DESTINATION ${mathnas_cmake_dir})
+if(TARGET mathnas)
+  install(TARGETS mathnas)
+endif()
+
+# CMake package: find_package(mathnas) asks for what all floors need, find_package(mathnas COMPONENTS core) for what
+# the core needs.
+set(mathnas_components "")
+set(mathnas_component_needs "")
+foreach(target IN LISTS mathnas_libraries)
+  string(REGEX REPLACE "^mathnas_" "" component ${target})
+  mathnas_needs(${target} floors public private)
+  set(packages "")
+  foreach(library IN LISTS public private)
+    mathnas_dependency(${library} package module_name flags)
+    list(APPEND packages ${package})
+  endforeach()
+  list(REMOVE_DUPLICATES packages)
+  list(JOIN packages " " packages)
+  list(APPEND mathnas_components ${component})
+  string(APPEND mathnas_component_needs "set(mathnas_${component}_needs ${packages})\n")
+endforeach()
+list(JOIN mathnas_components " " mathnas_components)
+configure_file(cmake/mathnas-config.cmake.in ${PROJECT_BINARY_DIR}/mathnas-config.cmake @ONLY)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/mathnas-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/mathnas-config.cmake ${PROJECT_BINARY_DIR}/mathnas-config-version.cmake
+        DESTINATION ${mathnas_cmake_dir})
+
+# pkg-config
+if(TARGET mathnas_mathnas)
+  mathnas_pkgconfig(mathnas mathnas_mathnas "${PROJECT_DESCRIPTION}")
+endif()
+if(TARGET mathnas_core)
+  mathnas_pkgconfig(mathnas-core mathnas_core "Block tables, estimator and solver of mathnas alone")
+endif()
+
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,6 +1,21 @@
 # What every target of this project has in common.
 
+set(MATHNAS_SANITIZE "" CACHE STRING "Sanitizers for everything: address,undefined or thread; empty for none")
+set_property(CACHE MATHNAS_SANITIZE PROPERTY STRINGS "" address undefined address,undefined thread)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, RelWithDebInfo, Debug or MinSizeRel" FORCE)
+endif()
+
+# Sanitizers must be in every object and every program, so they are the only flags set for all targets at once.
+if(MATHNAS_SANITIZE)
+  add_compile_options(-fsanitize=${MATHNAS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${MATHNAS_SANITIZE})
+endif()
+
 # mathnas_library(NAME SOURCES ... [PUBLIC ...] [PRIVATE ...]): one floor, exported as mathnas::NAME.
+# PUBLIC is what its headers include, PRIVATE what only its sources include. A private library that has headers only is
+# no business of whoever links the installed floor, and is not exported.
 function(mathnas_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(mathnas_${name} ${ARG_SOURCES})
@@ -9,9 +24,30 @@ function(mathnas_library name)
   target_include_directories(
     mathnas_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/mathnas>)
-  target_link_libraries(mathnas_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  target_link_libraries(mathnas_${name} PUBLIC ${ARG_PUBLIC})
+  foreach(library IN LISTS ARG_PRIVATE)
+    mathnas_is_header_only(${library} header_only)
+    if(header_only)
+      set(library $<BUILD_INTERFACE:${library}>)
+    endif()
+    target_link_libraries(mathnas_${name} PRIVATE ${library})
+  endforeach()
   mathnas_compile_options(mathnas_${name})
   set_property(GLOBAL APPEND PROPERTY MATHNAS_LIBRARIES mathnas_${name})
+endfunction()
+
+# Whether a library found on the system consists of headers alone.
+function(mathnas_is_header_only library result)
+  set(${result} OFF PARENT_SCOPE)
+  if(TARGET ${library})
+    get_target_property(type ${library} TYPE)
+    get_target_property(imported ${library} IMPORTED)
+    get_target_property(links ${library} INTERFACE_LINK_LIBRARIES)
+    get_target_property(options ${library} INTERFACE_LINK_OPTIONS)
+    if(type STREQUAL INTERFACE_LIBRARY AND imported AND NOT links AND NOT options)
+      set(${result} ON PARENT_SCOPE)
+    endif()
+  endif()
 endfunction()
 
 # mathnas_program(NAME SOURCES ... [LIBS ...])
