@@ -4,14 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 
@@ -124,7 +123,7 @@ class TensorMap {
 
  private:
   std::vector<Entry> entries_;
-  absl::flat_hash_map<std::string, size_t> index_;
+  std::map<std::string, size_t, std::less<>> index_;
 };
 
 }  // namespace mathnas::kernels

@@ -1,0 +1,49 @@
+// The kernels of the CPU, one overload per operator: what std::visit in cpu_device.cc chooses from.
+// Elementwise kernels may be called with an output that is one of the inputs' buffers (see InPlaceInput in plan.cc).
+#ifndef MATHNAS_KERNELS_CPU_CPU_KERNELS_H_
+#define MATHNAS_KERNELS_CPU_CPU_KERNELS_H_
+
+#include <memory>
+
+#include "kernels/device.h"
+
+namespace mathnas::kernels::cpu {
+
+// What a kernel is made for. All floating tensors are float32.
+struct Request {
+  DescSpan inputs;
+  DescSpan outputs;
+  int threads;
+};
+
+using KernelOr = absl::StatusOr<std::shared_ptr<const Kernel>>;
+
+// oneDNN: conv2d.cc, pool.cc, linear.cc
+KernelOr Make(const Conv2d& op, const Request& request);
+KernelOr Make(const Conv2dBackwardData& op, const Request& request);
+KernelOr Make(const Conv2dBackwardWeights& op, const Request& request);
+KernelOr Make(const AvgPool2d& op, const Request& request);
+KernelOr Make(const AvgPool2dBackward& op, const Request& request);
+KernelOr Make(const Linear& op, const Request& request);
+KernelOr Make(const LinearBackwardData& op, const Request& request);
+KernelOr Make(const LinearBackwardWeights& op, const Request& request);
+
+// Own vector code: batch_norm.cc, elementwise.cc, global_avg_pool.cc, cross_entropy.cc
+KernelOr Make(const BatchNormTraining& op, const Request& request);
+KernelOr Make(const BatchNormBackward& op, const Request& request);
+KernelOr Make(const BatchNormInference& op, const Request& request);
+KernelOr Make(const Relu& op, const Request& request);
+KernelOr Make(const ReluBackward& op, const Request& request);
+KernelOr Make(const Add& op, const Request& request);
+KernelOr Make(const Scale& op, const Request& request);
+KernelOr Make(const Zero& op, const Request& request);
+KernelOr Make(const Fill& op, const Request& request);
+KernelOr Make(const Accumulate& op, const Request& request);
+KernelOr Make(const GlobalAvgPool& op, const Request& request);
+KernelOr Make(const GlobalAvgPoolBackward& op, const Request& request);
+KernelOr Make(const SoftmaxCrossEntropy& op, const Request& request);
+KernelOr Make(const SoftmaxCrossEntropyBackward& op, const Request& request);
+
+}  // namespace mathnas::kernels::cpu
+
+#endif  // MATHNAS_KERNELS_CPU_CPU_KERNELS_H_

@@ -1,0 +1,111 @@
+#include "kernels/differentiate.h"
+
+#include <utility>
+
+#include "fmt/format.h"
+
+namespace mathnas::kernels {
+namespace {
+
+// What has flowed back into a value so far. A zero that is known to be one costs nothing until somebody reads it.
+struct Flow {
+  bool zero = false;
+  Values terms;
+
+  bool none() const { return !zero && terms.empty(); }
+};
+
+class Differentiator {
+ public:
+  Differentiator(Graph& graph, Value loss) : graph_(graph), forward_nodes_(graph.nodes().size()) {
+    flows_.resize(graph.values().size());
+    flows_[loss.id].terms = {graph.Apply(Fill{.value = 1, .shape = {}}, {})[0]};
+  }
+
+  void Run() {
+    for (size_t n = forward_nodes_; n-- > 0;) {
+      const Graph::Node node = graph_.nodes()[n];  // a copy: the list grows below
+      bool any = false, all_zero = true;
+      for (Value v : node.outputs) {
+        any |= !flows_[v.id].none();
+        all_zero &= flows_[v.id].terms.empty();
+      }
+      if (!any) continue;
+      graph_.SetBlock(graph_.blocks()[node.block]);
+      if (all_zero || std::holds_alternative<Zero>(node.op)) {
+        for (Value v : node.inputs) flows_[v.id].zero |= graph_.NeedsGradient(v);
+      } else {
+        Propagate(node);
+      }
+      if (!graph_.status().ok()) return;
+    }
+  }
+
+  // The sum of what has flowed into a value; an explicit tensor of zeros where nothing but zeros did.
+  Value Total(Value v) {
+    Flow& flow = flows_[v.id];
+    if (flow.none()) return Value{};
+    if (flow.terms.empty()) {
+      const Shape& shape = graph_.desc(v).shape;
+      flow.terms = {graph_.Apply(Fill{.value = 0, .shape = {shape.begin(), shape.end()}}, {})[0]};
+    } else if (flow.terms.size() > 1) {
+      flow.terms = {graph_.Apply(Add{}, flow.terms)[0]};
+    }
+    return flow.terms[0];
+  }
+
+ private:
+  void Propagate(const Graph::Node& node) {
+    Values flowing;
+    for (Value v : node.outputs) flowing.push_back(flows_[v.id].terms.empty() ? Value{} : Total(v));
+    std::visit(
+        [&](const auto& op) {
+          if constexpr (requires(const GradientRequest& r) { Gradient(op, r); }) {
+            const Gradients gradients = Gradient(op, GradientRequest{graph_, node.inputs, node.outputs, flowing});
+            for (size_t i = 0; i < node.inputs.size(); ++i) {
+              const Value v = node.inputs[i];
+              if (gradients[i].valid() && graph_.NeedsGradient(v)) flows_[v.id].terms.push_back(gradients[i]);
+            }
+          } else {
+            graph_.Fail(absl::InvalidArgumentError(fmt::format("{} has no gradient", op.kName)));
+          }
+        },
+        node.op);
+  }
+
+  Graph& graph_;
+  size_t forward_nodes_;
+  std::vector<Flow> flows_;
+};
+
+}  // namespace
+
+std::vector<ParameterGradient> Differentiate(Graph& graph, Value loss) {
+  std::vector<ParameterGradient> gradients;
+  if (!graph.status().ok()) return gradients;
+  if (!loss.valid() || !graph.desc(loss).shape.empty()) {
+    graph.Fail(absl::InvalidArgumentError("differentiate: the loss must be a scalar of this graph"));
+    return gradients;
+  }
+  const std::vector<Value> parameters = graph.Leaves(ValueKind::kParameter);
+  Differentiator differentiator(graph, loss);
+  differentiator.Run();
+  if (!graph.status().ok()) return gradients;
+  for (Value p : parameters) {
+    const Value gradient = differentiator.Total(p);
+    if (gradient.valid()) gradients.push_back({p, gradient});
+  }
+  return gradients;
+}
+
+void AccumulateGradients(Graph& graph, const std::vector<ParameterGradient>& gradients) {
+  for (const ParameterGradient& g : gradients) {
+    const Graph::ValueInfo parameter = graph.info(g.parameter);
+    const Value sum = graph.State(GradientName(parameter.name), parameter.desc.shape);
+    graph.Apply(Accumulate{}, {sum, g.gradient});
+  }
+}
+
+std::string GradientName(std::string_view parameter) { return fmt::format("gradient.{}", parameter); }
+
+}  // namespace mathnas::kernels

@@ -1,0 +1,29 @@
+// Reverse-mode differentiation: a graph in, the same graph with the operators of its gradient out.
+#ifndef MATHNAS_KERNELS_DIFFERENTIATE_H_
+#define MATHNAS_KERNELS_DIFFERENTIATE_H_
+
+#include <string>
+#include <vector>
+
+#include "kernels/graph.h"
+
+namespace mathnas::kernels {
+
+struct ParameterGradient {
+  Value parameter;
+  Value gradient;  // of the parameter's shape
+};
+
+// Adds to `graph` the operators that compute d loss / d parameter, and returns them in the order in which the parameters
+// were added. A parameter that takes no part in the loss is not in the list ("none"); one whose every path to the loss
+// goes through Zero is, with a gradient of zeros (spec/training-golden.md 1). `loss` must be a scalar. Nodes belong to the
+// block of the operator that they differentiate. Errors: graph.status().
+std::vector<ParameterGradient> Differentiate(Graph& graph, Value loss);
+
+// Adds "gradient sum += gradient" for every parameter; the sum is the state GradientName(parameter).
+void AccumulateGradients(Graph& graph, const std::vector<ParameterGradient>& gradients);
+std::string GradientName(std::string_view parameter);
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_DIFFERENTIATE_H_

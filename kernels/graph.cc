@@ -1,0 +1,153 @@
+#include "kernels/graph.h"
+
+#include <utility>
+
+#include "absl/hash/hash.h"
+#include "fmt/format.h"
+#include "kernels/status.h"
+
+namespace mathnas::kernels {
+namespace {
+
+absl::StatusOr<Descs> InferOutputsOf(const Operator& op, DescSpan inputs) {
+  return std::visit([&](const auto& o) { return InferOutputs(o, inputs); }, op);
+}
+
+size_t OutputCount(const Operator& op, size_t inputs) {
+  // Only needed to hand out invalid values after an error.
+  return std::visit(
+      [&](const auto& o) -> size_t {
+        using T = std::decay_t<decltype(o)>;
+        if constexpr (std::is_same_v<T, BatchNormTraining> || std::is_same_v<T, BatchNormBackward>) return 3;
+        return std::max<size_t>(inputs, 2);
+      },
+      op);
+}
+
+}  // namespace
+
+Value Graph::AddValue(ValueInfo info) {
+  values_.push_back(std::move(info));
+  return Value{static_cast<int32_t>(values_.size() - 1)};
+}
+
+Value Graph::Leaf(ValueKind kind, std::string_view name, TensorDesc desc) {
+  if (auto it = names_.find(name); it != names_.end()) {
+    const ValueInfo& known = info(it->second);
+    if (known.kind == kind && known.desc == desc) return it->second;
+    Fail(absl::InvalidArgumentError(fmt::format("\"{}\" is {} here and {} before, or of another kind", name,
+                                                mathnas::kernels::ToString(desc.shape),
+                                                mathnas::kernels::ToString(known.desc.shape))));
+    return Value{};
+  }
+  const Value value = AddValue({std::move(desc), kind, kind == ValueKind::kParameter, -1, std::string(name)});
+  names_.emplace(name, value);
+  return value;
+}
+
+Value Graph::Input(std::string_view name, Shape shape) { return Leaf(ValueKind::kInput, name, {real_, std::move(shape)}); }
+Value Graph::Labels(std::string_view name, int64_t batch) {
+  return Leaf(ValueKind::kInput, name, {DType::kI64, {batch}});
+}
+Value Graph::Parameter(std::string_view name, Shape shape) {
+  return Leaf(ValueKind::kParameter, name, {real_, std::move(shape)});
+}
+Value Graph::State(std::string_view name, Shape shape) { return Leaf(ValueKind::kState, name, {real_, std::move(shape)}); }
+
+Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
+  for (Value v : inputs) {
+    if (!v.valid()) Fail(OperatorError(NameOf(op), "an input is missing"));
+  }
+  if (!status_.ok()) return Values(OutputCount(op, inputs.size()));
+
+  const size_t hash = absl::HashOf(HashOf(op), inputs);
+  const bool pure = !ChangesState(op);
+  if (pure) {
+    for (int32_t n : nodes_by_hash_[hash]) {
+      if (nodes_[n].op == op && absl::MakeConstSpan(nodes_[n].inputs) == inputs) return nodes_[n].outputs;
+    }
+  }
+
+  absl::StatusOr<Descs> descs = InferOutputsOf(op, DescsOf(inputs));
+  if (!descs.ok()) {
+    Fail(Annotate(descs.status(), blocks_[block_]));
+    return Values(OutputCount(op, inputs.size()));
+  }
+  bool needs_gradient = false;
+  for (Value v : inputs) needs_gradient |= NeedsGradient(v);
+  const auto index = static_cast<int32_t>(nodes_.size());
+  Node node = {std::move(op), Values(inputs.begin(), inputs.end()), {}, block_};
+  for (TensorDesc& d : *descs) {
+    d.dtype = real_;
+    node.outputs.push_back(AddValue({std::move(d), ValueKind::kComputed, needs_gradient, index, ""}));
+  }
+  nodes_.push_back(std::move(node));
+  if (pure) nodes_by_hash_[hash].push_back(index);
+  return nodes_.back().outputs;
+}
+
+void Graph::Fail(absl::Status status) {
+  if (status_.ok()) status_ = std::move(status);
+}
+
+void Graph::SetName(Value value, std::string_view name) {
+  if (!value.valid()) return;
+  if (values_[value.id].name.empty()) values_[value.id].name = name;
+  names_.emplace(name, value);
+}
+
+Value Graph::Find(std::string_view name) const {
+  auto it = names_.find(name);
+  return it == names_.end() ? Value{} : it->second;
+}
+
+void Graph::SetBlock(std::string_view name) {
+  auto [it, added] = block_index_.try_emplace(std::string(name), static_cast<int32_t>(blocks_.size()));
+  if (added) blocks_.emplace_back(name);
+  block_ = it->second;
+}
+
+std::vector<Value> Graph::Leaves(ValueKind kind) const {
+  std::vector<Value> leaves;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    if (values_[i].kind == kind) leaves.push_back(Value{static_cast<int32_t>(i)});
+  }
+  return leaves;
+}
+
+Descs Graph::DescsOf(absl::Span<const Value> values) const {
+  Descs descs;
+  descs.reserve(values.size());
+  for (Value v : values) descs.push_back(desc(v));
+  return descs;
+}
+
+std::string Graph::ToString() const {
+  std::string text;
+  for (const Node& n : nodes_) {
+    text += fmt::format("{:24} {:28}", blocks_[n.block], NameOf(n.op));
+    for (Value v : n.inputs) text += fmt::format(" %{}:{}", v.id, mathnas::kernels::ToString(desc(v).shape));
+    text += " ->";
+    for (Value v : n.outputs) text += fmt::format(" %{}:{}", v.id, mathnas::kernels::ToString(desc(v).shape));
+    text += '\n';
+  }
+  return text;
+}
+
+std::vector<Counts> CountByBlock(const Graph& graph) {
+  std::vector<Counts> counts(graph.blocks().size());
+  for (const Graph::Node& n : graph.nodes()) {
+    std::visit(
+        [&](const auto& op) {
+          if constexpr (requires { Count(op, DescSpan(), DescSpan()); }) {
+            const Counts c = Count(op, graph.DescsOf(n.inputs), graph.DescsOf(n.outputs));
+            counts[n.block].macs += c.macs;
+            counts[n.block].bias_adds += c.bias_adds;
+          }
+        },
+        n.op);
+  }
+  return counts;
+}
+
+}  // namespace mathnas::kernels

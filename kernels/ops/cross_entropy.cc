@@ -1,0 +1,42 @@
+#include "kernels/ops/cross_entropy.h"
+
+#include "fmt/format.h"
+#include "kernels/graph.h"
+
+namespace mathnas::kernels {
+namespace {
+
+absl::Status CheckLabels(std::string_view op, const TensorDesc& rows, const TensorDesc& labels) {
+  if (labels.dtype != DType::kI64) {
+    return OperatorError(op, fmt::format("labels are {}, expected {}", Name(labels.dtype), Name(DType::kI64)));
+  }
+  return CheckSame(op, "labels", labels.shape, {rows.shape[0]});
+}
+
+}  // namespace
+
+absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropy& op, DescSpan inputs) {
+  if (auto s = CheckInputs(op.kName, inputs, {2, 1}); !s.ok()) return s;
+  if (auto s = CheckLabels(op.kName, inputs[0], inputs[1]); !s.ok()) return s;
+  if (inputs[0].elements() == 0) {
+    return OperatorError(op.kName, fmt::format("logits {}: a mean over nothing", ToString(inputs[0].shape)));
+  }
+  if (!(op.label_smoothing >= 0 && op.label_smoothing < 1)) {
+    return OperatorError(op.kName, fmt::format("label_smoothing {}: expected 0 <= x < 1", op.label_smoothing));
+  }
+  return Descs{{inputs[0].dtype, {}}, inputs[0]};
+}
+
+absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropyBackward& op, DescSpan inputs) {
+  if (auto s = CheckInputs(op.kName, inputs, {2, 1, 0}); !s.ok()) return s;
+  if (auto s = CheckLabels(op.kName, inputs[0], inputs[1]); !s.ok()) return s;
+  return Descs{inputs[0]};
+}
+
+Gradients Gradient(const SoftmaxCrossEntropy& op, const GradientRequest& r) {
+  return {r.graph.Apply(SoftmaxCrossEntropyBackward{op.label_smoothing},
+                        {r.outputs[1], r.inputs[1], r.output_gradients[0]})[0],
+          Value{}};
+}
+
+}  // namespace mathnas::kernels

@@ -1,0 +1,41 @@
+// Softmax cross-entropy with label smoothing.
+#ifndef MATHNAS_KERNELS_OPS_CROSS_ENTROPY_H_
+#define MATHNAS_KERNELS_OPS_CROSS_ENTROPY_H_
+
+#include "kernels/ops/rules.h"
+
+namespace mathnas::kernels {
+
+// loss{} = mean over the batch of -sum_k target_k log softmax(logits)_k, target = (1 - smoothing) onehot + smoothing / K.
+// Inputs: logits{N,K}, labels{N} int64 in 0 .. K-1 (others count as a loss of NaN: they must be checked before).
+// Outputs: loss{}, probabilities{N,K}.
+struct SoftmaxCrossEntropy {
+  double label_smoothing = 0;
+
+  static constexpr std::string_view kName = "softmax_cross_entropy";
+  template <typename V>
+  void Visit(V&& v) {
+    v("label_smoothing", label_smoothing);
+  }
+  bool operator==(const SoftmaxCrossEntropy&) const = default;
+};
+
+// diff_logits{N,K} = diff_loss * (probabilities - target) / N. Inputs: probabilities{N,K}, labels{N}, diff_loss{}.
+struct SoftmaxCrossEntropyBackward {
+  double label_smoothing = 0;
+
+  static constexpr std::string_view kName = "softmax_cross_entropy_backward";
+  template <typename V>
+  void Visit(V&& v) {
+    v("label_smoothing", label_smoothing);
+  }
+  bool operator==(const SoftmaxCrossEntropyBackward&) const = default;
+};
+
+absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropy& op, DescSpan inputs);
+absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropyBackward& op, DescSpan inputs);
+Gradients Gradient(const SoftmaxCrossEntropy& op, const GradientRequest& request);
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_OPS_CROSS_ENTROPY_H_

@@ -1,0 +1,55 @@
+#include "kernels/ops/linear.h"
+
+#include "fmt/format.h"
+#include "kernels/graph.h"
+
+namespace mathnas::kernels {
+
+absl::StatusOr<Descs> InferOutputs(const Linear& op, DescSpan inputs) {
+  absl::InlinedVector<int, 3> ranks = {2, 2};
+  if (op.has_bias) ranks.push_back(1);
+  if (auto s = CheckInputs(op.kName, inputs, ranks); !s.ok()) return s;
+  const Shape& src = inputs[0].shape;
+  const Shape& weights = inputs[1].shape;
+  if (auto s = CheckSame(op.kName, "weights", weights, {weights[0], src[1]}); !s.ok()) return s;
+  if (op.has_bias) {
+    if (auto s = CheckSame(op.kName, "bias", inputs[2].shape, {weights[0]}); !s.ok()) return s;
+  }
+  return Descs{{inputs[0].dtype, {src[0], weights[0]}}};
+}
+
+absl::StatusOr<Descs> InferOutputs(const LinearBackwardData& op, DescSpan inputs) {
+  if (auto s = CheckInputs(op.kName, inputs, {2, 2}); !s.ok()) return s;
+  const Shape& weights = inputs[1].shape;
+  if (auto s = CheckSame(op.kName, "diff_dst", inputs[0].shape, {inputs[0].shape[0], weights[0]}); !s.ok()) return s;
+  return Descs{{inputs[0].dtype, {inputs[0].shape[0], weights[1]}}};
+}
+
+absl::StatusOr<Descs> InferOutputs(const LinearBackwardWeights& op, DescSpan inputs) {
+  if (auto s = CheckInputs(op.kName, inputs, {2, 2}); !s.ok()) return s;
+  const Shape& src = inputs[0].shape;
+  const Shape& diff_dst = inputs[1].shape;
+  if (auto s = CheckSame(op.kName, "diff_dst", diff_dst, {src[0], diff_dst[1]}); !s.ok()) return s;
+  Descs outputs = {{inputs[0].dtype, {diff_dst[1], src[1]}}};
+  if (op.has_bias) outputs.push_back({inputs[0].dtype, {diff_dst[1]}});
+  return outputs;
+}
+
+Gradients Gradient(const Linear& op, const GradientRequest& r) {
+  Graph& g = r.graph;
+  Gradients gradients(r.inputs.size());
+  if (g.NeedsGradient(r.inputs[0])) {
+    gradients[0] = g.Apply(LinearBackwardData{}, {r.output_gradients[0], r.inputs[1]})[0];
+  }
+  const Values diff = g.Apply(LinearBackwardWeights{op.has_bias}, {r.inputs[0], r.output_gradients[0]});
+  gradients[1] = diff[0];
+  if (op.has_bias) gradients[2] = diff[1];
+  return gradients;
+}
+
+Counts Count(const Linear& op, DescSpan inputs, DescSpan outputs) {
+  const int64_t dst = outputs[0].elements();
+  return {.macs = dst * inputs[0].shape[1], .bias_adds = op.has_bias ? dst : 0};
+}
+
+}  // namespace mathnas::kernels

@@ -1,0 +1,49 @@
+// Linear layers and their gradients.
+#ifndef MATHNAS_KERNELS_OPS_LINEAR_H_
+#define MATHNAS_KERNELS_OPS_LINEAR_H_
+
+#include "kernels/ops/rules.h"
+
+namespace mathnas::kernels {
+
+// dst{N,O} = src{N,I} * weights{O,I}^T [+ bias{O}]. Inputs: src, weights, bias if has_bias.
+struct Linear {
+  bool has_bias = true;
+
+  static constexpr std::string_view kName = "linear";
+  template <typename V>
+  void Visit(V&& v) {
+    v("has_bias", has_bias);
+  }
+  bool operator==(const Linear&) const = default;
+};
+
+// diff_src{N,I} = diff_dst{N,O} * weights{O,I}.
+struct LinearBackwardData {
+  static constexpr std::string_view kName = "linear_backward_data";
+  template <typename V>
+  void Visit(V&&) {}
+  bool operator==(const LinearBackwardData&) const = default;
+};
+
+// diff_weights{O,I} = diff_dst{N,O}^T * src{N,I} [, diff_bias{O} = sum of diff_dst over N]. Inputs: src, diff_dst.
+struct LinearBackwardWeights {
+  bool has_bias = true;
+
+  static constexpr std::string_view kName = "linear_backward_weights";
+  template <typename V>
+  void Visit(V&& v) {
+    v("has_bias", has_bias);
+  }
+  bool operator==(const LinearBackwardWeights&) const = default;
+};
+
+absl::StatusOr<Descs> InferOutputs(const Linear& op, DescSpan inputs);
+absl::StatusOr<Descs> InferOutputs(const LinearBackwardData& op, DescSpan inputs);
+absl::StatusOr<Descs> InferOutputs(const LinearBackwardWeights& op, DescSpan inputs);
+Gradients Gradient(const Linear& op, const GradientRequest& request);
+Counts Count(const Linear& op, DescSpan inputs, DescSpan outputs);
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_OPS_LINEAR_H_

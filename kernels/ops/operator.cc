@@ -1,0 +1,24 @@
+#include "kernels/ops/operator.h"
+
+#include "absl/hash/hash.h"
+
+namespace mathnas::kernels {
+
+bool ChangesState(const Operator& op) {
+  if (const auto* bn = std::get_if<BatchNormTraining>(&op)) return bn->track;
+  return std::holds_alternative<Accumulate>(op);
+}
+
+size_t HashOf(const Operator& op) {
+  size_t hash = op.index();
+  std::visit(
+      [&hash](auto o) {  // by value: Visit hands out references that a reader may assign to
+        o.Visit([&hash](std::string_view, const auto& attribute) {
+          hash = absl::HashOf(hash, attribute);
+        });
+      },
+      op);
+  return hash;
+}
+
+}  // namespace mathnas::kernels

@@ -1,0 +1,36 @@
+// Every operator there is. To add one: a struct with its rules in kernels/ops, its name here, a kernel per device, a
+// naive kernel in kernels/ref, an entry in tests/kernels/operator_cases.cc.
+#ifndef MATHNAS_KERNELS_OPS_OPERATOR_H_
+#define MATHNAS_KERNELS_OPS_OPERATOR_H_
+
+#include <variant>
+
+#include "kernels/ops/batch_norm.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/cross_entropy.h"
+#include "kernels/ops/elementwise.h"
+#include "kernels/ops/linear.h"
+#include "kernels/ops/pool.h"
+
+namespace mathnas::kernels {
+
+using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,                 //
+                              BatchNormTraining, BatchNormBackward, BatchNormInference,          //
+                              Relu, ReluBackward, Add, Scale, Zero, Fill, Accumulate,            //
+                              AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,  //
+                              Linear, LinearBackwardData, LinearBackwardWeights,                 //
+                              SoftmaxCrossEntropy, SoftmaxCrossEntropyBackward>;
+
+inline std::string_view NameOf(const Operator& op) {
+  return std::visit([](const auto& o) { return o.kName; }, op);
+}
+
+// Whether running the operator changes a state: it runs even if nobody reads its outputs, and is never merged with its twin.
+bool ChangesState(const Operator& op);
+
+// A hash over the kind and all attributes.
+size_t HashOf(const Operator& op);
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_OPS_OPERATOR_H_

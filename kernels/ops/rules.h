@@ -1,0 +1,66 @@
+// What an operator has to state about itself. An operator is a struct of parameters with value semantics; its meaning is
+// given by overloads next to it:
+//
+//   StatusOr<Descs> InferOutputs(const Op&, DescSpan inputs)     shape rule; the error says which input and what was expected
+//   Gradients Gradient(const Op&, const GradientRequest&)        adds operators to the graph; absent when not differentiable
+//   Counts Count(const Op&, DescSpan inputs, DescSpan outputs)   multiply-adds; absent when there are none
+//
+// Devices hold the kernels, kernels/ref the naive ones that all others are compared with.
+#ifndef MATHNAS_KERNELS_OPS_RULES_H_
+#define MATHNAS_KERNELS_OPS_RULES_H_
+
+#include <string_view>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/tensor.h"
+
+namespace mathnas::kernels {
+
+class Graph;
+
+// A value of a graph: an input, a parameter, a state or an output of an operator. Invalid values mean "none".
+struct Value {
+  int32_t id = -1;
+
+  bool valid() const { return id >= 0; }
+  bool operator==(const Value&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const Value& v) {
+    return H::combine(std::move(h), v.id);
+  }
+};
+
+using Values = absl::InlinedVector<Value, 4>;
+using Descs = absl::InlinedVector<TensorDesc, 4>;
+using DescSpan = absl::Span<const TensorDesc>;
+
+// Work of one operator. Multiply-adds count convolutions and linear layers; bias_adds the additions of their biases, which
+// some conventions add (spec/search-spaces.md 2.7).
+struct Counts {
+  int64_t macs = 0;
+  int64_t bias_adds = 0;
+};
+
+// One node of the forward graph and what flows back into it.
+struct GradientRequest {
+  Graph& graph;
+  absl::Span<const Value> inputs;
+  absl::Span<const Value> outputs;
+  absl::Span<const Value> output_gradients;  // invalid where nothing flows
+};
+
+// One gradient per input; invalid where none flows (labels, states).
+using Gradients = Values;
+
+// InvalidArgument "OP: WHAT".
+absl::Status OperatorError(std::string_view op, std::string_view what);
+// Checks the number of inputs, and that input i has the given rank (-1: any).
+absl::Status CheckInputs(std::string_view op, DescSpan inputs, absl::Span<const int> ranks);
+// Checks that two shapes are the same.
+absl::Status CheckSame(std::string_view op, std::string_view what, const Shape& shape, const Shape& expected);
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_OPS_RULES_H_

@@ -1,0 +1,139 @@
+// A graph prepared for a device: kernels in order, memory laid out. Immutable; each thread runs it in a context of its own.
+#ifndef MATHNAS_KERNELS_PLAN_H_
+#define MATHNAS_KERNELS_PLAN_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/device.h"
+#include "kernels/graph.h"
+#include "kernels/packed_weights.h"
+
+namespace mathnas::kernels {
+
+// A value to be read after a run.
+struct PlanOutput {
+  std::string name;
+  Value value;
+};
+
+struct PlanOptions {
+  // Parameters and states do not change while a context lives: they are packed once. For inference.
+  bool constant_weights = false;
+};
+
+class Plan {
+ public:
+  // Where an operand lives.
+  struct Place {
+    enum Kind : uint8_t { kArena, kBound } kind = kArena;
+    size_t index = 0;  // kArena: offset in bytes; kBound: index into bound()
+  };
+  struct Step {
+    Operator op;
+    Descs input_descs;
+    Descs output_descs;
+    absl::InlinedVector<Place, 4> inputs;
+    absl::InlinedVector<Place, 4> outputs;
+    std::shared_ptr<const Kernel> kernel;
+    int32_t block;
+  };
+  // A tensor that the context finds by name: a parameter or a state.
+  struct Bound {
+    std::string name;
+    TensorDesc desc;
+  };
+  // A tensor of the arena that the user writes before a run or reads after it.
+  struct Port {
+    std::string name;
+    TensorDesc desc;
+    Place place;
+  };
+
+  // Runs what the outputs and the changes of state need, and nothing else; sums skip terms that are known to be zero.
+  // Errors: the graph's own, an output that is not of this graph, an operator without a kernel (all of them are named).
+  static absl::StatusOr<std::shared_ptr<const Plan>> Create(const Graph& graph, absl::Span<const PlanOutput> outputs,
+                                                            Device& device, PlanOptions options = {});
+
+  size_t arena_bytes() const { return arena_bytes_; }  // activations and scratch of one context
+  size_t scratch_bytes() const { return scratch_bytes_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  const std::vector<std::string>& blocks() const { return blocks_; }
+  const std::vector<Bound>& bound() const { return bound_; }
+  const std::vector<Port>& inputs() const { return inputs_; }
+  const std::vector<Port>& outputs() const { return outputs_; }
+  const PlanOptions& options() const { return options_; }
+  // One line per step: block, operator, shapes, implementation, scratch.
+  std::string ToString() const;
+
+ private:
+  friend class PlanBuilder;
+  friend class Context;
+
+  PlanOptions options_;
+  std::vector<Step> steps_;
+  std::vector<std::string> blocks_;
+  std::vector<Bound> bound_;
+  std::vector<Port> inputs_;
+  std::vector<Port> outputs_;
+  size_t activation_bytes_ = 0;
+  size_t scratch_bytes_ = 0;
+  size_t arena_bytes_ = 0;
+  mutable PackedWeights packed_;
+};
+
+// Memory for contexts that run one after the other: grows to the largest, is never given back in between. A supernet that
+// draws a new network at every step touches no new pages.
+class Workspace {
+ public:
+  // At least this many bytes, 64-byte aligned. Moves the memory when it has to grow: contexts made before are invalid then.
+  void* Reserve(size_t bytes);
+  size_t bytes() const { return bytes_; }
+
+ private:
+  struct Free {
+    void operator()(void* p) const;
+  };
+  std::unique_ptr<void, Free> memory_;
+  size_t bytes_ = 0;
+};
+
+// What one thread needs to run a plan. Not thread-safe; any number of contexts may share a plan.
+class Context {
+ public:
+  // Binds parameters and states by name, looking through `tensors` in order; these must outlive the context. Without a
+  // workspace the context owns its arena; with one it uses that, and no other context of it may run in between.
+  // NotFound or InvalidArgument name the tensor that is missing or of another shape or type.
+  static absl::StatusOr<std::unique_ptr<Context>> Create(std::shared_ptr<const Plan> plan,
+                                                         absl::Span<const TensorMap* const> tensors,
+                                                         Workspace* workspace = nullptr);
+
+  // Views into the arena, valid as long as the context is. NotFound lists what there is.
+  absl::StatusOr<TensorView> Input(std::string_view name) const;
+  absl::StatusOr<TensorView> Output(std::string_view name) const;
+
+  // Allocates nothing. Inputs keep their contents, outputs are valid until the next run.
+  absl::Status Run();
+  // The same, adding each step's time in seconds to seconds[step].
+  absl::Status RunTimed(absl::Span<double> seconds);
+
+  const Plan& plan() const { return *plan_; }
+
+ private:
+  Context() = default;
+  absl::StatusOr<TensorView> Find(const std::vector<Plan::Port>& ports, std::string_view kind, std::string_view name) const;
+
+  std::shared_ptr<const Plan> plan_;
+  Workspace own_workspace_;
+  std::byte* arena_ = nullptr;
+  std::vector<std::unique_ptr<BoundKernel>> kernels_;
+};
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_PLAN_H_
