@@ -91,13 +91,14 @@ function(mathnas_pkgconfig module target description)
   install(FILES ${PROJECT_BINARY_DIR}/${module}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
 
-# Headers. The folders of the devices are no part of the interface: a plan is asked for by the name of the device.
+# Headers. Folders of devices and those called internal are no part of the interface.
 install(
   DIRECTORY kernels blocks supernet mathnas
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mathnas
   FILES_MATCHING
   PATTERN "*.h"
-  REGEX "/kernels/(cpu|cuda|ref)$" EXCLUDE)
+  REGEX "/kernels/(cpu|cuda|ref)$" EXCLUDE
+  PATTERN internal EXCLUDE)
 
 # Libraries, and the program where it is built.
 set(mathnas_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/mathnas)
