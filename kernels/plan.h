@@ -131,6 +131,7 @@ class Context {
   std::shared_ptr<const Plan> plan_;
   Workspace own_workspace_;
   std::byte* arena_ = nullptr;
+  std::vector<void*> bound_;
   std::vector<std::unique_ptr<BoundKernel>> kernels_;
 };
 

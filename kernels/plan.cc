@@ -1,0 +1,352 @@
+#include "kernels/plan.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "fmt/format.h"
+#include "kernels/memory_planner.h"
+#include "kernels/status.h"
+
+namespace mathnas::kernels {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+// The input whose buffer output 0 may take over, if nobody reads it afterwards; nothing for most operators.
+std::optional<size_t> InPlaceInput(const Operator& op, size_t inputs) {
+  if (std::holds_alternative<Relu>(op) || std::holds_alternative<Add>(op) || std::holds_alternative<Scale>(op) ||
+      std::holds_alternative<BatchNormInference>(op)) {
+    return 0;
+  }
+  if (std::holds_alternative<ReluBackward>(op) || std::holds_alternative<BatchNormBackward>(op)) return 1;
+  if (const auto* conv = std::get_if<Conv2d>(&op); conv != nullptr && conv->has_addend) return inputs - 1;
+  return std::nullopt;
+}
+
+// A convolution adds to what is in its output: the addend has to be there.
+bool MustBeInPlace(const Operator& op) {
+  const auto* conv = std::get_if<Conv2d>(&op);
+  return conv != nullptr && conv->has_addend;
+}
+
+// Zeros in, zeros out.
+bool KeepsZero(const Operator& op) {
+  return std::holds_alternative<Relu>(op) || std::holds_alternative<Scale>(op) ||
+         std::holds_alternative<AvgPool2d>(op) || std::holds_alternative<GlobalAvgPool>(op);
+}
+
+}  // namespace
+
+// From a graph to a plan, in the order of the member functions.
+class PlanBuilder {
+ public:
+  PlanBuilder(const Graph& graph, absl::Span<const PlanOutput> outputs, Device& device, PlanOptions options)
+      : graph_(graph), outputs_(outputs), device_(device), plan_(std::make_shared<Plan>()) {
+    plan_->options_ = options;
+    plan_->blocks_ = graph.blocks();
+  }
+
+  absl::StatusOr<std::shared_ptr<const Plan>> Build() {
+    if (!graph_.status().ok()) return graph_.status();
+    for (const PlanOutput& o : outputs_) {
+      if (!o.value.valid() || static_cast<size_t>(o.value.id) >= graph_.values().size()) {
+        return absl::InvalidArgumentError(fmt::format("output \"{}\" is not a value of the graph", o.name));
+      }
+    }
+    FollowZeros();
+    FindLive();
+    Schedule();
+    MakePlacesOfLeaves();
+    LayOut();
+    if (auto s = Prepare(); !s.ok()) return s;
+    return std::move(plan_);
+  }
+
+ private:
+  // A node as it will run: zeros taken out of sums, an operator on nothing but zeros a constant.
+  struct Item {
+    Operator op;
+    Values inputs;
+    Values outputs;
+    int32_t block;
+  };
+
+  Value Resolved(Value v) const { return resolved_[v.id]; }
+
+  void FollowZeros() {
+    resolved_.resize(graph_.values().size());
+    for (size_t i = 0; i < resolved_.size(); ++i) resolved_[i] = Value{static_cast<int32_t>(i)};
+    std::vector<bool> zero(graph_.values().size(), false);
+    for (const Graph::Node& node : graph_.nodes()) {
+      Item item = {node.op, {}, node.outputs, node.block};
+      for (Value v : node.inputs) item.inputs.push_back(Resolved(v));
+      bool is_zero = std::holds_alternative<Zero>(node.op);
+      if (std::holds_alternative<Add>(node.op)) {
+        item.inputs.erase(
+            std::remove_if(item.inputs.begin(), item.inputs.end(), [&](Value v) { return zero[v.id]; }), item.inputs.end());
+        is_zero = item.inputs.empty();
+        if (item.inputs.size() == 1) resolved_[node.outputs[0].id] = item.inputs[0];
+      } else if (KeepsZero(node.op)) {
+        is_zero = zero[item.inputs[0].id];
+      }
+      if (is_zero) {
+        zero[node.outputs[0].id] = true;
+        const Shape& shape = graph_.desc(node.outputs[0]).shape;
+        item.op = Fill{.value = 0, .shape = {shape.begin(), shape.end()}};
+        item.inputs.clear();
+      }
+      items_.push_back(std::move(item));
+    }
+  }
+
+  void FindLive() {
+    std::vector<bool> needed(graph_.values().size(), false);
+    for (const PlanOutput& o : outputs_) needed[Resolved(o.value).id] = true;
+    live_.assign(items_.size(), false);
+    for (size_t n = items_.size(); n-- > 0;) {
+      live_[n] = ChangesState(items_[n].op);
+      // An output that stands for another value is never computed itself.
+      for (Value v : items_[n].outputs) live_[n] = live_[n] || (needed[v.id] && Resolved(v) == v);
+      if (!live_[n]) continue;
+      for (Value v : items_[n].inputs) needed[v.id] = true;
+    }
+  }
+
+  // Graph order, but an accumulation runs right after what it adds, so that gradients do not pile up.
+  void Schedule() {
+    std::vector<std::vector<size_t>> followers(items_.size());
+    std::vector<bool> placed(items_.size(), false);
+    for (size_t n = 0; n < items_.size(); ++n) {
+      if (!live_[n] || !std::holds_alternative<Accumulate>(items_[n].op)) continue;
+      const int32_t producer = graph_.info(items_[n].inputs[1]).node;
+      if (producer < 0) continue;
+      followers[producer].push_back(n);
+      placed[n] = true;
+    }
+    for (size_t n = 0; n < items_.size(); ++n) {
+      if (!live_[n] || placed[n]) continue;
+      Emit(items_[n]);
+      for (size_t f : followers[n]) Emit(items_[f]);
+    }
+  }
+
+  void Emit(const Item& item) { schedule_.push_back(item); }
+
+  void MakePlacesOfLeaves() {
+    places_.resize(graph_.values().size());
+    std::vector<bool> used(graph_.values().size(), false);
+    for (const Item& item : schedule_) {
+      for (Value v : item.inputs) used[v.id] = true;
+    }
+    for (const PlanOutput& o : outputs_) used[Resolved(o.value).id] = true;
+    for (ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
+      for (Value v : graph_.Leaves(kind)) {
+        if (!used[v.id]) continue;
+        places_[v.id] = {Plan::Place::kBound, plan_->bound_.size()};
+        plan_->bound_.push_back({graph_.info(v).name, graph_.desc(v)});
+      }
+    }
+  }
+
+  // Lifetimes of buffers; values that take over a buffer share one.
+  void LayOut() {
+    const auto end = static_cast<int32_t>(schedule_.size());
+    std::vector<int32_t> last(graph_.values().size(), -1);
+    for (int32_t s = 0; s < end; ++s) {
+      for (Value v : schedule_[s].inputs) last[v.id] = s;
+    }
+    for (const PlanOutput& o : outputs_) last[Resolved(o.value).id] = end;
+
+    std::vector<Lifetime> buffers;
+    std::vector<int32_t> buffer_of(graph_.values().size(), -1);
+    const auto new_buffer = [&](Value v, int32_t first, int32_t until) {
+      buffer_of[v.id] = static_cast<int32_t>(buffers.size());
+      buffers.push_back({first, until, graph_.desc(v).bytes()});
+    };
+    for (Value v : graph_.Leaves(ValueKind::kInput)) new_buffer(v, 0, end);
+    for (int32_t s = 0; s < end; ++s) {
+      const Item& item = schedule_[s];
+      const std::optional<size_t> in_place = InPlaceInput(item.op, item.inputs.size());
+      for (size_t i = 0; i < item.outputs.size(); ++i) {
+        const Value out = item.outputs[i];
+        const int32_t until = std::max(last[out.id], s);
+        if (i == 0 && in_place && !item.inputs.empty()) {
+          const Value in = item.inputs[*in_place];
+          if (graph_.info(in).kind == ValueKind::kComputed && last[in.id] == s &&
+              graph_.desc(in).bytes() == graph_.desc(out).bytes()) {
+            buffer_of[out.id] = buffer_of[in.id];
+            buffers[buffer_of[in.id]].last = until;
+            continue;
+          }
+        }
+        new_buffer(out, s, until);
+      }
+    }
+    const MemoryPlan memory = PlanMemory(buffers);
+    for (size_t v = 0; v < buffer_of.size(); ++v) {
+      if (buffer_of[v] >= 0) places_[v] = {Plan::Place::kArena, memory.offsets[buffer_of[v]]};
+    }
+    plan_->activation_bytes_ = memory.bytes;
+
+    for (Value v : graph_.Leaves(ValueKind::kInput)) {
+      plan_->inputs_.push_back({graph_.info(v).name, graph_.desc(v), places_[v.id]});
+    }
+    for (const PlanOutput& o : outputs_) {
+      plan_->outputs_.push_back({o.name, graph_.desc(o.value), places_[Resolved(o.value).id]});
+    }
+  }
+
+  absl::Status Prepare() {
+    std::string missing;
+    for (const Item& item : schedule_) {
+      if (MustBeInPlace(item.op) && places_[item.inputs.back().id].index != places_[item.outputs[0].id].index) {
+        AddStep(Add{}, {item.inputs.back()}, {item.outputs[0]}, item.block, missing);
+        Item moved = item;
+        moved.inputs.back() = item.outputs[0];
+        AddStep(moved.op, moved.inputs, moved.outputs, moved.block, missing);
+      } else {
+        AddStep(item.op, item.inputs, item.outputs, item.block, missing);
+      }
+    }
+    if (!missing.empty()) {
+      return absl::UnimplementedError(fmt::format("device {} cannot run this graph:{}", device_.name(), missing));
+    }
+    plan_->arena_bytes_ = plan_->activation_bytes_ + plan_->scratch_bytes_;
+    return absl::OkStatus();
+  }
+
+  void AddStep(const Operator& op, const Values& inputs, const Values& outputs, int32_t block, std::string& missing) {
+    Plan::Step step = {op, graph_.DescsOf(inputs), graph_.DescsOf(outputs), {}, {}, nullptr, block};
+    for (Value v : inputs) step.inputs.push_back(places_[v.id]);
+    for (Value v : outputs) step.outputs.push_back(places_[v.id]);
+    auto kernel = device_.Prepare(op, step.input_descs, step.output_descs);
+    if (!kernel.ok()) {
+      missing += fmt::format("\n  {}{}{}", plan_->blocks_[block], plan_->blocks_[block].empty() ? "" : ": ",
+                             Message(kernel.status()));
+      return;
+    }
+    step.kernel = *std::move(kernel);
+    plan_->scratch_bytes_ = std::max(plan_->scratch_bytes_, step.kernel->scratch_bytes());
+    plan_->steps_.push_back(std::move(step));
+  }
+
+  const Graph& graph_;
+  absl::Span<const PlanOutput> outputs_;
+  Device& device_;
+  std::shared_ptr<Plan> plan_;
+  std::vector<Value> resolved_;  // the value that stands for this one
+  std::vector<Item> items_;      // one per node
+  std::vector<bool> live_;
+  std::vector<Item> schedule_;
+  std::vector<Plan::Place> places_;  // by value
+};
+
+absl::StatusOr<std::shared_ptr<const Plan>> Plan::Create(const Graph& graph, absl::Span<const PlanOutput> outputs,
+                                                         Device& device, PlanOptions options) {
+  return PlanBuilder(graph, outputs, device, options).Build();
+}
+
+std::string Plan::ToString() const {
+  std::string text;
+  for (const Step& s : steps_) {
+    text += fmt::format("{:20} {:26}", blocks_[s.block], NameOf(s.op));
+    for (const TensorDesc& d : s.input_descs) text += " " + mathnas::kernels::ToString(d.shape);
+    text += " ->";
+    for (const TensorDesc& d : s.output_descs) text += " " + mathnas::kernels::ToString(d.shape);
+    text += fmt::format("  [{}, scratch {}]\n", s.kernel->implementation(), s.kernel->scratch_bytes());
+  }
+  text += fmt::format("{} steps, {} bytes of activations, {} of scratch\n", steps_.size(), activation_bytes_, scratch_bytes_);
+  return text;
+}
+
+void* Workspace::Reserve(size_t bytes) {
+  if (bytes > bytes_) {
+    bytes = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    memory_.reset();  // first, so that both are never held
+    memory_.reset(std::aligned_alloc(kAlignment, bytes));
+    if (memory_ == nullptr) throw std::bad_alloc();
+    bytes_ = bytes;
+  }
+  return memory_.get();
+}
+
+void Workspace::Free::operator()(void* p) const { std::free(p); }
+
+absl::StatusOr<std::unique_ptr<Context>> Context::Create(std::shared_ptr<const Plan> plan,
+                                                         absl::Span<const TensorMap* const> tensors,
+                                                         Workspace* workspace) {
+  std::unique_ptr<Context> context(new Context);
+  std::vector<void*> bound;
+  for (const Plan::Bound& b : plan->bound_) {
+    const Tensor* tensor = nullptr;
+    for (size_t m = 0; tensor == nullptr && m < tensors.size(); ++m) tensor = tensors[m]->Find(b.name);
+    if (tensor == nullptr) return absl::NotFoundError(fmt::format("tensor \"{}\": missing", b.name));
+    if (tensor->desc() != b.desc) {
+      return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {} {}, expected {} {}", b.name,
+                                                    Name(tensor->desc().dtype), mathnas::kernels::ToString(tensor->shape()),
+                                                    Name(b.desc.dtype), mathnas::kernels::ToString(b.desc.shape)));
+    }
+    bound.push_back(tensor->data());
+  }
+  context->bound_ = bound;
+  Workspace& memory = workspace != nullptr ? *workspace : context->own_workspace_;
+  context->arena_ = static_cast<std::byte*>(memory.Reserve(std::max(plan->arena_bytes_, kAlignment)));
+
+  const auto address = [&](const Plan::Place& place) -> void* {
+    return place.kind == Plan::Place::kBound ? bound[place.index] : context->arena_ + place.index;
+  };
+  context->kernels_.reserve(plan->steps_.size());
+  for (const Plan::Step& step : plan->steps_) {
+    absl::InlinedVector<KernelBuffers::Operand, 6> inputs;
+    absl::InlinedVector<void*, 4> outputs;
+    for (const Plan::Place& p : step.inputs) {
+      inputs.push_back({address(p), plan->options_.constant_weights && p.kind == Plan::Place::kBound});
+    }
+    for (const Plan::Place& p : step.outputs) outputs.push_back(address(p));
+    auto kernel = step.kernel->Bind({inputs, outputs, context->arena_ + plan->activation_bytes_, &plan->packed_});
+    if (!kernel.ok()) return Annotate(kernel.status(), NameOf(step.op));
+    context->kernels_.push_back(*std::move(kernel));
+  }
+  context->plan_ = std::move(plan);
+  return context;
+}
+
+absl::StatusOr<TensorView> Context::Find(const std::vector<Plan::Port>& ports, std::string_view kind,
+                                         std::string_view name) const {
+  std::string names;
+  for (const Plan::Port& p : ports) {
+    if (p.name == name) {
+      return TensorView{p.desc, p.place.kind == Plan::Place::kBound ? bound_[p.place.index] : arena_ + p.place.index};
+    }
+    names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", p.name);
+  }
+  return absl::NotFoundError(fmt::format("{} \"{}\": expected one of {}", kind, name, names));
+}
+
+absl::StatusOr<TensorView> Context::Input(std::string_view name) const { return Find(plan_->inputs_, "input", name); }
+absl::StatusOr<TensorView> Context::Output(std::string_view name) const { return Find(plan_->outputs_, "output", name); }
+
+absl::Status Context::Run() {
+  for (const std::unique_ptr<BoundKernel>& kernel : kernels_) {
+    if (absl::Status s = kernel->Run(); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Context::RunTimed(absl::Span<double> seconds) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point before = Clock::now();
+  for (size_t i = 0; i < kernels_.size(); ++i) {
+    if (absl::Status s = kernels_[i]->Run(); !s.ok()) return s;
+    const Clock::time_point after = Clock::now();
+    if (i < seconds.size()) seconds[i] += std::chrono::duration<double>(after - before).count();
+    before = after;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mathnas::kernels
