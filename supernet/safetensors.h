@@ -5,13 +5,13 @@
 #define MATHNAS_SUPERNET_SAFETENSORS_H_
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "kernels/tensor.h"
 
@@ -73,7 +73,7 @@ class SafetensorsFile {
   size_t map_bytes_ = 0;
   Metadata metadata_;
   std::vector<std::string> names_;
-  absl::flat_hash_map<std::string, ConstTensorView> tensors_;
+  std::map<std::string, ConstTensorView, std::less<>> tensors_;
   std::vector<kernels::Tensor> aligned_copies_;
 };
 
