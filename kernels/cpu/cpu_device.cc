@@ -1,0 +1,45 @@
+#include <omp.h>
+
+#include <memory>
+
+#include "fmt/format.h"
+#include "kernels/cpu/cpu_kernels.h"
+
+namespace mathnas::kernels {
+namespace {
+
+constexpr int kMaxThreads = 4096;
+
+class Cpu : public Device {
+ public:
+  explicit Cpu(int threads) : threads_(threads) {}
+  std::string_view name() const override { return "cpu"; }
+  int threads() const override { return threads_; }
+  DType real() const override { return DType::kF32; }
+
+ protected:
+  absl::StatusOr<std::shared_ptr<const Kernel>> Make(const Operator& op, DescSpan inputs, DescSpan outputs) override {
+    for (DescSpan descs : {inputs, outputs}) {
+      for (const TensorDesc& d : descs) {
+        if (d.dtype != DType::kF32 && d.dtype != DType::kI64) {
+          return absl::UnimplementedError(fmt::format("element type {}: expected F32", Name(d.dtype)));
+        }
+      }
+    }
+    return std::visit([&](const auto& o) { return cpu::Make(o, cpu::Request{inputs, outputs, threads_}); }, op);
+  }
+
+ private:
+  int threads_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Device>> CpuDevice(int threads) {
+  if (threads < 1 || threads > kMaxThreads) {
+    return absl::InvalidArgumentError(fmt::format("threads {}: expected 1 to {}", threads, kMaxThreads));
+  }
+  return std::make_shared<Cpu>(threads);
+}
+
+}  // namespace mathnas::kernels

@@ -1,0 +1,194 @@
+// The seam to oneDNN: factories shaped like version 3 that map down to version 2 (2.6 and newer). The only file that looks at
+// DNNL_VERSION_MAJOR. Factories throw dnnl::error, as oneDNN does; Guard turns that into a status at the edge.
+#ifndef MATHNAS_KERNELS_CPU_ONEDNN_H_
+#define MATHNAS_KERNELS_CPU_ONEDNN_H_
+
+#include <omp.h>
+
+#include <string>
+#include <type_traits>
+
+#include "absl/status/statusor.h"
+#include "fmt/format.h"
+#include "oneapi/dnnl/dnnl.hpp"
+
+namespace mathnas::kernels::cpu::onednn {
+
+using Md = dnnl::memory::desc;
+using Dims = dnnl::memory::dims;
+using Tag = dnnl::memory::format_tag;
+
+inline constexpr bool kVersion3 = DNNL_VERSION_MAJOR >= 3;
+
+// One CPU engine for the process; engines are thread-safe.
+inline const dnnl::engine& Engine() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+// One stream for each thread: a CPU stream holds no state, but is not promised to be thread-safe.
+inline dnnl::stream& Stream() {
+  thread_local dnnl::stream stream(Engine());
+  return stream;
+}
+
+// oneDNN reads the number of threads from OpenMP, both when a primitive is made and when it runs.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int threads) : before_(omp_get_max_threads()) {
+    if (threads != before_) omp_set_num_threads(threads);
+  }
+  ~ThreadScope() { omp_set_num_threads(before_); }
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int before_;
+};
+
+// Runs `make` with this number of threads; a failure of oneDNN becomes a status.
+template <typename Make>
+auto Guard(int threads, const Make& make) -> decltype(make()) {
+  ThreadScope scope(threads);
+  try {
+    return make();
+  } catch (const dnnl::error& e) {
+    const std::string text = fmt::format("oneDNN: {} (status {})", e.what(), static_cast<int>(e.status));
+    if (e.status == dnnl_unimplemented) return absl::UnimplementedError(text);
+    return absl::InternalError(text);
+  }
+}
+
+inline Md Dense(const Dims& dims, Tag tag) { return Md(dims, dnnl::memory::data_type::f32, tag); }
+inline Md Strided(const Dims& dims, const Dims& strides) { return Md(dims, dnnl::memory::data_type::f32, strides); }
+// Whatever layout the primitive likes best.
+inline Md Any(const Dims& dims) { return Dense(dims, Tag::any); }
+
+// Scratch memory is ours (the library's own ties a primitive to its thread); post-ops in this order: sum, ReLU.
+inline dnnl::primitive_attr Attributes(bool add_to_dst = false, bool relu = false) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::post_ops post_ops;
+  if (add_to_dst) post_ops.append_sum(1.f);
+#if DNNL_VERSION_MAJOR >= 3
+  if (relu) post_ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.f, 0.f);
+#else
+  if (relu) post_ops.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
+#endif
+  attributes.set_post_ops(post_ops);
+  return attributes;
+}
+
+struct Window {
+  Dims strides;
+  Dims padding_left;
+  Dims padding_right;
+};
+
+// A zero memory descriptor as bias means none.
+inline dnnl::convolution_forward::primitive_desc ConvolutionForward(const Md& src, const Md& weights, const Md& bias,
+                                                                    const Md& dst, const Window& w,
+                                                                    const dnnl::primitive_attr& attributes) {
+  constexpr auto kProp = dnnl::prop_kind::forward_training;
+  constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {Engine(), kProp, kAlgorithm, src, weights, bias, dst, w.strides, w.padding_left, w.padding_right, attributes};
+#else
+  return {{kProp, kAlgorithm, src, weights, bias, dst, w.strides, w.padding_left, w.padding_right}, attributes, Engine()};
+#endif
+}
+
+inline dnnl::convolution_backward_data::primitive_desc ConvolutionBackwardData(const Md& diff_src, const Md& weights,
+                                                                               const Md& diff_dst, const Window& w) {
+  const auto hint = ConvolutionForward(diff_src, weights, Md(), diff_dst, w, Attributes());
+  constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {Engine(),  kAlgorithm,     diff_src,        weights, diff_dst,
+          w.strides, w.padding_left, w.padding_right, hint,    Attributes()};
+#else
+  return {{kAlgorithm, diff_src, weights, diff_dst, w.strides, w.padding_left, w.padding_right},
+          Attributes(),
+          Engine(),
+          hint};
+#endif
+}
+
+inline dnnl::convolution_backward_weights::primitive_desc ConvolutionBackwardWeights(const Md& src, const Md& diff_weights,
+                                                                                     const Md& diff_bias,
+                                                                                     const Md& diff_dst, const Window& w) {
+  const auto hint = ConvolutionForward(src, diff_weights, diff_bias, diff_dst, w, Attributes());
+  constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {Engine(),       kAlgorithm,      src,  diff_weights, diff_bias, diff_dst, w.strides,
+          w.padding_left, w.padding_right, hint, Attributes()};
+#else
+  return {{kAlgorithm, src, diff_weights, diff_bias, diff_dst, w.strides, w.padding_left, w.padding_right},
+          Attributes(),
+          Engine(),
+          hint};
+#endif
+}
+
+inline dnnl::algorithm AveragePooling(bool include_padding) {
+  return include_padding ? dnnl::algorithm::pooling_avg_include_padding : dnnl::algorithm::pooling_avg_exclude_padding;
+}
+
+inline dnnl::pooling_forward::primitive_desc AvgPoolForward(const Md& src, const Md& dst, const Dims& kernel,
+                                                            const Window& w, bool include_padding) {
+  constexpr auto kProp = dnnl::prop_kind::forward_training;
+#if DNNL_VERSION_MAJOR >= 3
+  return {Engine(), kProp,        AveragePooling(include_padding), src, dst, w.strides, kernel, Dims(kernel.size(), 0),
+          w.padding_left, w.padding_right, Attributes()};
+#else
+  return {{kProp, AveragePooling(include_padding), src, dst, w.strides, kernel, w.padding_left, w.padding_right},
+          Attributes(),
+          Engine()};
+#endif
+}
+
+inline dnnl::pooling_backward::primitive_desc AvgPoolBackward(const Md& diff_src, const Md& diff_dst, const Dims& kernel,
+                                                              const Window& w, bool include_padding) {
+  const auto hint = AvgPoolForward(diff_src, diff_dst, kernel, w, include_padding);
+#if DNNL_VERSION_MAJOR >= 3
+  return {Engine(), AveragePooling(include_padding), diff_src, diff_dst, w.strides, kernel, Dims(kernel.size(), 0),
+          w.padding_left, w.padding_right, hint, Attributes()};
+#else
+  return {{AveragePooling(include_padding), diff_src, diff_dst, w.strides, kernel, w.padding_left, w.padding_right},
+          Attributes(),
+          Engine(),
+          hint};
+#endif
+}
+
+// dst{M,N} = src{M,K} * weights{K,N} [+ bias{1,N}].
+inline dnnl::matmul::primitive_desc Matmul(const Md& src, const Md& weights, const Md& bias, const Md& dst) {
+#if DNNL_VERSION_MAJOR >= 3
+  return {Engine(), src, weights, bias, dst, Attributes()};
+#else
+  return {{src, weights, bias, dst}, Attributes(), Engine()};
+#endif
+}
+
+// diff_weights{O,I} and diff_bias{O} of a linear layer, from src{N,I} and diff_dst{N,O}.
+inline dnnl::inner_product_backward_weights::primitive_desc LinearBackwardWeights(const Md& src, const Md& diff_weights,
+                                                                                  const Md& diff_bias,
+                                                                                  const Md& diff_dst) {
+  constexpr auto kProp = dnnl::prop_kind::forward_training;
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::inner_product_forward::primitive_desc hint(Engine(), kProp, src, diff_weights, diff_bias, diff_dst,
+                                                         Attributes());
+  return {Engine(), src, diff_weights, diff_bias, diff_dst, hint, Attributes()};
+#else
+  const dnnl::inner_product_forward::primitive_desc hint({kProp, src, diff_weights, diff_bias, diff_dst}, Attributes(),
+                                                         Engine());
+  return {{src, diff_weights, diff_bias, diff_dst}, Attributes(), Engine(), hint};
+#endif
+}
+
+inline dnnl::reorder::primitive_desc Reorder(const Md& from, const Md& to) {
+  return {Engine(), from, Engine(), to, Attributes()};
+}
+
+}  // namespace mathnas::kernels::cpu::onednn
+
+#endif  // MATHNAS_KERNELS_CPU_ONEDNN_H_

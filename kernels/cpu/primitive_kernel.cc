@@ -1,0 +1,135 @@
+#include "kernels/cpu/primitive_kernel.h"
+
+#include "kernels/packed_weights.h"
+
+namespace mathnas::kernels::cpu {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+// Primitives with their memory objects, ready to be executed. Through the C interface, whose arguments can be prepared: the C++
+// one builds a list at each call.
+class BoundPrimitives : public BoundKernel {
+ public:
+  explicit BoundPrimitives(int threads) : threads_(threads) {}
+
+  void Add(const dnnl::primitive& primitive, std::vector<std::pair<int, dnnl::memory>> arguments) {
+    Call call = {primitive, {}, {}};
+    for (auto& [id, memory] : arguments) {
+      call.arguments.push_back({id, memory.get()});
+      call.memories.push_back(std::move(memory));
+    }
+    calls_.push_back(std::move(call));
+  }
+  void Keep(std::shared_ptr<const Tensor> packed) { packed_.push_back(std::move(packed)); }
+
+  absl::Status Run() override {
+    onednn::ThreadScope scope(threads_);
+    const dnnl_stream_t stream = onednn::Stream().get();
+    for (const Call& call : calls_) {
+      const dnnl_status_t status = dnnl_primitive_execute(call.primitive.get(), stream,
+                                                          static_cast<int>(call.arguments.size()), call.arguments.data());
+      if (status != dnnl_success) {
+        return absl::InternalError(fmt::format("oneDNN: execution failed (status {})", static_cast<int>(status)));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  struct Call {
+    dnnl::primitive primitive;
+    std::vector<dnnl_exec_arg_t> arguments;
+    std::vector<dnnl::memory> memories;
+  };
+
+  int threads_;
+  std::vector<Call> calls_;
+  std::vector<std::shared_ptr<const Tensor>> packed_;
+};
+
+}  // namespace
+
+PrimitiveKernel::Slot PrimitiveKernel::Scratch(const onednn::Md& md) {
+  const Slot slot = {Slot::kScratch, scratch_bytes_, md};
+  scratch_bytes_ += (md.get_size() + kAlignment - 1) / kAlignment * kAlignment;
+  return slot;
+}
+
+PrimitiveKernel::Slot PrimitiveKernel::Packed(size_t i, const onednn::Md& plain, const onednn::Md& wanted) {
+  if (plain == wanted) return Input(i, plain);
+  const Slot slot = {Slot::kPacked, packings_.size(), wanted};
+  packings_.push_back({i, Scratch(wanted).index, wanted});
+  const auto pd = onednn::Reorder(plain, wanted);
+  Arguments arguments = {{DNNL_ARG_FROM, Input(i, plain)}, {DNNL_ARG_TO, slot}};
+  if (pd.scratchpad_desc().get_size() > 0) arguments.emplace_back(DNNL_ARG_SCRATCHPAD, Scratch(pd.scratchpad_desc()));
+  Name(pd.impl_info_str());
+  steps_.push_back({dnnl::reorder(pd), std::move(arguments), static_cast<int>(slot.index)});
+  return slot;
+}
+
+void PrimitiveKernel::Unpack(const Slot& from, size_t i, const onednn::Md& plain) {
+  const auto pd = onednn::Reorder(from.md, plain);
+  Arguments arguments = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, Output(i, plain)}};
+  if (pd.scratchpad_desc().get_size() > 0) arguments.emplace_back(DNNL_ARG_SCRATCHPAD, Scratch(pd.scratchpad_desc()));
+  Name(pd.impl_info_str());
+  steps_.push_back({dnnl::reorder(pd), std::move(arguments), -1});
+}
+
+void PrimitiveKernel::Name(std::string_view implementation) {
+  implementation_ += fmt::format("{}{}", implementation_.empty() ? "" : " + ", implementation);
+}
+
+void PrimitiveKernel::AddPrimitive(dnnl::primitive primitive, std::string_view implementation, const onednn::Md& scratchpad,
+                                   Arguments arguments) {
+  Name(implementation);
+  if (scratchpad.get_size() > 0) arguments.emplace_back(DNNL_ARG_SCRATCHPAD, Scratch(scratchpad));
+  steps_.push_back({std::move(primitive), std::move(arguments), -1});
+}
+
+absl::StatusOr<std::unique_ptr<BoundKernel>> PrimitiveKernel::Bind(const KernelBuffers& buffers) const {
+  using Result = absl::StatusOr<std::unique_ptr<BoundKernel>>;
+  return onednn::Guard(threads_, [&]() -> Result {
+    std::vector<void*> packed(packings_.size());
+    auto bound = std::make_unique<BoundPrimitives>(threads_);
+    const auto memory = [&](const Slot& slot) {
+      void* data = nullptr;
+      switch (slot.kind) {
+        case Slot::kInput: data = buffers.inputs[slot.index].data; break;
+        case Slot::kOutput: data = buffers.outputs[slot.index]; break;
+        case Slot::kScratch: data = static_cast<std::byte*>(buffers.scratch) + slot.index; break;
+        case Slot::kPacked: data = packed[slot.index]; break;
+      }
+      return dnnl::memory(slot.md, onednn::Engine(), data);
+    };
+    for (const Step& step : steps_) {
+      const bool once = step.packs >= 0 && buffers.inputs[packings_[step.packs].input].constant;
+      if (step.packs >= 0 && !once) {
+        packed[step.packs] = static_cast<std::byte*>(buffers.scratch) + packings_[step.packs].scratch_offset;
+      }
+      if (once) {
+        const Packing& packing = packings_[step.packs];
+        auto tensor = buffers.packed->Get(this, buffers.inputs[packing.input].data, [&]() -> absl::StatusOr<Tensor> {
+          Tensor t(DType::kU8, {static_cast<int64_t>(packing.wanted.get_size())});
+          packed[step.packs] = t.data();
+          BoundPrimitives pack(threads_);
+          std::vector<std::pair<int, dnnl::memory>> arguments;
+          for (const auto& [id, slot] : step.arguments) arguments.emplace_back(id, memory(slot));
+          pack.Add(step.primitive, std::move(arguments));
+          if (auto s = pack.Run(); !s.ok()) return s;
+          return t;
+        });
+        if (!tensor.ok()) return tensor.status();
+        packed[step.packs] = (*tensor)->data();
+        bound->Keep(*std::move(tensor));
+        continue;
+      }
+      std::vector<std::pair<int, dnnl::memory>> arguments;
+      for (const auto& [id, slot] : step.arguments) arguments.emplace_back(id, memory(slot));
+      bound->Add(step.primitive, std::move(arguments));
+    }
+    return bound;
+  });
+}
+
+}  // namespace mathnas::kernels::cpu
