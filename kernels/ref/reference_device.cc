@@ -1,0 +1,30 @@
+#include "kernels/device.h"
+#include "kernels/ref/reference_kernels.h"
+
+namespace mathnas::kernels {
+namespace {
+
+class ReferenceDeviceImpl : public Device {
+ public:
+  explicit ReferenceDeviceImpl(DType real) : real_(real) {}
+
+  std::string_view name() const override { return "ref"; }
+  int threads() const override { return 1; }
+  DType real() const override { return real_; }
+
+ protected:
+  absl::StatusOr<std::shared_ptr<const Kernel>> Make(const Operator& op, DescSpan inputs, DescSpan outputs) override {
+    return std::visit([&](const auto& o) { return ref::Make(o, ref::Request{inputs, outputs, real_}); }, op);
+  }
+
+ private:
+  DType real_;
+};
+
+}  // namespace
+
+std::shared_ptr<Device> ReferenceDevice(DType real) {
+  return std::make_shared<ReferenceDeviceImpl>(real == DType::kF64 ? DType::kF64 : DType::kF32);
+}
+
+}  // namespace mathnas::kernels
