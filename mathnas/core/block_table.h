@@ -36,10 +36,10 @@ enum class Form { kCost, kSaving };
 
 // The numbers of one metric for one value of the shared choice.
 struct MetricSlice {
-  double base = 0;                            // in the metric's unit; NaN = not measured
-  Grid values;                                // in the metric's unit
-  std::vector<std::vector<int64_t>> samples;  // measurements behind each value, 0 = none; empty = not recorded
-  Grid stddev;                                // spread of those, in the metric's unit; empty = not recorded
+  double base = 0;                                 // in the metric's unit; NaN = not measured
+  Grid values = {};                                // in the metric's unit
+  std::vector<std::vector<int64_t>> samples = {};  // measurements behind each value, 0 = none; empty = not recorded
+  Grid stddev = {};                                // spread of those, in the metric's unit; empty = not recorded
 };
 
 struct Metric {

@@ -35,6 +35,7 @@ struct EstimatorOptions {
 
 // "linear", "eq5", "eq6"; "exclude", "include". InvalidArgument lists the names that are known.
 std::string_view Name(EstimatorKind kind);
+std::string_view Name(FlopsFixed fixed);
 absl::StatusOr<EstimatorKind> ParseEstimatorKind(std::string_view name);
 absl::StatusOr<FlopsFixed> ParseFlopsFixed(std::string_view name);
 

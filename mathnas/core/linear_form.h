@@ -16,7 +16,7 @@ namespace mathnas::core {
 struct LinearForm {
   double constant = 0;
   double scale = 1;
-  Grid terms;  // NaN = not measured
+  Grid terms = {};  // NaN = not measured
 };
 
 // The form with integer constant and terms if that is exact (every partial sum below 2^53), else the form itself.

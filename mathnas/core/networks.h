@@ -25,6 +25,9 @@ NetworkFilter AllowAll(const BlockTable& table);
 // Distinct networks that pass; exact up to 2^53, infinity where a double overflows.
 double CountNetworks(const BlockTable& table, const NetworkFilter& filter);
 double CountNetworks(const BlockTable& table);
+// Those that ForEachNetwork would visit (or count as undefined); errors as there.
+absl::StatusOr<double> CountNetworks(const Estimator& estimator, std::span<const std::string> metrics,
+                                     const NetworkFilter& filter);
 
 struct NetworkView {
   const Choice& choice;  // canonical

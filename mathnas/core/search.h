@@ -47,8 +47,8 @@ struct FoundNetwork {
 // A limit, what the best network makes of it, and its range over all networks, other limits ignored.
 struct LimitReport {
   Limit limit;
-  std::optional<double> value;
-  std::optional<std::pair<double, double>> reachable;  // nullopt: there is no network at all
+  std::optional<double> value = std::nullopt;
+  std::optional<std::pair<double, double>> reachable = std::nullopt;  // nullopt: there is no network at all
 };
 
 // The budget closest to the request that can be met. Distance of a network: the greatest |value - limit| / |limit| over
@@ -56,8 +56,8 @@ struct LimitReport {
 // these, then the order of SearchResult.
 struct NearestBudget {
   double distance = 0;
-  std::vector<Limit> limits;  // all of the request, those that gave way at their new value
-  FoundNetwork network;       // meets `limits`
+  std::vector<Limit> limits = {};  // all of the request, those that gave way at their new value
+  FoundNetwork network;            // meets `limits`
 };
 
 struct SearchResult {

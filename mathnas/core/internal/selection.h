@@ -1,0 +1,59 @@
+// Keeping the best networks of a stream: the top K and the front, under one order.
+#ifndef MATHNAS_CORE_INTERNAL_SELECTION_H_
+#define MATHNAS_CORE_INTERNAL_SELECTION_H_
+
+#include <map>
+#include <vector>
+
+#include "mathnas/core/block_table.h"
+#include "mathnas/core/networks.h"
+
+namespace mathnas::core::internal {
+
+// What the order of SearchResult compares. Keys are signed so that smaller is better.
+struct Rank {
+  double objective_key = 0;
+  double first_limited = 0;  // value of the first limited metric; 0 without limits
+  const Choice* choice = nullptr;
+  int shared = 0;
+};
+
+struct Ranked {
+  double objective_key = 0;
+  double first_limited = 0;
+  Choice choice;
+  int shared = 0;
+
+  Rank rank() const { return {objective_key, first_limited, &choice, shared}; }
+};
+
+// Smaller objective key, then smaller first limited metric, then lexicographically smaller choice, then smaller shared.
+bool Better(const Rank& a, const Rank& b);
+
+class TopK {
+ public:
+  explicit TopK(size_t count) : count_(count) {}
+  void Offer(const Rank& rank);
+  // Best first; leaves nothing behind.
+  std::vector<Ranked> Take();
+
+ private:
+  size_t count_;
+  std::vector<Ranked> heap_;  // worst on top
+};
+
+// The non-dominated pairs (objective key, front key), one network each.
+class Front {
+ public:
+  void Offer(const Rank& rank, double front_key);
+  size_t size() const { return by_key_.size(); }
+  // By front key from best to worst, hence by objective from worst to best; leaves nothing behind.
+  std::vector<Ranked> Take();
+
+ private:
+  std::map<double, Ranked> by_key_;  // objective keys fall strictly as front keys rise
+};
+
+}  // namespace mathnas::core::internal
+
+#endif  // MATHNAS_CORE_INTERNAL_SELECTION_H_

@@ -1,0 +1,129 @@
+#include "mathnas/core/linear_form.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+namespace mathnas::core {
+namespace {
+
+constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
+constexpr int kMaxDecimals = 15;                       // 10^15 < 2^53, so scales are exact doubles
+
+struct Decimal {
+  int64_t digits = 0;
+  int decimals = 0;  // value = digits / 10^decimals
+};
+
+// The shortest decimal that reads back as `value`: what stood in the table's file. Nullopt if it has more than 18
+// digits or does not fit; a double needs 17 at most.
+std::optional<Decimal> ShortestDecimal(double value) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof(text), value, std::chars_format::scientific);
+  if (error != std::errc()) return std::nullopt;
+  // [-]d[.ddd]e[+-]dd
+  Decimal decimal;
+  const char* p = text;
+  const bool negative = *p == '-';
+  if (negative) ++p;
+  bool behind_point = false;
+  for (; p < end && *p != 'e'; ++p) {
+    if (*p == '.') {
+      behind_point = true;
+      continue;
+    }
+    decimal.digits = decimal.digits * 10 + (*p - '0');
+    if (behind_point) ++decimal.decimals;
+  }
+  int exponent = 0;
+  const char* exponent_text = p + 1 + (p[1] == '+');
+  std::from_chars(exponent_text, end, exponent);
+  decimal.decimals -= exponent;
+  if (negative) decimal.digits = -decimal.digits;
+  return decimal;
+}
+
+// value * 10^decimals as an exact integer below 2^53, or nullopt.
+std::optional<double> Scaled(double value, int decimals) {
+  const std::optional<Decimal> decimal = ShortestDecimal(value);
+  if (!decimal || decimal->decimals > decimals) return std::nullopt;
+  double scaled = static_cast<double>(decimal->digits);
+  if (std::abs(scaled) >= kExactIntegers) return std::nullopt;
+  for (int k = decimal->decimals; k < decimals; ++k) {
+    scaled *= 10;
+    if (std::abs(scaled) >= kExactIntegers) return std::nullopt;
+  }
+  return scaled;
+}
+
+template <typename Visit>
+bool AllNumbers(const LinearForm& form, Visit visit) {
+  if (!visit(form.constant)) return false;
+  for (const auto& row : form.terms) {
+    for (double term : row) {
+      if (!std::isnan(term) && !visit(term)) return false;
+    }
+  }
+  return true;
+}
+
+std::optional<int> CommonDecimals(const LinearForm& form) {
+  int decimals = 0;
+  const bool ok = AllNumbers(form, [&decimals](double value) {
+    const std::optional<Decimal> decimal = ShortestDecimal(value);
+    if (!decimal || decimal->decimals > kMaxDecimals) return false;
+    decimals = std::max(decimals, decimal->digits == 0 ? 0 : decimal->decimals);
+    return true;
+  });
+  return ok ? std::optional(decimals) : std::nullopt;
+}
+
+double LargestMagnitude(const std::vector<double>& row) {
+  double largest = 0;
+  for (double term : row) {
+    if (!std::isnan(term)) largest = std::max(largest, std::abs(term));
+  }
+  return largest;
+}
+
+// Whether no choice can leave the exact integers on the way.
+bool SumsStayExact(const LinearForm& form) {
+  double total = std::abs(form.constant);
+  for (const auto& row : form.terms) total += LargestMagnitude(row);
+  return total < kExactIntegers;
+}
+
+}  // namespace
+
+LinearForm ScaledToIntegers(LinearForm form) {
+  const std::optional<int> decimals = CommonDecimals(form);
+  if (!decimals) return form;
+  LinearForm scaled = form;
+  for (int k = 0; k < *decimals; ++k) scaled.scale *= 10;
+  const auto scale = [&decimals](double& value) {
+    const std::optional<double> integer = Scaled(value, *decimals);
+    if (integer) value = *integer;
+    return integer.has_value();
+  };
+  if (!scale(scaled.constant)) return form;
+  for (auto& row : scaled.terms) {
+    for (double& term : row) {
+      if (!std::isnan(term) && !scale(term)) return form;
+    }
+  }
+  return SumsStayExact(scaled) ? scaled : form;
+}
+
+double ValueFromTotals(const MetricForm& form, double sum, double denominator) {
+  const double value = sum / form.sum.scale;
+  if (!form.divided) return value;
+  const double flops = denominator / form.denominator.scale;
+  if (!(flops > 0)) return std::numeric_limits<double>::quiet_NaN();
+  return form.base - form.factor * value / flops;
+}
+
+}  // namespace mathnas::core
