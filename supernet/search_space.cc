@@ -1,0 +1,33 @@
+#include "supernet/search_space.h"
+
+#include "fmt/format.h"
+
+namespace mathnas::supernet {
+
+double SearchSpace::size() const {
+  double size = 1;
+  for (const SpaceNode& n : nodes()) size *= static_cast<double>(n.candidates.size());
+  return size;
+}
+
+absl::Status SearchSpace::Check(const Choice& choice) const {
+  if (choice.size() != nodes().size()) {
+    return absl::InvalidArgumentError(fmt::format("choice has {} entries, expected {}", choice.size(), nodes().size()));
+  }
+  for (size_t i = 0; i < choice.size(); ++i) {
+    const auto candidates = static_cast<int>(nodes()[i].candidates.size());
+    if (choice[i] < 0 || choice[i] >= candidates) {
+      return absl::InvalidArgumentError(
+          fmt::format("choice[{}] ({}) is {}, expected 0 to {}", i, nodes()[i].name, choice[i], candidates - 1));
+    }
+  }
+  return absl::OkStatus();
+}
+
+Choice SearchSpace::base() const {
+  Choice choice;
+  for (const SpaceNode& n : nodes()) choice.push_back(n.reference);
+  return choice;
+}
+
+}  // namespace mathnas::supernet

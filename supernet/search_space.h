@@ -1,0 +1,79 @@
+// What a search space is to the rest of the program: nodes with candidate blocks, and the graph of any network in it.
+#ifndef MATHNAS_SUPERNET_SEARCH_SPACE_H_
+#define MATHNAS_SUPERNET_SEARCH_SPACE_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "blocks/batch_norm.h"
+#include "kernels/graph.h"
+
+namespace mathnas::supernet {
+
+using blocks::Mode;
+
+// One candidate per node: the J_1 .. J_m of the paper (spec/mathnas.md 1.1).
+using Choice = std::vector<int>;
+
+struct SpaceNode {
+  std::string name;
+  std::vector<std::string> candidates;
+  int reference;  // the candidate of the base network
+};
+
+// Where a network's weights come from: its own tensors, or slices and members of the shared ones of the supernet.
+enum class Weights : uint8_t { kOwn, kShared };
+
+struct GraphRequest {
+  int64_t batch = 1;
+  Mode mode = Mode::kInference;
+  Weights weights = Weights::kOwn;
+  kernels::DType real = kernels::DType::kF32;
+  // Momentum of the running statistics; 1 makes them the statistics of the last batch.
+  double norm_momentum = 0.1;
+};
+
+// A network over the input "image"{N,H,W,C}.
+struct NetworkGraph {
+  kernels::Graph graph;
+  kernels::Value logits;  // {N,classes}, named "logits"
+};
+
+// Thread-safe, immutable.
+class SearchSpace {
+ public:
+  virtual ~SearchSpace() = default;
+
+  virtual std::string_view name() const = 0;
+  virtual const std::vector<SpaceNode>& nodes() const = 0;
+  // {H,W,C} of the input, and the number of classes.
+  virtual kernels::Shape input_shape() const = 0;
+  virtual int64_t classes() const = 0;
+  // The macro parameters as JSON, to be stored with weights and tables: what Make... needs to build the same space again.
+  virtual std::string MacroJson() const = 0;
+
+  // A subnet from JSON text in the form of spec/interfaces.md 1; errors name the entry and what was expected.
+  virtual absl::StatusOr<Choice> ParseSubnet(std::string_view json) const = 0;
+  virtual std::string SubnetJson(const Choice& choice) const = 0;
+
+  // The graph of one network. Errors of shapes are in graph.status().
+  virtual NetworkGraph Network(const Choice& choice, const GraphRequest& request) const = 0;
+  // All candidates at once, each node the mean of its candidates' outputs, over the shared weights: its leaves are the tensors
+  // of the supernet.
+  virtual NetworkGraph Supernet(const GraphRequest& request) const = 0;
+  // The name in the supernet of a tensor of a network with own weights.
+  virtual std::string SharedName(std::string_view own_name, const Choice& choice) const = 0;
+
+  // Number of networks, as a double: spaces can be large.
+  double size() const;
+  // InvalidArgument unless there is one valid candidate per node.
+  absl::Status Check(const Choice& choice) const;
+  // Every node at its reference block: N~ of the paper.
+  Choice base() const;
+};
+
+}  // namespace mathnas::supernet
+
+#endif  // MATHNAS_SUPERNET_SEARCH_SPACE_H_
