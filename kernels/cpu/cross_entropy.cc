@@ -1,0 +1,70 @@
+// Softmax cross-entropy: own vector code; logarithms and the loss in double.
+#include <cmath>
+#include <limits>
+
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/elements.h"
+#include "kernels/cpu/vector/vector_kernels.h"
+#include "kernels/function_kernel.h"
+
+namespace mathnas::kernels::cpu {
+namespace {
+
+bool Valid(int64_t label, int64_t classes) { return label >= 0 && label < classes; }
+
+// -sum_k target_k log softmax(logits)_k. With lse = max + log(sum_exp), log softmax(z)_k = z_k - lse.
+double LossOfRow(const SoftmaxRow& row, const float* logits, int64_t label, int64_t classes, double smoothing) {
+  if (!Valid(label, classes)) return std::numeric_limits<double>::quiet_NaN();
+  const double log_sum = std::log(row.sum_exp);
+  double loss = (1 - smoothing) * (log_sum - (logits[label] - row.max));
+  // An infinite logit has no part in a loss without smoothing, and would make 0 * infinity of it.
+  if (smoothing > 0) loss += smoothing * (log_sum - (row.sum / static_cast<double>(classes) - row.max));
+  return loss;
+}
+
+}  // namespace
+
+KernelOr Make(const SoftmaxCrossEntropy& op, const Request& r) {
+  const VectorKernels& v = Vector();
+  const int64_t batch = r.inputs[0].shape[0], classes = r.inputs[0].shape[1];
+  Carver book(nullptr);
+  book.Take<SoftmaxRow>(batch);
+  return MakeFunctionKernel(
+      v.name, book.bytes(), [=, &v, threads = r.threads, smoothing = op.label_smoothing](const Operands& o) {
+        const float* logits = o.in<float>(0);
+        SoftmaxRow* rows = Carver(o.scratch).Take<SoftmaxRow>(batch);
+        ParallelFor(threads, batch, GrainOf(classes), [&](int, int64_t begin, int64_t end) {
+          v.softmax(logits + begin * classes, o.out<float>(1) + begin * classes, rows + begin, end - begin, classes);
+        });
+        double loss = 0;
+        for (int64_t i = 0; i < batch; ++i) {
+          loss += LossOfRow(rows[i], logits + i * classes, o.in<int64_t>(1)[i], classes, smoothing);
+        }
+        *o.out<float>(0) = static_cast<float>(loss / static_cast<double>(batch));
+      });
+}
+
+KernelOr Make(const SoftmaxCrossEntropyBackward& op, const Request& r) {
+  const VectorKernels& v = Vector();
+  const int64_t batch = r.inputs[0].shape[0], classes = r.inputs[0].shape[1];
+  const float off_target = static_cast<float>(op.label_smoothing / static_cast<double>(std::max<int64_t>(1, classes)));
+  const float on_target = static_cast<float>(1 - op.label_smoothing);
+  return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
+    const float factor = *o.in<float>(2) / static_cast<float>(batch);
+    ParallelFor(threads, batch, GrainOf(classes), [&](int, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        float* diff = o.out<float>(0) + i * classes;
+        const int64_t label = o.in<int64_t>(1)[i];
+        const bool valid = Valid(label, classes);
+        // The gradient of a loss of NaN is NaN.
+        const float row_factor = valid ? factor : std::numeric_limits<float>::quiet_NaN();
+        const float* probabilities = o.in<float>(0) + i * classes;
+        const float at_label = valid ? probabilities[label] : 0;  // diff may be its buffer
+        v.shift_scale(off_target, row_factor, probabilities, diff, classes);
+        if (valid) diff[label] = factor * (at_label - off_target - on_target);
+      }
+    });
+  });
+}
+
+}  // namespace mathnas::kernels::cpu

@@ -1,0 +1,50 @@
+// Splitting work on plain ranges of elements, and on scratch memory.
+#ifndef MATHNAS_KERNELS_CPU_ELEMENTS_H_
+#define MATHNAS_KERNELS_CPU_ELEMENTS_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/parallel.h"
+
+namespace mathnas::kernels::cpu {
+
+// Elements that are worth a thread of their own: 32 KB, a few microseconds.
+inline constexpr int64_t kElementsPerThread = 8192;
+
+// Items to give a thread at least, where an item is a loop over `elements` elements.
+inline int64_t GrainOf(int64_t elements) {
+  return std::max<int64_t>(1, kElementsPerThread / std::max<int64_t>(1, elements));
+}
+
+// Calls body(begin, size) for parts of 0 .. count-1 that begin on a cache line.
+template <typename Body>
+void ParallelElements(int threads, int64_t count, const Body& body) {
+  constexpr int64_t kPiece = 1024;
+  ParallelFor(threads, (count + kPiece - 1) / kPiece, GrainOf(kPiece), [&](int, int64_t begin, int64_t end) {
+    body(begin * kPiece, std::min(end * kPiece, count) - begin * kPiece);
+  });
+}
+
+// Hands out pieces of scratch memory, each on a cache line. With null it only counts: the same code books and takes.
+class Carver {
+ public:
+  explicit Carver(void* memory) : memory_(static_cast<std::byte*>(memory)) {}
+  template <typename T>
+  T* Take(int64_t count) {
+    constexpr size_t kLine = 64;
+    std::byte* piece = memory_ ? memory_ + bytes_ : nullptr;
+    bytes_ += (static_cast<size_t>(count) * sizeof(T) + kLine - 1) / kLine * kLine;
+    return reinterpret_cast<T*>(piece);
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::byte* memory_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace mathnas::kernels::cpu
+
+#endif  // MATHNAS_KERNELS_CPU_ELEMENTS_H_

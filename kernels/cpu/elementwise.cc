@@ -1,0 +1,69 @@
+// Elementwise kernels: own vector code on the threads of the device.
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/elements.h"
+#include "kernels/cpu/vector/vector_kernels.h"
+#include "kernels/function_kernel.h"
+
+namespace mathnas::kernels::cpu {
+namespace {
+
+// A kernel that calls body(vector kernels, operands, begin, size) for parts of `count` elements.
+template <typename Body>
+std::shared_ptr<const Kernel> MakeElementwise(int threads, int64_t count, const Body& body) {
+  const VectorKernels& v = Vector();
+  return MakeFunctionKernel(v.name, 0, [&v, threads, count, body](const Operands& o) {
+    ParallelElements(threads, count, [&](int64_t begin, int64_t size) { body(v, o, begin, size); });
+  });
+}
+
+std::shared_ptr<const Kernel> MakeFill(float value, const Request& r) {
+  return MakeElementwise(r.threads, r.outputs[0].elements(),
+                         [value](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+                           v.fill(value, o.out<float>(0) + begin, size);
+                         });
+}
+
+}  // namespace
+
+KernelOr Make(const Relu&, const Request& r) {
+  return MakeElementwise(r.threads, r.outputs[0].elements(),
+                         [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+                           v.relu(o.in<float>(0) + begin, o.out<float>(0) + begin, size);
+                         });
+}
+
+KernelOr Make(const ReluBackward&, const Request& r) {
+  return MakeElementwise(r.threads, r.outputs[0].elements(),
+                         [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+                           v.relu_backward(o.in<float>(0) + begin, o.in<float>(1) + begin, o.out<float>(0) + begin, size);
+                         });
+}
+
+KernelOr Make(const Add&, const Request& r) {
+  return MakeElementwise(r.threads, r.outputs[0].elements(),
+                         [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+                           absl::InlinedVector<const float*, 8> x(o.inputs.size());
+                           for (size_t i = 0; i < x.size(); ++i) x[i] = o.in<float>(i) + begin;
+                           v.add(x.data(), static_cast<int64_t>(x.size()), o.out<float>(0) + begin, size);
+                         });
+}
+
+KernelOr Make(const Scale& op, const Request& r) {
+  const float factor = static_cast<float>(op.factor);
+  return MakeElementwise(r.threads, r.outputs[0].elements(),
+                         [factor](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+                           v.scale(factor, o.in<float>(0) + begin, o.out<float>(0) + begin, size);
+                         });
+}
+
+KernelOr Make(const Zero&, const Request& r) { return MakeFill(0, r); }
+KernelOr Make(const Fill& op, const Request& r) { return MakeFill(static_cast<float>(op.value), r); }
+
+KernelOr Make(const Accumulate&, const Request& r) {
+  return MakeElementwise(r.threads, r.inputs[0].elements(),
+                         [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+                           v.accumulate(o.in<float>(1) + begin, static_cast<float*>(o.inputs[0]) + begin, size);
+                         });
+}
+
+}  // namespace mathnas::kernels::cpu

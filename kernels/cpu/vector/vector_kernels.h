@@ -1,0 +1,98 @@
+// Serial kernels over ranges of floats, compiled once per instruction set and chosen at run time. Threads, shapes and
+// operators are the business of the callers in kernels/cpu.
+// Matrices are dense and row-major. Where nothing else is said, an output is either apart from all inputs or exactly one
+// of them. Sums are added in an order that depends on the sizes and the instruction set alone.
+#ifndef MATHNAS_KERNELS_CPU_VECTOR_VECTOR_KERNELS_H_
+#define MATHNAS_KERNELS_CPU_VECTOR_VECTOR_KERNELS_H_
+
+#include <cstdint>
+
+namespace mathnas::kernels::cpu {
+
+// Per column: y = (x - mean) * scale + shift. Subtracting the mean first keeps the digits when it is far from zero.
+struct NormalizeColumns {
+  const float* mean;
+  const float* scale;
+  const float* shift;
+};
+
+// Per column: diff_x = scale * diff_y - slope * (x - mean) - offset.
+struct NormalizeBackwardColumns {
+  const float* mean;
+  const float* scale;
+  const float* slope;
+  const float* offset;
+};
+
+// What is known of a row of logits z after its softmax.
+struct SoftmaxRow {
+  double max;       // of z
+  double sum_exp;   // of exp(z - max)
+  double sum;       // of z
+};
+
+struct SgdCoefficients {
+  float learning_rate;
+  float momentum;
+  float weight_decay;
+  bool nesterov;
+};
+
+struct VectorKernels {
+  const char* name;  // "vector:portable", "vector:avx2", "vector:avx512"
+
+  // elementwise.inc
+  void (*relu)(const float* x, float* y, int64_t n);
+  void (*relu_backward)(const float* y, const float* diff_y, float* diff_x, int64_t n);
+  void (*add)(const float* const* x, int64_t count, float* y, int64_t n);  // count >= 1, added in order
+  void (*scale)(float factor, const float* x, float* y, int64_t n);
+  void (*fill)(float value, float* y, int64_t n);
+  void (*accumulate)(const float* x, float* sum, int64_t n);
+
+  // batch_norm.inc
+  // Mean of each column, and the sum of squared distances from it. Needs a row.
+  void (*column_moments)(const float* x, int64_t rows, int64_t columns, double* mean, double* squares);
+  // Merges the moments of `other_rows` further rows into those of `rows` rows.
+  void (*merge_moments)(double* mean, double* squares, int64_t rows, const double* other_mean,
+                        const double* other_squares, int64_t other_rows, int64_t columns);
+  // Sums of diff_y and of diff_y * (x - mean) of each column.
+  void (*normalize_backward_sums)(const float* x, const float* diff_y, int64_t rows, int64_t columns, const float* mean,
+                                  double* sum_diff, double* sum_diff_x);
+  void (*normalize)(const float* x, float* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
+  void (*normalize_relu)(const float* x, float* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
+  void (*normalize_backward)(const float* x, const float* diff_y, float* diff_x, int64_t rows, int64_t columns,
+                             const NormalizeBackwardColumns& with);
+
+  // pool.inc
+  // mean[j] of columns j of a matrix with `stride` floats from row to row. Needs a row.
+  void (*column_means)(const float* x, int64_t stride, int64_t rows, int64_t columns, float* mean);
+  // y = factor * x in every row.
+  void (*broadcast_row)(float factor, const float* x, float* y, int64_t rows, int64_t columns);
+
+  // softmax.inc
+  // Softmax of each row, and one SoftmaxRow for each.
+  void (*softmax)(const float* z, float* probabilities, SoftmaxRow* info, int64_t rows, int64_t columns);
+  // y = factor * (x - offset).
+  void (*shift_scale)(float offset, float factor, const float* x, float* y, int64_t n);
+
+  // sgd.inc: see SgdStep. `buffer` may be null when momentum is 0. The three do not overlap.
+  void (*sgd)(const SgdCoefficients& with, float* weights, float* gradient, float* buffer, bool first, int64_t n);
+};
+
+// The best table that this machine can run. The environment variable MATHNAS_ISA (portable, avx2, avx512), read once, sets
+// an upper limit.
+const VectorKernels& Vector();
+
+namespace portable {
+extern const VectorKernels kVectorKernels;
+}
+namespace avx2 {
+extern const VectorKernels kVectorKernels;
+}
+namespace avx512 {
+extern const VectorKernels kVectorKernels;
+}
+
+}  // namespace mathnas::kernels::cpu
+
+#endif  // MATHNAS_KERNELS_CPU_VECTOR_VECTOR_KERNELS_H_
