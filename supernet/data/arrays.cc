@@ -87,6 +87,8 @@ DatasetPair SplitLastTenth(const ImageDataset& all) {
   for (int64_t n : remaining) held_out.push_back(n >= 2 ? std::max<int64_t>(1, n / 10) : 0);
 
   DatasetPair pair{EmptyLike(all, "arrays/train"), EmptyLike(all, "arrays/test")};
+  pair.train.images.reserve(all.images.size());
+  pair.train.labels.reserve(all.labels.size());
   for (int64_t i = 0; i < all.count; ++i) {
     const auto label = static_cast<size_t>(all.labels[static_cast<size_t>(i)]);
     AppendImage(all, i, remaining[label]-- <= held_out[label] ? pair.test : pair.train);

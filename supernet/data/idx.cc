@@ -204,13 +204,13 @@ absl::StatusOr<ImageDataset> LoadPart(const std::string& folder, const std::stri
       !s.ok()) {
     return s;
   }
+  const int64_t bytes = d.count * d.height * d.width;
+  if (absl::Status s = images->stream->CheckPromise(16, bytes); !s.ok()) return s;
   if (labels->extents[0] != d.count) {
     return absl::InvalidArgumentError(fmt::format("{}: count: {} labels, expected {}, the images of {}",
                                                   labels->stream->path(), labels->extents[0], d.count,
                                                   images->stream->path()));
   }
-  const int64_t bytes = d.count * d.height * d.width;
-  if (absl::Status s = images->stream->CheckPromise(16, bytes); !s.ok()) return s;
   if (absl::Status s = labels->stream->CheckPromise(8, d.count); !s.ok()) return s;
 
   d.images.resize(static_cast<size_t>(bytes));

@@ -76,7 +76,7 @@ void BatchLoader::State::Shuffle(int64_t epoch, std::vector<uint32_t>& order) co
 
 bool BatchLoader::State::Fill(Slot& slot, int64_t epoch, int64_t index, std::span<const uint32_t> images) {
   const size_t values = dataset.image_bytes();
-  const std::span<int32_t> labels = slot.labels.as<int32_t>();
+  const std::span<int64_t> labels = slot.labels.as<int64_t>();
   const std::span<float> pixels = slot.images.as<float>();
   for (size_t i = 0; i < images.size(); ++i) {
     {
@@ -98,7 +98,7 @@ bool BatchLoader::State::Fill(Slot& slot, int64_t epoch, int64_t index, std::spa
   slot.batch.index = index;
   slot.batch.size = size;
   slot.batch.images = {{DType::kF32, {size, dataset.height, dataset.width, dataset.channels}}, slot.images.data()};
-  slot.batch.labels = {{DType::kI32, {size}}, slot.labels.data()};
+  slot.batch.labels = {{DType::kI64, {size}}, slot.labels.data()};
   slot.batch.image_index = {slot.image_index.data(), images.size()};
   return true;
 }
@@ -160,7 +160,7 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(const ImageData
   state->batches_per_epoch = batches;
   for (int i = 0; i < options.ring; ++i) {
     state->ring.push_back({Tensor(DType::kF32, {options.batch, dataset.height, dataset.width, dataset.channels}),
-                           Tensor(DType::kI32, {options.batch}),
+                           Tensor(DType::kI64, {options.batch}),
                            std::vector<uint32_t>(static_cast<size_t>(options.batch)),
                            {}});
   }

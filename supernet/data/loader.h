@@ -42,7 +42,7 @@ struct Batch {
   int64_t epoch = 0, index = 0;           // batch `index` of the epoch
   int64_t size = 0;                       // images, below LoaderOptions::batch only in a kept last batch
   kernels::TensorView images;             // F32 {size, height, width, channels}
-  kernels::TensorView labels;             // I32 {size}
+  kernels::TensorView labels;             // I64 {size}
   std::span<const uint32_t> image_index;  // {size}: places in the data set
 };
 
