@@ -57,6 +57,13 @@ Tensor::Tensor(TensorDesc desc) {
 
 void Tensor::Free::operator()(void* p) const { std::free(p); }
 
+Tensor Tensor::Borrow(TensorView view, std::shared_ptr<const void> owner) {
+  Tensor tensor;
+  tensor.view_ = std::move(view);
+  tensor.owner_ = std::move(owner);
+  return tensor;
+}
+
 Tensor Tensor::Clone() const {
   Tensor copy(desc());
   if (desc().bytes() > 0) std::memcpy(copy.data(), data(), desc().bytes());

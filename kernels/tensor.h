@@ -72,7 +72,7 @@ struct TensorView {
   }
 };
 
-// A tensor that owns its memory: 64-byte aligned, zero-initialised.
+// A tensor that keeps its memory alive: its own, 64-byte aligned and zero-initialised, or a part of somebody else's.
 class Tensor {
  public:
   Tensor() = default;
@@ -80,6 +80,9 @@ class Tensor {
   Tensor(DType dtype, Shape shape) : Tensor(TensorDesc{dtype, std::move(shape)}) {}
   Tensor(Tensor&&) = default;
   Tensor& operator=(Tensor&&) = default;
+  // A tensor in memory that `owner` frees (a mapped file, a buffer of the caller), alive at least as long as the tensor.
+  // Aligned as that memory is, at least to its element size; not to be written if that memory is read-only.
+  static Tensor Borrow(TensorView view, std::shared_ptr<const void> owner);
 
   const TensorDesc& desc() const { return view_.desc; }
   const Shape& shape() const { return view_.desc.shape; }
@@ -89,6 +92,7 @@ class Tensor {
   std::span<T> as() const {
     return view_.as<T>();
   }
+  // A copy that owns its memory.
   Tensor Clone() const;
 
  private:
@@ -96,7 +100,8 @@ class Tensor {
     void operator()(void* p) const;
   };
   TensorView view_;
-  std::unique_ptr<void, Free> memory_;
+  std::unique_ptr<void, Free> memory_;  // null when borrowed
+  std::shared_ptr<const void> owner_;   // null when owned
 };
 
 // Named tensors in insertion order: the weights of a supernet, its gradients, its optimiser state.
