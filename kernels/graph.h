@@ -64,6 +64,7 @@ class Graph {
   void SetBlock(std::string_view name);
 
   DType real() const { return real_; }
+  // References into the graph end with the next Apply or leaf.
   const TensorDesc& desc(Value v) const { return values_[v.id].desc; }
   const ValueInfo& info(Value v) const { return values_[v.id]; }
   bool NeedsGradient(Value v) const { return values_[v.id].needs_gradient; }

@@ -12,13 +12,22 @@ int64_t OutputExtent(int64_t in, int64_t kernel, int64_t stride, int64_t padding
   return span < 0 ? 0 : span / stride + 1;
 }
 
-absl::Status CheckParameters(std::string_view op, int32_t stride, int32_t padding, int32_t groups) {
+absl::Status CheckParameters(std::string_view op, int32_t stride, int32_t padding, int32_t groups, int64_t kernel_h,
+                             int64_t kernel_w) {
   if (stride < 1 || padding < 0 || groups < 1) {
     return OperatorError(op, fmt::format("stride {}, padding {}, groups {}: expected stride and groups of at least 1, "
                                          "padding of at least 0",
                                          stride, padding, groups));
   }
+  if (kernel_h < 1 || kernel_w < 1) {
+    return OperatorError(op, fmt::format("kernel {}x{}: expected extents of at least 1", kernel_h, kernel_w));
+  }
   return absl::OkStatus();
+}
+
+absl::Status CheckGroups(std::string_view op, int32_t groups, int64_t channels, std::string_view of) {
+  if (channels % groups == 0) return absl::OkStatus();
+  return OperatorError(op, fmt::format("{} groups do not divide the {} channels of {}", groups, channels, of));
 }
 
 }  // namespace
@@ -28,9 +37,9 @@ absl::StatusOr<Descs> InferOutputs(const Conv2d& op, DescSpan inputs) {
   if (op.has_bias) ranks.push_back(1);
   if (op.has_addend) ranks.push_back(4);
   if (auto s = CheckInputs(op.kName, inputs, ranks); !s.ok()) return s;
-  if (auto s = CheckParameters(op.kName, op.stride, op.padding, op.groups); !s.ok()) return s;
   const Shape& src = inputs[0].shape;
   const Shape& weights = inputs[1].shape;
+  if (auto s = CheckParameters(op.kName, op.stride, op.padding, op.groups, weights[2], weights[3]); !s.ok()) return s;
   if (weights[0] % op.groups != 0 || weights[1] * op.groups != src[3]) {
     return OperatorError(op.kName, fmt::format("weights {} with {} groups do not fit a source of {} channels",
                                                ToString(weights), op.groups, src[3]));
@@ -52,9 +61,13 @@ absl::StatusOr<Descs> InferOutputs(const Conv2d& op, DescSpan inputs) {
 
 absl::StatusOr<Descs> InferOutputs(const Conv2dBackwardData& op, DescSpan inputs) {
   if (auto s = CheckInputs(op.kName, inputs, {4, 4}); !s.ok()) return s;
-  if (auto s = CheckParameters(op.kName, op.stride, op.padding, op.groups); !s.ok()) return s;
   const Shape& diff_dst = inputs[0].shape;
   const Shape& weights = inputs[1].shape;
+  if (auto s = CheckParameters(op.kName, op.stride, op.padding, op.groups, weights[2], weights[3]); !s.ok()) return s;
+  if (auto s = CheckGroups(op.kName, op.groups, weights[0], "diff_dst"); !s.ok()) return s;
+  if (op.height < 1 || op.width < 1) {
+    return OperatorError(op.kName, fmt::format("height {}, width {}: expected at least 1", op.height, op.width));
+  }
   const Shape expected = {diff_dst[0], OutputExtent(op.height, weights[2], op.stride, op.padding),
                           OutputExtent(op.width, weights[3], op.stride, op.padding), weights[0]};
   if (auto s = CheckSame(op.kName, "diff_dst", diff_dst, expected); !s.ok()) return s;
@@ -63,13 +76,14 @@ absl::StatusOr<Descs> InferOutputs(const Conv2dBackwardData& op, DescSpan inputs
 
 absl::StatusOr<Descs> InferOutputs(const Conv2dBackwardWeights& op, DescSpan inputs) {
   if (auto s = CheckInputs(op.kName, inputs, {4, 4}); !s.ok()) return s;
-  if (auto s = CheckParameters(op.kName, op.stride, op.padding, op.groups); !s.ok()) return s;
+  if (auto s = CheckParameters(op.kName, op.stride, op.padding, op.groups, op.kernel_h, op.kernel_w); !s.ok()) return s;
   const Shape& src = inputs[0].shape;
   const Shape& diff_dst = inputs[1].shape;
   const Shape expected = {src[0], OutputExtent(src[1], op.kernel_h, op.stride, op.padding),
                           OutputExtent(src[2], op.kernel_w, op.stride, op.padding), diff_dst[3]};
   if (auto s = CheckSame(op.kName, "diff_dst", diff_dst, expected); !s.ok()) return s;
-  if (src[3] % op.groups != 0) return OperatorError(op.kName, "groups do not divide the channels of the source");
+  if (auto s = CheckGroups(op.kName, op.groups, src[3], "the source"); !s.ok()) return s;
+  if (auto s = CheckGroups(op.kName, op.groups, diff_dst[3], "diff_dst"); !s.ok()) return s;
   Descs outputs = {{inputs[0].dtype, {diff_dst[3], src[3] / op.groups, op.kernel_h, op.kernel_w}}};
   if (op.has_bias) outputs.push_back({inputs[0].dtype, {diff_dst[3]}});
   return outputs;
@@ -82,8 +96,7 @@ Gradients Gradient(const Conv2d& op, const GradientRequest& request) {
     return Gradients(request.inputs.size());
   }
   const Value src = request.inputs[0], weights = request.inputs[1], diff_dst = request.output_gradients[0];
-  const Shape& src_shape = g.desc(src).shape;
-  const Shape& weights_shape = g.desc(weights).shape;
+  const Shape src_shape = g.desc(src).shape, weights_shape = g.desc(weights).shape;  // copies: Apply moves the values
   Gradients gradients(request.inputs.size());
   if (g.NeedsGradient(src)) {
     gradients[0] = g.Apply(Conv2dBackwardData{op.stride, op.padding, op.groups, static_cast<int32_t>(src_shape[1]),

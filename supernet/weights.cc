@@ -1,0 +1,156 @@
+#include "supernet/weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "fmt/format.h"
+#include "kernels/random.h"
+
+namespace mathnas::supernet {
+namespace {
+
+using kernels::DType;
+using kernels::Graph;
+using kernels::Tensor;
+using kernels::TensorMap;
+using kernels::TensorView;
+using kernels::Value;
+using kernels::ValueKind;
+
+constexpr uint8_t kInitPurpose = 0x10;
+
+uint32_t Fnv1a(std::string_view text) {
+  uint32_t h = 0x811c9dc5;
+  for (char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x01000193;
+  return h;
+}
+
+double Mixed(uint32_t hash, int64_t i) {
+  uint32_t x = hash + static_cast<uint32_t>(i) * 0x9E3779B9u;
+  x ^= x >> 16;
+  x *= 0x7feb352du;
+  x ^= x >> 15;
+  x *= 0x846ca68bu;
+  x ^= x >> 16;
+  return 2.0 * x / 4294967296.0 - 1.0;
+}
+
+// Sets every element, in the tensor's own type, to value(i). Values are rounded to float32 first, as the golden files do.
+template <typename Function>
+void Fill(TensorView tensor, const Function& value) {
+  if (tensor.desc.dtype == DType::kF32) {
+    auto data = tensor.as<float>();
+    for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<float>(value(static_cast<int64_t>(i)));
+  } else if (tensor.desc.dtype == DType::kF64) {
+    auto data = tensor.as<double>();
+    for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<float>(value(static_cast<int64_t>(i)));
+  }
+}
+
+// fan_in of a weight: what one output sums over.
+double FanIn(const Tensor& weight) {
+  return static_cast<double>(weight.desc().elements()) / static_cast<double>(std::max<int64_t>(weight.shape()[0], 1));
+}
+
+// The weight of rank 2 or more that a bias belongs to; null for a bias of a normalisation.
+const Tensor* WeightBeside(const TensorMap& weights, const std::string& bias) {
+  const std::string name = bias.substr(0, bias.size() - std::string_view("bias").size()) + "weight";
+  const Tensor* weight = weights.Find(name);
+  return weight != nullptr && weight->shape().size() >= 2 ? weight : nullptr;
+}
+
+}  // namespace
+
+TensorMap AllocateWeights(const Graph& graph) {
+  constexpr std::string_view kMean = "running_mean";
+  TensorMap weights;
+  for (ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
+    for (Value v : graph.Leaves(kind)) {
+      const Graph::ValueInfo& leaf = graph.info(v);
+      weights.Put(leaf.name, Tensor(leaf.desc));
+      if (leaf.name.ends_with(kMean)) {
+        weights.Put(leaf.name.substr(0, leaf.name.size() - kMean.size()) + "num_batches_tracked",
+                    Tensor(DType::kI64, {}));
+      }
+    }
+  }
+  return weights;
+}
+
+void InitializeWeights(TensorMap& weights, uint64_t seed) {
+  for (const TensorMap::Entry& e : weights.entries()) {
+    kernels::Random random(seed, kernels::Random::Stream(kInitPurpose, 0, Fnv1a(e.name)));
+    const auto uniform = [&](double bound) { Fill(e.tensor.view(), [&](int64_t) { return bound * (2 * random.Uniform() - 1); }); };
+    if (e.name == "arch_parameters") {
+      Fill(e.tensor.view(), [&](int64_t) { return 1e-3 * random.Normal(); });
+    } else if (e.tensor.shape().size() >= 2) {
+      uniform(1 / std::sqrt(FanIn(e.tensor)));
+    } else if (e.name.ends_with(".bias")) {
+      const Tensor* weight = WeightBeside(weights, e.name);
+      uniform(weight == nullptr ? 0 : 1 / std::sqrt(FanIn(*weight)));
+    } else {
+      const double value = e.name.ends_with(".weight") || e.name.ends_with("running_var") ? 1 : 0;
+      Fill(e.tensor.view(), [&](int64_t) { return value; });
+    }
+  }
+}
+
+double SyntheticValue(std::string_view name, int64_t i) { return Mixed(Fnv1a(name), i); }
+
+void FillSyntheticInput(std::string_view name, TensorView tensor) {
+  const uint32_t hash = Fnv1a(name);
+  Fill(tensor, [&](int64_t i) { return Mixed(hash, i); });
+}
+
+void FillSynthetic(TensorMap& weights) {
+  for (const TensorMap::Entry& e : weights.entries()) {
+    const std::string& name = e.name;
+    const uint32_t hash = Fnv1a(name);
+    double scale = 0, offset = 0;
+    if (name.find("rescale_") != std::string::npos) {
+      offset = 1, scale = 0.5;
+    } else if (name.ends_with("running_mean")) {
+      scale = 0.1;
+    } else if (name.ends_with("running_var")) {
+      offset = 1, scale = 0.5;
+    } else if (e.tensor.shape().size() >= 2) {
+      scale = std::sqrt(3 / FanIn(e.tensor));
+    } else if (name.ends_with("bias")) {
+      scale = 0.1;
+    } else if (name.ends_with("weight")) {
+      offset = 1, scale = 0.2;
+    } else {
+      continue;
+    }
+    Fill(e.tensor.view(), [&](int64_t i) { return offset + scale * Mixed(hash, i); });
+  }
+}
+
+absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice& choice, const TensorMap& shared) {
+  if (auto s = space.Check(choice); !s.ok()) return s;
+  TensorMap own = AllocateWeights(space.Network(choice, {.mode = Mode::kTraining, .weights = Weights::kOwn}).graph);
+  TensorMap extracted;
+  for (const TensorMap::Entry& e : own.entries()) {
+    const std::string name = space.SharedName(e.name, choice);
+    if (const Tensor* source = shared.Find(name)) {
+      if (source->desc() != e.tensor.desc()) {
+        return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {}, expected {}", name,
+                                                      kernels::ToString(source->shape()),
+                                                      kernels::ToString(e.tensor.shape())));
+      }
+      extracted.Put(e.name, source->Clone());
+      continue;
+    }
+    const bool one = e.name.ends_with(".weight") || e.name.ends_with("running_var");
+    if (e.tensor.shape().size() > 1) {
+      return absl::NotFoundError(fmt::format("supernet tensor \"{}\": missing", name));
+    }
+    Tensor tensor(e.tensor.desc());
+    Fill(tensor.view(), [&](int64_t) { return one ? 1 : 0; });
+    extracted.Put(e.name, std::move(tensor));
+  }
+  return extracted;
+}
+
+}  // namespace mathnas::supernet
