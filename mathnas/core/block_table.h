@@ -27,7 +27,7 @@ struct Node {
   std::string name;
   std::vector<std::string> candidates;
   int reference = 0;
-  Extensions extensions;
+  Extensions extensions = {};
 };
 
 enum class Goal { kMin, kMax };
@@ -52,7 +52,7 @@ struct Metric {
   std::optional<int64_t> threads;
   std::optional<std::string> convention;
   std::optional<std::string> measured_at;
-  Extensions extensions;
+  Extensions extensions = {};
 };
 
 // Nodes that may end early (Eq 9). Once a node takes its `absent` candidate all later nodes of the group are absent
@@ -61,14 +61,14 @@ struct DepthGroup {
   static constexpr int kCannotBeCut = -1;
   std::vector<int> nodes;   // strictly increasing node indices; a node is in one group at most
   std::vector<int> absent;  // candidate index by position in `nodes`; once one is named, all later ones are
-  Extensions extensions;
+  Extensions extensions = {};
 };
 
 // One choice for the whole network, e.g. the input resolution. Each value has its own tables.
 struct SharedChoice {
   std::string name;
   std::vector<double> values;
-  Extensions extensions;
+  Extensions extensions = {};
 };
 
 struct Structure {
@@ -81,7 +81,7 @@ struct BlockTable {
   std::vector<Node> nodes;
   std::map<std::string, Metric, std::less<>> metrics;
   Structure structure;
-  Extensions extensions;
+  Extensions extensions = {};
 
   // How many values the shared choice has; 1 if there is none.
   int SharedCount() const;

@@ -13,10 +13,10 @@ namespace mathnas::core {
 enum class LimitOp { kAtMost, kAtLeast };
 
 struct Limit {
-  std::string metric;
+  std::string metric = {};
   LimitOp op = LimitOp::kAtMost;
   double value = 0;
-  std::string unit;  // optional; if given it must be the unit of the metric
+  std::string unit = {};  // optional; if given it must be the unit of the metric
 };
 
 // "<=" or ">=".

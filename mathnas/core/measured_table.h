@@ -12,14 +12,14 @@ namespace mathnas::core {
 
 // Values of whole networks, for one value of the shared choice.
 struct SwitchMeasurements {
-  Choice average;            // N^avg (average_network.h)
+  Choice average = {};       // N^avg (average_network.h)
   double average_value = 0;  // of N^avg
   double base_value = 0;     // of N~, all nodes at their reference; NaN allowed for goal min, where it is not needed
   // switched[i][j]: N^avg with b_{i,j} in node i. The entries of N^avg itself are taken to be average_value, whatever
   // stands there. NaN = not measured. A cut in node i is measured with all later nodes of the group absent.
-  Grid switched;
-  std::vector<std::vector<int64_t>> samples;  // optional, copied
-  Grid stddev;                                // optional, copied
+  Grid switched = {};
+  std::vector<std::vector<int64_t>> samples = {};  // optional, copied
+  Grid stddev = {};                                // optional, copied
 };
 
 // Goal max (accuracy), form saving, anchored at N~ as in Eq 5:

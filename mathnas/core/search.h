@@ -24,12 +24,12 @@ inline constexpr int kMaxLimits = 16;
 
 struct SearchRequest {
   std::string objective = "accuracy";  // maximised or minimised by the goal of the metric
-  std::vector<Limit> limits;
-  std::vector<Assignment> fixed;
-  std::vector<Assignment> forbidden;
-  EstimatorOptions estimator;
+  std::vector<Limit> limits = {};
+  std::vector<Assignment> fixed = {};
+  std::vector<Assignment> forbidden = {};
+  EstimatorOptions estimator = {};
   int top = 1;                                // networks to return, best first
-  std::string front;                          // metric; "" = no front
+  std::string front = {};                     // metric; "" = no front
   const std::atomic<bool>* cancel = nullptr;  // set it to true from any thread to stop
 };
 

@@ -1,0 +1,55 @@
+#include "mathnas/core/linear_form.h"
+
+#include <cmath>
+
+#include "gtest/gtest.h"
+#include "tables.h"
+
+namespace mathnas::core {
+namespace {
+
+double SumAll(const LinearForm& form) {
+  double sum = form.constant;
+  for (const auto& row : form.terms) sum += row[0];
+  return sum / form.scale;
+}
+
+TEST(LinearForm, DecimalsSumExactly) {
+  // In doubles 0.1 + 0.2 is above 0.3, and ten times 0.1 is below 1.
+  EXPECT_EQ(SumAll(ScaledToIntegers({.terms = {{0.1}, {0.2}}})), 0.3);
+  EXPECT_EQ(SumAll(ScaledToIntegers({.terms = Grid(10, {0.1})})), 1.0);
+  EXPECT_EQ(SumAll(ScaledToIntegers({.constant = 40.78, .terms = {{-4.38333}, {-0.73333}}})), 35.66334);
+  EXPECT_EQ(SumAll(ScaledToIntegers({.constant = 1e6, .terms = {{1e-6}, {-2.5e3}}})), 997500.000001);
+}
+
+TEST(LinearForm, ScaleIsTheSmallestThatFits) {
+  const LinearForm form = ScaledToIntegers({.constant = 5, .terms = {{0.25, testing::kNull}, {-1200, 0}}});
+  EXPECT_EQ(form.scale, 100);
+  EXPECT_EQ(form.constant, 500);
+  EXPECT_EQ(form.terms[0][0], 25);
+  EXPECT_TRUE(std::isnan(form.terms[0][1]));
+  EXPECT_EQ(form.terms[1][0], -120000);
+}
+
+TEST(LinearForm, LongNumbersStayAsTheyAre) {
+  for (const double value : {1.0 / 3, 4.065243148803711e3 + 1e-12, 1e300, 5e-324, 9007199254740993.0, 1e-17}) {
+    const LinearForm form = ScaledToIntegers({.constant = 0.5, .terms = {{value}, {0.25}}});
+    EXPECT_EQ(form.scale, 1) << value;
+    EXPECT_EQ(form.terms[0][0], value);
+    EXPECT_EQ(form.constant, 0.5);
+  }
+  // Each fits alone, the sum of the largest does not.
+  const LinearForm form = ScaledToIntegers({.terms = {{6e15, 1}, {6e15, 0.1}}});
+  EXPECT_EQ(form.scale, 1);
+}
+
+TEST(LinearForm, UndefinedWithoutFlops) {
+  MetricForm form{.sum = {}, .divided = true, .base = 80, .factor = 6, .denominator = {}};
+  EXPECT_EQ(ValueFromTotals(form, 5, 3), 70);
+  EXPECT_TRUE(std::isnan(ValueFromTotals(form, 5, 0)));
+  EXPECT_TRUE(std::isnan(ValueFromTotals(form, 0, 0)));
+  EXPECT_TRUE(std::isnan(ValueFromTotals(form, 5, -3)));
+}
+
+}  // namespace
+}  // namespace mathnas::core
