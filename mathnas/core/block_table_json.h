@@ -1,7 +1,7 @@
 // Block tables as JSON, format "mathnas-block-table/1".
 //
 // Every error of Parse and Load is InvalidArgument and names the source, the path of the field and what was expected.
-// Refused: more than 256 MB, nesting deeper than 64, more than 2^23 JSON values, duplicate keys, unknown keys that do
+// Refused: more than 256 MB, nesting deeper than 64, more than 2^22 JSON values, duplicate keys, unknown keys that do
 // not begin with "x-", numbers that are not finite, ragged rows, wrong counts.
 #ifndef MATHNAS_CORE_BLOCK_TABLE_JSON_H_
 #define MATHNAS_CORE_BLOCK_TABLE_JSON_H_

@@ -22,15 +22,19 @@ struct Quantity {
   std::string unit;
 };
 
-// "500", "500 ms", "500ms"; nullopt if it does not begin with a number.
+bool IsWord(std::string_view text) { return !text.empty() && text.find_first_of("<>= \t") == std::string_view::npos; }
+
+bool IsMetricName(std::string_view text) { return IsWord(text) && !internal::ParseNumber(text); }
+
+// "500", "500 ms", "500ms"; nullopt if it is no number with at most a unit behind it.
 std::optional<Quantity> ParseQuantity(std::string_view text) {
   size_t length = std::min(text.find_first_not_of(kNumberCharacters), text.size());
-  // A unit may begin with e, as in 3eV: give back letters until a number is left.
-  for (; length > 0; --length) {
-    const std::optional<double> value = internal::ParseNumber(text.substr(0, length));
-    if (value) return Quantity{.value = *value, .unit = std::string(internal::Trimmed(text.substr(length)))};
-  }
-  return std::nullopt;
+  // A unit may begin with e, as in 3eV.
+  if (length > 0 && length < text.size() && (text[length - 1] == 'e' || text[length - 1] == 'E')) --length;
+  const std::optional<double> value = internal::ParseNumber(text.substr(0, length));
+  const std::string_view unit = internal::Trimmed(text.substr(length));
+  if (!value || !(unit.empty() || IsWord(unit))) return std::nullopt;
+  return Quantity{.value = *value, .unit = std::string(unit)};
 }
 
 struct Comparison {
@@ -49,10 +53,6 @@ std::optional<Comparison> SplitComparison(std::string_view text) {
 }
 
 LimitOp Reversed(LimitOp op) { return op == LimitOp::kAtMost ? LimitOp::kAtLeast : LimitOp::kAtMost; }
-
-bool IsMetricName(std::string_view text) {
-  return !text.empty() && text.find_first_of("<>= \t") == std::string_view::npos;
-}
 
 Limit MakeLimit(std::string_view metric, LimitOp op, const Quantity& quantity) {
   return {.metric = std::string(metric), .op = op, .value = quantity.value, .unit = quantity.unit};
@@ -88,9 +88,6 @@ absl::StatusOr<std::vector<Limit>> ParseLimits(std::string_view text) {
   if (!IsMetricName(split->left)) return Malformed(text, fmt::format("found '{}' for the metric", split->left));
   const std::optional<Quantity> quantity = ParseQuantity(split->rest);
   if (!quantity) return Malformed(text, fmt::format("found '{}' for the number", split->rest));
-  if (!quantity->unit.empty() && !IsMetricName(quantity->unit)) {
-    return Malformed(text, fmt::format("found '{}' behind the number", quantity->unit));
-  }
   return std::vector<Limit>{MakeLimit(split->left, split->op, *quantity)};
 }
 

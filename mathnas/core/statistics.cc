@@ -112,7 +112,7 @@ absl::StatusOr<double> Spearman(Sample x, Sample y) {
     xy += (rank_x[i] - mean) * (rank_y[i] - mean);
   }
   if (xx == 0 || yy == 0) return ConstantSample();
-  return std::clamp(xy / std::sqrt(xx) / std::sqrt(yy), -1.0, 1.0);
+  return std::clamp(xy / std::sqrt(xx * yy), -1.0, 1.0);
 }
 
 absl::StatusOr<double> KendallTau(Sample x, Sample y) {
@@ -132,8 +132,9 @@ absl::StatusOr<double> KendallTau(Sample x, Sample y) {
   const int64_t pairs = static_cast<int64_t>(n) * (static_cast<int64_t>(n) - 1) / 2;
   if (ties_x == pairs || ties_y == pairs) return ConstantSample();
   const double difference = static_cast<double>(pairs - ties_x - ties_y + ties_both - 2 * discordant);
-  const double tau =
-      difference / std::sqrt(static_cast<double>(pairs - ties_x)) / std::sqrt(static_cast<double>(pairs - ties_y));
+  const double untied_x = static_cast<double>(pairs - ties_x);
+  const double untied_y = static_cast<double>(pairs - ties_y);
+  const double tau = difference / std::sqrt(untied_x * untied_y);
   return std::clamp(tau, -1.0, 1.0);
 }
 

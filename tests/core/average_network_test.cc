@@ -102,7 +102,7 @@ TEST(MeasuredTable, ExactWhereTheMetricIsAdditive) {
     table.metrics[name] = *built;
   }
   EXPECT_EQ(table.metrics["accuracy"].form, Form::kSaving);
-  EXPECT_EQ(table.metrics["accuracy"].slices[0].base, 138);                                  // N~
+  EXPECT_EQ(table.metrics["accuracy"].slices[0].base, 132);                                  // N~
   EXPECT_EQ(table.metrics["accuracy"].slices[0].values[0], (std::vector<double>{8, 4, 0}));  // b = 0 at the reference
   EXPECT_EQ(table.metrics["latency"].form, Form::kCost);
   EXPECT_EQ(table.metrics["latency"].slices[0].base, 113);  // N^avg

@@ -72,7 +72,9 @@ TEST(NasBench201Search, ReachableRanges) {
 }
 
 TEST(NasBench201Search, CheapestIsAllSkip) {
-  const SearchResult result = MustSearch(NasBench201(), {.objective = "latency_fpga", .estimator = kLinear});
+  const double least = MustSearch(NasBench201(), {.objective = "latency_fpga"}).networks[0].objective;
+  const SearchResult result =
+      MustSearch(NasBench201(), {.limits = {AtMost("latency_fpga", least)}, .estimator = kLinear});
   EXPECT_EQ(result.networks[0].choice, Choice(6, 1));
   EXPECT_NEAR(result.networks[0].predicted.at("accuracy"), 24.416, 5e-4);
 }
@@ -400,7 +402,9 @@ TEST(Search, BadRequestsSayWhatWasExpected) {
       std::string::npos);
   EXPECT_NE(MessageOf(table, {.limits = std::vector<Limit>(17, AtMost("flops", 1))}).find("at most 16"),
             std::string::npos);
-  EXPECT_NE(MessageOf(table, {.top = 0}).find("top"), std::string::npos);
+  for (const int top : {0, kMaxListed + 1}) {
+    EXPECT_NE(MessageOf(table, {.top = top}).find("top: expected"), std::string::npos);
+  }
   EXPECT_NE(MessageOf(table, {.front = "accuracy"}).find("front"), std::string::npos);
   EXPECT_NE(MessageOf(table, {.front = "speed"}).find("front"), std::string::npos);
   EXPECT_NE(MessageOf(table, {.fixed = {{"0->9", "none"}}}).find("0->9"), std::string::npos);

@@ -15,7 +15,7 @@ using Json = nlohmann::json;
 // Builds the document from parser events and refuses what is out of bounds as soon as it appears.
 class Builder : public nlohmann::json_sax<Json> {
  public:
-  explicit Builder(std::string_view source) : source_(source) {}
+  Builder(std::string_view source, size_t text_size) : source_(source), text_size_(text_size) {}
 
   bool null() override { return Add(Json(nullptr)); }
   bool boolean(bool value) override { return Add(Json(value)); }
@@ -43,7 +43,8 @@ class Builder : public nlohmann::json_sax<Json> {
       StepIn();
       return Fail("a finite number", token.substr(0, kMaxQuoted));
     }
-    const std::string found = token.empty() ? "the end" : fmt::format("'{}'", Printable(token.substr(0, kMaxQuoted)));
+    const std::string found =
+        position > text_size_ ? "the end" : fmt::format("'{}'", Printable(token.substr(0, kMaxQuoted)));
     return Fail("valid JSON", fmt::format("{} at byte {}", found, position));
   }
 
@@ -130,6 +131,7 @@ class Builder : public nlohmann::json_sax<Json> {
   }
 
   std::string source_;
+  size_t text_size_;
   absl::Status status_;
   Json root_;
   std::vector<Frame> frames_;
@@ -148,7 +150,7 @@ absl::StatusOr<Json> ParseDocument(std::string_view text, std::string_view sourc
   if (text.size() > kMaxJsonBytes) {
     return FieldError(source, "", fmt::format("at most {} MB", kMaxJsonBytes >> 20), "more");
   }
-  Builder builder(source);
+  Builder builder(source, text.size());
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) return builder.status();
   return builder.Take();
 }

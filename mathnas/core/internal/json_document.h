@@ -13,7 +13,7 @@ namespace mathnas::core::internal {
 
 inline constexpr size_t kMaxJsonBytes = size_t{256} << 20;
 inline constexpr size_t kMaxJsonDepth = 64;
-inline constexpr size_t kMaxJsonValues = size_t{1} << 23;
+inline constexpr size_t kMaxJsonValues = size_t{1} << 22;
 
 // "SOURCE: PATH: expected EXPECTED, found FOUND"; without the path if it is empty.
 absl::Status FieldError(std::string_view source, std::string_view path, std::string_view expected,
