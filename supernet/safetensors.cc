@@ -61,9 +61,9 @@ absl::StatusOr<std::string> Header(const std::string& path, std::span<const Name
     if (!name.ok()) return name.status();
     separate();
     const uint64_t end = at + t->view.desc.bytes();
-    header += fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}", *name,
-                          kernels::Name(t->view.desc.dtype),
-                          fmt::join(t->view.desc.shape.begin(), t->view.desc.shape.end(), ","), at, end);
+    const json shape(std::vector<int64_t>(t->view.desc.shape.begin(), t->view.desc.shape.end()));
+    header += fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{},{}]}}", *name,
+                          kernels::Name(t->view.desc.dtype), shape.dump(), at, end);
     at = end;
   }
   header += '}';
