@@ -17,12 +17,13 @@
 #include "absl/status/status.h"
 #include "fmt/format.h"
 #include "mathnas/core/internal/json_document.h"
+#include "mathnas/core/internal/json_writer.h"
 
 namespace mathnas::core {
 namespace {
 
 using Json = nlohmann::json;
-using OrderedJson = nlohmann::ordered_json;
+using internal::JsonWriter;
 
 constexpr std::string_view kFormat = "mathnas-block-table/1";
 constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
@@ -297,87 +298,80 @@ BlockTable ReadTable(Reader& reader, const Json& json) {
   return table;
 }
 
-OrderedJson WriteGrid(const Grid& grid) {
-  OrderedJson rows = OrderedJson::array();
-  for (const auto& row : grid) rows.push_back(row);  // NaN is written as null
-  return rows;
-}
-
-void WriteExtensions(const Extensions& extensions, OrderedJson& json) {
+void WriteExtensions(const Extensions& extensions, JsonWriter& json) {
   for (const auto& [key, text] : extensions) {
+    json.Key(key);
     // Text that is no JSON can only come from a caller; it is kept as a string.
-    OrderedJson value = OrderedJson::parse(text, nullptr, /*allow_exceptions=*/false);
-    json[key] = value.is_discarded() ? OrderedJson(text) : std::move(value);
+    Json::accept(text) ? json.Raw(text) : json.Value(text);
   }
 }
 
-// The inverse of ReadBySharedValue; `write(slice)`.
-template <typename Write>
-OrderedJson WriteBySharedValue(const BlockTable& table, const Metric& metric, Write write) {
-  if (!table.structure.shared) return metric.slices.empty() ? OrderedJson() : write(metric.slices[0]);
-  OrderedJson json = OrderedJson::array();
-  for (const MetricSlice& slice : metric.slices) json.push_back(write(slice));
-  return json;
+// The inverse of ReadBySharedValue: one more dimension if there is a shared choice.
+template <typename Field>
+void WriteBySharedValue(const BlockTable& table, const Metric& metric, std::string_view key, Field field,
+                        JsonWriter& json) {
+  json.Key(key);
+  if (table.structure.shared) json.BeginArray();
+  for (const MetricSlice& slice : metric.slices) json.Value(slice.*field);  // NaN is written as null
+  if (table.structure.shared) json.EndArray();
 }
 
-OrderedJson WriteMetric(const BlockTable& table, const Metric& metric) {
-  OrderedJson json;
-  json["unit"] = metric.unit;
-  json["goal"] = metric.goal == Goal::kMax ? "max" : "min";
-  json["form"] = metric.form == Form::kSaving ? "saving" : "cost";
-  if (metric.device) json["device"] = *metric.device;
-  if (metric.batch) json["batch"] = *metric.batch;
-  if (metric.threads) json["threads"] = *metric.threads;
-  if (metric.convention) json["convention"] = *metric.convention;
-  if (metric.measured_at) json["measured_at"] = *metric.measured_at;
-  json["base"] = WriteBySharedValue(table, metric, [](const MetricSlice& slice) { return OrderedJson(slice.base); });
-  json["values"] = WriteBySharedValue(table, metric, [](const MetricSlice& slice) { return WriteGrid(slice.values); });
-  const bool has_samples = !metric.slices.empty() && !metric.slices[0].samples.empty();
-  const bool has_stddev = !metric.slices.empty() && !metric.slices[0].stddev.empty();
-  if (has_samples) {
-    json["samples"] =
-        WriteBySharedValue(table, metric, [](const MetricSlice& slice) { return OrderedJson(slice.samples); });
+void WriteMetric(const BlockTable& table, const Metric& metric, JsonWriter& json) {
+  json.BeginObject();
+  json.Member("unit", metric.unit);
+  json.Member("goal", metric.goal == Goal::kMax ? "max" : "min");
+  json.Member("form", metric.form == Form::kSaving ? "saving" : "cost");
+  if (metric.device) json.Member("device", *metric.device);
+  if (metric.batch) json.Member("batch", *metric.batch);
+  if (metric.threads) json.Member("threads", *metric.threads);
+  if (metric.convention) json.Member("convention", *metric.convention);
+  if (metric.measured_at) json.Member("measured_at", *metric.measured_at);
+  WriteBySharedValue(table, metric, "base", &MetricSlice::base, json);
+  WriteBySharedValue(table, metric, "values", &MetricSlice::values, json);
+  if (!metric.slices.empty() && !metric.slices[0].samples.empty()) {
+    WriteBySharedValue(table, metric, "samples", &MetricSlice::samples, json);
   }
-  if (has_stddev) {
-    json["stddev"] =
-        WriteBySharedValue(table, metric, [](const MetricSlice& slice) { return WriteGrid(slice.stddev); });
+  if (!metric.slices.empty() && !metric.slices[0].stddev.empty()) {
+    WriteBySharedValue(table, metric, "stddev", &MetricSlice::stddev, json);
   }
   WriteExtensions(metric.extensions, json);
-  return json;
+  json.EndObject();
 }
 
-OrderedJson WriteNodes(const std::vector<Node>& nodes) {
-  OrderedJson json = OrderedJson::array();
-  for (const Node& node : nodes) {
-    OrderedJson& item = json.emplace_back();
-    item["name"] = node.name;
-    item["candidates"] = node.candidates;
-    item["reference"] = node.reference;
-    WriteExtensions(node.extensions, item);
-  }
-  return json;
+void WriteNode(const Node& node, JsonWriter& json) {
+  json.BeginObject();
+  json.Member("name", node.name);
+  json.Member("candidates", node.candidates);
+  json.Member("reference", node.reference);
+  WriteExtensions(node.extensions, json);
+  json.EndObject();
 }
 
-OrderedJson WriteStructure(const Structure& structure) {
-  OrderedJson json = OrderedJson::array();
-  for (const DepthGroup& group : structure.depth) {
-    OrderedJson& item = json.emplace_back();
-    item["kind"] = "depth";
-    item["nodes"] = group.nodes;
-    item["absent"] = OrderedJson::array();
-    for (int absent : group.absent) {
-      item["absent"].push_back(absent == DepthGroup::kCannotBeCut ? OrderedJson() : OrderedJson(absent));
-    }
-    WriteExtensions(group.extensions, item);
-  }
+void WriteDepthGroup(const DepthGroup& group, JsonWriter& json) {
+  json.BeginObject();
+  json.Member("kind", "depth");
+  json.Member("nodes", group.nodes);
+  json.Key("absent");
+  json.BeginArray();
+  for (int absent : group.absent) absent == DepthGroup::kCannotBeCut ? json.Null() : json.Value(absent);
+  json.EndArray();
+  WriteExtensions(group.extensions, json);
+  json.EndObject();
+}
+
+void WriteStructure(const Structure& structure, JsonWriter& json) {
+  json.Key("structure");
+  json.BeginArray();
+  for (const DepthGroup& group : structure.depth) WriteDepthGroup(group, json);
   if (structure.shared) {
-    OrderedJson& item = json.emplace_back();
-    item["kind"] = "shared";
-    item["name"] = structure.shared->name;
-    item["values"] = structure.shared->values;
-    WriteExtensions(structure.shared->extensions, item);
+    json.BeginObject();
+    json.Member("kind", "shared");
+    json.Member("name", structure.shared->name);
+    json.Member("values", structure.shared->values);
+    WriteExtensions(structure.shared->extensions, json);
+    json.EndObject();
   }
-  return json;
+  json.EndArray();
 }
 
 absl::Status SystemError(const std::string& path, std::string_view verb) {
@@ -454,15 +448,25 @@ absl::StatusOr<BlockTable> Load(const std::string& path) {
 }
 
 std::string ToJson(const BlockTable& table) {
-  OrderedJson json;
-  json["format"] = kFormat;
-  json["space"] = table.space;
-  json["nodes"] = WriteNodes(table.nodes);
-  if (!table.structure.depth.empty() || table.structure.shared) json["structure"] = WriteStructure(table.structure);
-  json["metrics"] = OrderedJson::object();
-  for (const auto& [name, metric] : table.metrics) json["metrics"][name] = WriteMetric(table, metric);
+  JsonWriter json;
+  json.BeginObject();
+  json.Member("format", kFormat);
+  json.Member("space", table.space);
+  json.Key("nodes");
+  json.BeginArray();
+  for (const Node& node : table.nodes) WriteNode(node, json);
+  json.EndArray();
+  if (!table.structure.depth.empty() || table.structure.shared) WriteStructure(table.structure, json);
+  json.Key("metrics");
+  json.BeginObject();
+  for (const auto& [name, metric] : table.metrics) {
+    json.Key(name);
+    WriteMetric(table, metric, json);
+  }
+  json.EndObject();
   WriteExtensions(table.extensions, json);
-  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  json.EndObject();
+  return json.text() + "\n";
 }
 
 absl::Status Save(const BlockTable& table, const std::string& path) {

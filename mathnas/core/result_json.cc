@@ -1,14 +1,14 @@
 #include "mathnas/core/result_json.h"
 
 #include <algorithm>
-#include <cmath>
+#include <map>
 
-#include "nlohmann/json.hpp"
+#include "mathnas/core/internal/json_writer.h"
 
 namespace mathnas::core {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using internal::JsonWriter;
 
 std::string_view Name(SearchStatus status) {
   switch (status) {
@@ -22,91 +22,108 @@ std::string_view Name(SearchStatus status) {
   return "unknown";
 }
 
-// Shared values are numbers that name something (a resolution): 224, not 224.0.
-Json SharedJson(const std::map<std::string, double>& shared) {
-  constexpr double kLargest = 1e15;
-  Json json = Json::object();
-  for (const auto& [name, value] : shared) {
-    const bool whole = std::abs(value) < kLargest && value == std::floor(value);
-    json[name] = whole ? Json(static_cast<int64_t>(value)) : Json(value);
-  }
-  return json;
+void WriteShared(const std::map<std::string, double>& shared, JsonWriter& json) {
+  json.Key("shared");
+  json.BeginObject();
+  for (const auto& [name, value] : shared) json.Member(name, value);
+  json.EndObject();
 }
 
-void AddNetwork(const FoundNetwork& network, Json& json) {
-  json["choice"] = network.choice;
-  json["names"] = network.names;
-  json["shared"] = SharedJson(network.shared);
-  json["predicted"] = Json::object();
-  for (const auto& [metric, value] : network.predicted) json["predicted"][metric] = value;  // NaN is written as null
+// The members of a network, within an object that is open.
+void WriteNetworkMembers(const FoundNetwork& network, JsonWriter& json) {
+  json.Member("choice", network.choice);
+  json.Member("names", network.names);
+  WriteShared(network.shared, json);
+  json.Key("predicted");
+  json.BeginObject();
+  for (const auto& [metric, value] : network.predicted) json.Member(metric, value);  // NaN is written as null
+  json.EndObject();
 }
 
-Json NetworksJson(const std::vector<FoundNetwork>& networks) {
-  Json json = Json::array();
+void WriteNetworks(std::string_view key, const std::vector<FoundNetwork>& networks, JsonWriter& json) {
+  json.Key(key);
+  json.BeginArray();
   for (const FoundNetwork& network : networks) {
-    Json& item = json.emplace_back();
-    item["objective"] = network.objective;
-    AddNetwork(network, item);
+    json.BeginObject();
+    json.Member("objective", network.objective);
+    WriteNetworkMembers(network, json);
+    json.EndObject();
   }
-  return json;
+  json.EndArray();
 }
 
-Json LimitJson(const Limit& limit) {
-  return {{"metric", limit.metric}, {"op", Name(limit.op)}, {"limit", limit.value}};
+void WriteLimitMembers(const Limit& limit, JsonWriter& json) {
+  json.Member("metric", limit.metric);
+  json.Member("op", Name(limit.op));
+  json.Member("limit", limit.value);
 }
 
-Json LimitsJson(const std::vector<LimitReport>& reports) {
-  Json json = Json::array();
+void WriteLimits(const std::vector<LimitReport>& reports, JsonWriter& json) {
+  json.Key("limits");
+  json.BeginArray();
   for (const LimitReport& report : reports) {
-    Json& item = json.emplace_back(LimitJson(report.limit));
-    item["value"] = report.value ? Json(*report.value) : Json();
-    item["reachable"] = report.reachable ? Json::array({report.reachable->first, report.reachable->second}) : Json();
+    json.BeginObject();
+    WriteLimitMembers(report.limit, json);
+    json.Key("value");
+    report.value ? json.Value(*report.value) : json.Null();
+    json.Key("reachable");
+    report.reachable ? json.Value(std::vector{report.reachable->first, report.reachable->second}) : json.Null();
+    json.EndObject();
   }
-  return json;
+  json.EndArray();
 }
 
-Json NearestJson(const NearestBudget& nearest) {
-  Json json;
-  json["distance"] = nearest.distance;
-  json["limits"] = Json::array();
-  for (const Limit& limit : nearest.limits) json["limits"].push_back(LimitJson(limit));
-  json["objective"] = nearest.network.objective;
-  AddNetwork(nearest.network, json);
-  return json;
+void WriteNearest(const NearestBudget& nearest, JsonWriter& json) {
+  json.Key("nearest");
+  json.BeginObject();
+  json.Member("distance", nearest.distance);
+  json.Key("limits");
+  json.BeginArray();
+  for (const Limit& limit : nearest.limits) {
+    json.BeginObject();
+    WriteLimitMembers(limit, json);
+    json.EndObject();
+  }
+  json.EndArray();
+  json.Member("objective", nearest.network.objective);
+  WriteNetworkMembers(nearest.network, json);
+  json.EndObject();
 }
 
-void AddConflict(const SearchResult& result, Json& json) {
+void WriteConflict(const SearchResult& result, JsonWriter& json) {
   std::vector<std::string> metrics;  // both ends of a range are one metric
   for (int l : result.conflict) {
     const std::string& metric = result.limits[l].limit.metric;
     if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end()) metrics.push_back(metric);
   }
-  json["conflict"] = metrics;
-  json["conflict_limits"] = result.conflict;
-  if (result.nearest) json["nearest"] = NearestJson(*result.nearest);
+  json.Member("conflict", metrics);
+  json.Member("conflict_limits", result.conflict);
+  if (result.nearest) WriteNearest(*result.nearest, json);
 }
 
 }  // namespace
 
 std::string ToJson(const SearchResult& result) {
-  Json json;
-  json["status"] = Name(result.status);
+  JsonWriter json;
+  json.BeginObject();
+  json.Member("status", Name(result.status));
   if (!result.networks.empty()) {
-    json["objective"] = result.networks[0].objective;
-    json["bound"] = result.bound;
-    json["gap"] = result.gap;
-    AddNetwork(result.networks[0], json);
+    json.Member("objective", result.networks[0].objective);
+    json.Member("bound", result.bound);
+    json.Member("gap", result.gap);
+    WriteNetworkMembers(result.networks[0], json);
   }
-  json["limits"] = LimitsJson(result.limits);
-  if (result.status == SearchStatus::kInfeasible) AddConflict(result, json);
-  if (result.has_top) json["networks"] = NetworksJson(result.networks);
-  if (result.has_front) json["front"] = NetworksJson(result.front);
-  json["estimator"] = Name(result.estimator.kind);
-  json["flops_fixed"] = Name(result.estimator.flops_fixed);
-  json["explored"] = result.explored;
-  if (result.undefined > 0) json["undefined"] = result.undefined;
-  json["seconds"] = result.seconds;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  WriteLimits(result.limits, json);
+  if (result.status == SearchStatus::kInfeasible) WriteConflict(result, json);
+  if (result.has_top) WriteNetworks("networks", result.networks, json);
+  if (result.has_front) WriteNetworks("front", result.front, json);
+  json.Member("estimator", Name(result.estimator.kind));
+  json.Member("flops_fixed", Name(result.estimator.flops_fixed));
+  json.Member("explored", result.explored);
+  if (result.undefined > 0) json.Member("undefined", result.undefined);
+  json.Member("seconds", result.seconds);
+  json.EndObject();
+  return json.text();
 }
 
 }  // namespace mathnas::core

@@ -20,7 +20,6 @@ using internal::Rank;
 using internal::Ranked;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr size_t kMaxFront = 1'000'000;  // bounds the memory of a result
 constexpr int64_t kCancelPeriod = 4096;  // networks between two looks at the flag
 
 struct Range {
@@ -105,8 +104,9 @@ absl::StatusOr<Problem> Resolve(const BlockTable& table, const SearchRequest& re
   if (!objective.ok()) return objective.status();
   problem.sign = Sign(**objective);
   problem.metrics.push_back(request.objective);
-  if (request.top < 1) {
-    return absl::InvalidArgumentError(fmt::format("top: expected a positive number, found {}", request.top));
+  if (request.top < 1 || request.top > kMaxListed) {
+    return absl::InvalidArgumentError(
+        fmt::format("top: expected a number from 1 to {}, found {}", kMaxListed, request.top));
   }
   if (absl::Status status = ResolveLimits(table, request.limits, problem); !status.ok()) return status;
   if (absl::Status status = ResolveFront(table, request, problem); !status.ok()) return status;
@@ -130,8 +130,9 @@ class Enumeration {
     if (absl::Status status = CheckSize(); !status.ok()) return status;
     absl::Status status = Walk([this](const NetworkView& network) { return Visit(network); });
     if (!status.ok()) return status;
-    if (front_.size() > kMaxFront) {
-      return absl::ResourceExhaustedError(fmt::format("front: expected at most {} points, found more", kMaxFront));
+    if (front_.size() > size_t{kMaxListed}) {
+      return absl::ResourceExhaustedError(
+          fmt::format("front: expected at most {} points, found more", size_t{kMaxListed}));
     }
     const bool feasible = held_.back();
     if (feasible) {
@@ -198,7 +199,7 @@ class Enumeration {
     const Rank rank = RankOf(network);
     top_.Offer(rank);
     if (!request_.front.empty()) front_.Offer(rank, problem_.front_sign * network.values[problem_.front]);
-    return front_.size() <= kMaxFront;
+    return front_.size() <= size_t{kMaxListed};
   }
 
   bool AnyNetwork() const { return std::find(held_.begin(), held_.end(), true) != held_.end(); }

@@ -18,9 +18,10 @@
 
 namespace mathnas::core {
 
-// Larger spaces are refused (after `fixed` and `forbidden`), as are more limits than this.
+// Larger spaces are refused (after `fixed` and `forbidden`), as are more limits and longer lists of networks.
 inline constexpr double kMaxEnumerated = 1e7;
 inline constexpr int kMaxLimits = 16;
+inline constexpr int kMaxListed = 100'000;
 
 struct SearchRequest {
   std::string objective = "accuracy";  // maximised or minimised by the goal of the metric
@@ -28,7 +29,7 @@ struct SearchRequest {
   std::vector<Assignment> fixed = {};
   std::vector<Assignment> forbidden = {};
   EstimatorOptions estimator = {};
-  int top = 1;                                // networks to return, best first
+  int top = 1;                                // networks to return, best first; at most kMaxListed
   std::string front = {};                     // metric; "" = no front
   const std::atomic<bool>* cancel = nullptr;  // set it to true from any thread to stop
 };
@@ -86,7 +87,8 @@ struct SearchResult {
 // Proven optimum by streaming enumeration. A metric is used if it is the objective, limited or the front's; candidates
 // that are not measured in a used metric (or in `flops` where the estimator divides by it) are never chosen.
 // InvalidArgument: unknown names, wrong unit, table unfit for the estimator. ResourceExhausted: more than
-// kMaxEnumerated networks. Cancelled: the flag was set. Infeasible is a result, not an error.
+// kMaxEnumerated networks, or a front longer than kMaxListed. Cancelled: the flag was set. Infeasible is a result, not
+// an error.
 absl::StatusOr<SearchResult> Search(const BlockTable& table, const SearchRequest& request);
 
 }  // namespace mathnas::core

@@ -129,6 +129,20 @@ TEST(BlockTableJson, RoundTripIsExactForAnyDouble) {
   }
 }
 
+TEST(BlockTableJson, WritesValidJsonWhateverTheStrings) {
+  BlockTable table = testing::NasBench201();
+  table.space = std::string("tab\t, quote \", slash \\, nul \0, e-acute \xC3\xA9", 41);
+  table.nodes[0].name = "broken \xFF\xC3 utf-8 \xED\xA0\x80";
+  table.extensions["x-note"] = "not JSON";
+  table.metrics["accuracy"].device = "\xF0\x9F\x98\x80";
+  const auto again = Parse(ToJson(table), "again");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->space, table.space);
+  EXPECT_EQ(again->nodes[0].name, "broken \uFFFD\uFFFD utf-8 \uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(again->extensions.at("x-note"), R"("not JSON")");
+  EXPECT_EQ(again->metrics.at("accuracy").device, "\xF0\x9F\x98\x80");
+}
+
 TEST(BlockTableJson, SaveReplacesAtOnce) {
   const ScratchFolder folder;
   const fs::path path = folder / "table.json";

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "brute_force.h"
+#include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "mathnas/core/networks.h"
 #include "tables.h"
@@ -109,6 +110,51 @@ TEST(NasBench201Search, EnumerationTakesMilliseconds) {
   const SearchResult result = MustSearch(NasBench201(), request);
   EXPECT_EQ(result.status, SearchStatus::kOptimal);
   RecordProperty("milliseconds", std::to_string(1e3 * result.seconds));
+}
+
+// ---- MobileNetV3: mathnas.md 2.2 and 6.2
+
+BlockTable MobileNetV3(Grid losses, Grid latency) {
+  BlockTable table;
+  table.space = "mobilenetv3";
+  for (int i = 0; i < 5; ++i) {
+    table.nodes.push_back({.name = fmt::format("stage{}", i + 1), .candidates = {"b0", "b1", "b2", "b3", "b4"}});
+    table.nodes.back().reference = 4;
+  }
+  table.metrics["accuracy"] = testing::MakeMetric("%", Goal::kMax, Form::kSaving, 79.23, std::move(losses));
+  table.metrics["latency"] = testing::MakeMetric("ms", Goal::kMin, Form::kCost, 0, std::move(latency));
+  return table;
+}
+
+double LinearAccuracy(const BlockTable& table, const Choice& choice) {
+  return Estimator::Create(table, kLinear)->Predict("accuracy", choice).value_or(kNull);
+}
+
+TEST(MobileNetV3Search, PublishedFigures) {
+  const BlockTable gpu = MobileNetV3({{.278806, .084902, .046627, -.011187, 0},
+                                      {.353993, .256883, .087702, .064842, 0},
+                                      {.577962, .36905, .113312, .057578, 0},
+                                      {1.251603, .785821, .234339, .167674, 0},
+                                      {.522592, .082848, .104899, -.055238, 0}},
+                                     {{4.065243, 6.166073, 6.193357, 8.266904, 8.321471},
+                                      {7.202847, 10.886121, 10.940688, 14.569395, 14.651245},
+                                      {5.456702, 8.266904, 8.376038, 11.077106, 11.186239},
+                                      {8.567022, 12.932384, 13.014235, 17.379597, 17.434164},
+                                      {8.567022, 12.932384, 12.986952, 17.325029, 17.406879}});
+  const SearchResult result = MustSearch(gpu, {.limits = {AtMost("latency", 500)}, .estimator = kLinear});
+  EXPECT_EQ(result.networks[0].choice, (Choice{3, 4, 4, 4, 3}));
+  EXPECT_EQ(result.networks[0].objective, 79.296425);  // 79.23 + 0.011187 + 0.055238
+  EXPECT_NEAR(result.networks[0].predicted.at("latency"), 68.86, 5e-3);
+  EXPECT_NEAR(LinearAccuracy(gpu, {0, 0, 0, 0, 0}), 76.245, 5e-4);
+  const BlockTable cpu = MobileNetV3({{.298787, .203146, .071171, .018573, 0},
+                                      {.337686, .195689, .102221, .0676, 0},
+                                      {.413427, .311946, .196087, .076794, 0},
+                                      {.793482, .55583, .256841, .138195, 0},
+                                      {.974515, .590442, .446362, .118934, 0}},
+                                     Grid(5, std::vector<double>(5, 0)));
+  EXPECT_NEAR(LinearAccuracy(cpu, {0, 0, 0, 0, 0}), 76.412, 5e-4);
+  EXPECT_NEAR(LinearAccuracy(cpu, {0, 0, 3, 2, 3}), 78.141, 5e-4);
+  EXPECT_EQ(LinearAccuracy(cpu, {4, 4, 4, 4, 4}), 79.23);
 }
 
 // ---- against brute force

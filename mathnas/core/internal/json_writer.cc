@@ -1,0 +1,102 @@
+#include "mathnas/core/internal/json_writer.h"
+
+#include <charconv>
+#include <cmath>
+
+namespace mathnas::core::internal {
+namespace {
+
+constexpr size_t kNumberLength = 32;  // the longest double takes 24 characters
+
+bool IsContinuation(std::string_view text, size_t at) {
+  return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+}
+
+// Length of the UTF-8 character at `at`, or 0 if there is none (Unicode, table 3-7).
+size_t CharacterLength(std::string_view text, size_t at) {
+  const auto byte = [text](size_t k) { return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u; };
+  const unsigned first = byte(at);
+  const unsigned second = byte(at + 1);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4 || !IsContinuation(text, at + 1)) return 0;
+  if (first < 0xE0) return 2;
+  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F)) return 0;
+  if ((first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) return 0;
+  if (!IsContinuation(text, at + 2)) return 0;
+  if (first < 0xF0) return 3;
+  return IsContinuation(text, at + 3) ? 4 : 0;
+}
+
+}  // namespace
+
+void JsonWriter::Key(std::string_view key) {
+  Separate();
+  AppendQuoted(key);
+  text_ += ':';
+  needs_comma_ = false;
+}
+
+void JsonWriter::Value(double value) {
+  if (!std::isfinite(value)) return Null();
+  char number[kNumberLength];
+  const auto result = std::to_chars(number, number + kNumberLength, value);
+  Raw({number, static_cast<size_t>(result.ptr - number)});
+}
+
+void JsonWriter::Integer(int64_t value) {
+  char number[kNumberLength];
+  const auto result = std::to_chars(number, number + kNumberLength, value);
+  Raw({number, static_cast<size_t>(result.ptr - number)});
+}
+
+void JsonWriter::Value(std::string_view text) {
+  Separate();
+  AppendQuoted(text);
+}
+
+void JsonWriter::Raw(std::string_view json) {
+  Separate();
+  text_ += json;
+}
+
+void JsonWriter::Open(char bracket) {
+  Separate();
+  text_ += bracket;
+  needs_comma_ = false;
+}
+
+void JsonWriter::Close(char bracket) {
+  text_ += bracket;
+  needs_comma_ = true;
+}
+
+void JsonWriter::Separate() {
+  if (needs_comma_) text_ += ',';
+  needs_comma_ = true;
+}
+
+void JsonWriter::AppendQuoted(std::string_view text) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+  constexpr std::string_view kHex = "0123456789abcdef";
+  text_ += '"';
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    const size_t length = CharacterLength(text, at);
+    if (length == 0) {
+      text_ += kReplacement;
+    } else if (c == '"' || c == '\\') {
+      text_ += '\\';
+      text_ += c;
+    } else if (static_cast<unsigned char>(c) < ' ') {
+      text_ += "\\u00";
+      text_ += kHex[static_cast<unsigned char>(c) >> 4];
+      text_ += kHex[c & 15];
+    } else {
+      text_ += text.substr(at, length);
+    }
+    at += length == 0 ? 1 : length;
+  }
+  text_ += '"';
+}
+
+}  // namespace mathnas::core::internal
