@@ -1,0 +1,113 @@
+#include "supernet/evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "fmt/format.h"
+#include "kernels/plan.h"
+#include "supernet/data/loader.h"
+#include "supernet/training/trainer.h"
+
+namespace mathnas::supernet {
+namespace {
+
+using kernels::TensorMap;
+
+// log(sum(exp(row))), without overflow.
+double LogSumExp(std::span<const float> row) {
+  const float largest = *std::max_element(row.begin(), row.end());
+  double sum = 0;
+  for (float v : row) sum += std::exp(static_cast<double>(v) - largest);
+  return largest + std::log(sum);
+}
+
+}  // namespace
+
+absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, TensorMap& own_weights,
+                         const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
+                         const RecalibrationOptions& options) {
+  if (auto s = space.Check(choice); !s.ok()) return s;
+  if (auto s = CheckData(space, data); !s.ok()) return s;
+  LoaderOptions loading = LoaderOptions::Training(std::min(options.batch, data.count), options.seed);
+  loading.augment = false;
+  auto loader = BatchLoader::Create(data, loading);
+  if (!loader.ok()) return loader.status();
+
+  // Momentum 1: after each batch the running statistics are those of that batch.
+  const NetworkGraph network =
+      space.Network(choice, {.batch = loading.batch, .mode = Mode::kTraining, .norm_momentum = 1});
+  auto plan = kernels::Plan::Create(network.graph, {}, *device);
+  if (!plan.ok()) return plan.status();
+  auto context = kernels::Context::Create(*plan, {&own_weights});
+  if (!context.ok()) return context.status();
+  auto image = (*context)->Input("image");
+  if (!image.ok()) return image.status();
+
+  std::map<std::string, std::vector<double>> sums;
+  for (kernels::Value v : network.graph.Leaves(kernels::ValueKind::kState)) sums[network.graph.info(v).name];
+  for (int64_t b = 0; b < options.batches; ++b) {
+    const Batch* batch = (*loader)->Next();
+    std::memcpy(image->data, batch->images.data, image->desc.bytes());
+    if (auto s = (*context)->Run(); !s.ok()) return s;
+    for (auto& [name, sum] : sums) {
+      const auto values = own_weights.Find(name)->as<float>();
+      sum.resize(values.size());
+      for (size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
+    }
+  }
+  for (auto& [name, sum] : sums) {
+    const auto values = own_weights.Find(name)->as<float>();
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(sum[i] / static_cast<double>(options.batches));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, const Choice& choice,
+                                                   const TensorMap& own_weights, int64_t batch) {
+  if (auto s = space.Check(choice); !s.ok()) return s;
+  const NetworkGraph network = space.Network(choice, {.batch = batch});
+  return kernels::FoldForInference(network.graph, {{"logits", network.logits}}, own_weights);
+}
+
+absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice, const TensorMap& own_weights,
+                                    const std::shared_ptr<kernels::Device>& device, const ImageDataset& data, int64_t batch,
+                                    const std::atomic<bool>* cancel) {
+  if (auto s = CheckData(space, data); !s.ok()) return s;
+  LoaderOptions loading = LoaderOptions::Evaluation(std::min(batch, data.count));
+  loading.end_epoch = 1;
+  auto loader = BatchLoader::Create(data, loading);
+  if (!loader.ok()) return loader.status();
+  auto folded = FoldedNetwork(space, choice, own_weights, loading.batch);
+  if (!folded.ok()) return folded.status();
+  auto plan = kernels::Plan::Create(folded->graph, folded->outputs, *device, {.constant_weights = true});
+  if (!plan.ok()) return plan.status();
+  auto context = kernels::Context::Create(*plan, {&folded->weights});
+  if (!context.ok()) return context.status();
+  const kernels::TensorView image = *(*context)->Input("image"), logits = *(*context)->Output("logits");
+
+  Evaluation evaluation;
+  int64_t correct = 0;
+  double loss = 0;
+  const auto classes = static_cast<size_t>(space.classes());
+  while (const Batch* b = (*loader)->Next()) {
+    if (cancel != nullptr && cancel->load()) return absl::CancelledError("evaluation interrupted");
+    // The last batch may be smaller; what stands behind it is computed too and not looked at.
+    std::memcpy(image.data, b->images.data, b->images.desc.bytes());
+    if (auto s = (*context)->Run(); !s.ok()) return s;
+    for (int64_t n = 0; n < b->size; ++n) {
+      const std::span<const float> row = logits.as<float>().subspan(static_cast<size_t>(n) * classes, classes);
+      const auto label = static_cast<size_t>(b->labels.as<int64_t>()[n]);
+      correct += static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin()) == label;
+      loss += LogSumExp(row) - row[label];
+    }
+    evaluation.images += b->size;
+  }
+  evaluation.accuracy = 100.0 * static_cast<double>(correct) / static_cast<double>(evaluation.images);
+  evaluation.loss = loss / static_cast<double>(evaluation.images);
+  return evaluation;
+}
+
+}  // namespace mathnas::supernet

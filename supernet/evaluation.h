@@ -1,0 +1,46 @@
+// How good a network is: recalibrated statistics, then accuracy and loss on images it has not seen.
+#ifndef MATHNAS_SUPERNET_EVALUATION_H_
+#define MATHNAS_SUPERNET_EVALUATION_H_
+
+#include <atomic>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "kernels/device.h"
+#include "kernels/fold.h"
+#include "supernet/data/dataset.h"
+#include "supernet/search_space.h"
+
+namespace mathnas::supernet {
+
+struct RecalibrationOptions {
+  int64_t batches = 20;
+  int64_t batch = 128;  // never more than there are images
+  uint64_t seed = 0;    // of the images that are drawn
+};
+
+// Replaces the running statistics of a network by plain averages over batches of `data`, not augmented: of the batch means,
+// and of the unbiased batch variances. The statistics of a supernet are mixed from all its networks: a subnet is worth
+// nothing without this.
+absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, kernels::TensorMap& own_weights,
+                         const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
+                         const RecalibrationOptions& options);
+
+struct Evaluation {
+  double accuracy = 0;  // in %
+  double loss = 0;      // mean cross-entropy
+  int64_t images = 0;
+};
+
+// Runs a network with own weights, folded as it will be deployed, over all of `data`.
+absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice, const kernels::TensorMap& own_weights,
+                                    const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
+                                    int64_t batch = 256, const std::atomic<bool>* cancel = nullptr);
+
+// A network folded for inference, with outputs {"logits"}.
+absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, const Choice& choice,
+                                                   const kernels::TensorMap& own_weights, int64_t batch);
+
+}  // namespace mathnas::supernet
+
+#endif  // MATHNAS_SUPERNET_EVALUATION_H_

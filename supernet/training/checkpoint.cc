@@ -1,0 +1,161 @@
+#include "supernet/training/checkpoint.h"
+
+#include <cmath>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "fmt/format.h"
+#include "kernels/status.h"
+#include "nlohmann/json.hpp"
+#include "supernet/nasbench201/space.h"
+#include "supernet/safetensors.h"
+#include "supernet/weights.h"
+
+namespace mathnas::supernet {
+namespace {
+
+using kernels::Tensor;
+using kernels::TensorMap;
+using nlohmann::json;
+
+constexpr std::string_view kFormat = "mathnas-checkpoint/1";
+constexpr std::string_view kMomentum = "momentum.";
+
+absl::Status Bad(const std::string& path, std::string_view what) {
+  return absl::InvalidArgumentError(fmt::format("{}: {}", path, what));
+}
+
+absl::Status ReadProgress(const std::string& path, const std::string& text, Checkpoint& checkpoint) {
+  const json progress = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!progress.is_object()) return Bad(path, "metadata \"progress\": expected a JSON object");
+  for (const char* field : {"epoch", "batch"}) {
+    if (!progress.contains(field) || !progress[field].is_number_integer() || progress[field] < 0) {
+      return Bad(path, fmt::format("metadata \"progress\".{}: expected an integer of at least 0", field));
+    }
+  }
+  if (!progress.contains("seed") || !progress["seed"].is_number_unsigned()) {
+    return Bad(path, "metadata \"progress\".seed: expected an integer of at least 0");
+  }
+  checkpoint.epoch = progress["epoch"].get<int64_t>();
+  checkpoint.batch = progress["batch"].get<int64_t>();
+  checkpoint.seed = progress["seed"].get<uint64_t>();
+  if (!progress.contains("epochs") || !progress["epochs"].is_array()) {
+    return Bad(path, "metadata \"progress\".epochs: expected a list");
+  }
+  for (const json& e : progress["epochs"]) {
+    if (!e.is_array() || e.size() != 4 || !e[0].is_number() || !e[1].is_number() || !e[2].is_number_integer() ||
+        !e[3].is_number()) {
+      return Bad(path, "metadata \"progress\".epochs: expected entries [loss, accuracy, images, seconds]");
+    }
+    checkpoint.epochs.push_back({e[0].get<double>(), e[1].get<double>(), e[2].get<int64_t>(), e[3].get<double>()});
+  }
+  const auto epochs = static_cast<int64_t>(checkpoint.epochs.size());
+  if (epochs < checkpoint.epoch || epochs > checkpoint.epoch + 1) {
+    return Bad(path, fmt::format("metadata \"progress\".epochs: {} entries for epoch {}", epochs, checkpoint.epoch));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoint) {
+  json epochs = json::array();
+  for (const EpochRecord& e : checkpoint.epochs) epochs.push_back({e.loss, e.accuracy, e.images, e.seconds});
+  Metadata metadata = {
+      {"format", std::string(kFormat)},
+      {"space", checkpoint.space},
+      {"macro", checkpoint.macro},
+      {"recipe", checkpoint.recipe},
+      {"progress", json{{"epoch", checkpoint.epoch},
+                        {"batch", checkpoint.batch},
+                        {"generator", "philox4x32-10"},
+                        {"seed", checkpoint.seed},
+                        {"epochs", epochs}}
+                       .dump()}};
+  if (checkpoint.subnet) metadata["subnet"] = *checkpoint.subnet;
+  std::vector<NamedTensor> tensors;
+  for (const TensorMap::Entry& e : checkpoint.weights.entries()) tensors.emplace_back(e.name, e.tensor.view());
+  for (const TensorMap::Entry& e : checkpoint.momentum.entries()) {
+    tensors.emplace_back(std::string(kMomentum) + e.name, e.tensor.view());
+  }
+  return WriteSafetensors(path, tensors, metadata);
+}
+
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
+  auto file = SafetensorsFile::Open(path);
+  if (!file.ok()) return file.status();
+  const Metadata& metadata = file->metadata();
+  const auto field = [&](const char* name) -> const std::string* {
+    auto it = metadata.find(name);
+    return it == metadata.end() ? nullptr : &it->second;
+  };
+  if (const std::string* format = field("format"); format == nullptr || *format != kFormat) {
+    return Bad(path, fmt::format("metadata \"format\" is \"{:.100}\", expected \"{}\"", format ? *format : "", kFormat));
+  }
+  for (const char* name : {"space", "macro", "recipe", "progress"}) {
+    if (field(name) == nullptr) return Bad(path, fmt::format("metadata \"{}\": missing", name));
+  }
+  Checkpoint checkpoint;
+  checkpoint.space = *field("space");
+  checkpoint.macro = *field("macro");
+  checkpoint.recipe = *field("recipe");
+  if (const std::string* subnet = field("subnet")) checkpoint.subnet = *subnet;
+  if (auto s = ReadProgress(path, *field("progress"), checkpoint); !s.ok()) return s;
+  for (const std::string& name : file->names()) {
+    auto tensor = file->Load(name);
+    if (!tensor.ok()) return tensor.status();
+    if (name.starts_with(kMomentum)) {
+      checkpoint.momentum.Put(name.substr(kMomentum.size()), *std::move(tensor));
+    } else {
+      checkpoint.weights.Put(name, *std::move(tensor));
+    }
+  }
+  auto space = SpaceOf(checkpoint.space, checkpoint.macro);
+  if (!space.ok()) return kernels::Annotate(space.status(), path);
+  std::optional<Choice> own;
+  if (checkpoint.subnet) {
+    auto choice = (*space)->ParseSubnet(*checkpoint.subnet);
+    if (!choice.ok()) return kernels::Annotate(choice.status(), path);
+    own = *std::move(choice);
+  }
+  if (auto s = CheckWeights(**space, own, checkpoint.weights); !s.ok()) return kernels::Annotate(s, path);
+  for (const TensorMap::Entry& e : checkpoint.momentum.entries()) {
+    const Tensor* weight = checkpoint.weights.Find(e.name);
+    if (weight == nullptr || weight->desc() != e.tensor.desc()) {
+      return Bad(path, fmt::format("tensor \"{}{}\" is {}, expected the type and shape of \"{}\"", kMomentum, e.name,
+                                   kernels::ToString(e.tensor.shape()), e.name));
+    }
+  }
+  return checkpoint;
+}
+
+absl::StatusOr<std::shared_ptr<const SearchSpace>> SpaceOf(const std::string& space, const std::string& macro) {
+  if (space != "nasbench201") {
+    return absl::InvalidArgumentError(fmt::format("space \"{:.100}\": expected nasbench201", space));
+  }
+  auto parsed = ParseNasBench201Macro(macro);
+  if (!parsed.ok()) return parsed.status();
+  return NasBench201(*parsed);
+}
+
+absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>& own, const TensorMap& weights) {
+  const GraphRequest request = {.mode = Mode::kTraining};
+  const NetworkGraph network = own ? space.Network(*own, request) : space.Supernet(request);
+  if (!network.graph.status().ok()) return network.graph.status();
+  for (kernels::ValueKind kind : {kernels::ValueKind::kParameter, kernels::ValueKind::kState}) {
+    for (kernels::Value v : network.graph.Leaves(kind)) {
+      const kernels::Graph::ValueInfo& leaf = network.graph.info(v);
+      const Tensor* tensor = weights.Find(leaf.name);
+      if (tensor == nullptr) return absl::InvalidArgumentError(fmt::format("tensor \"{}\": missing", leaf.name));
+      if (tensor->desc() != leaf.desc) {
+        return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {} {}, expected {} {}", leaf.name,
+                                                      Name(tensor->desc().dtype), kernels::ToString(tensor->shape()),
+                                                      Name(leaf.desc.dtype), kernels::ToString(leaf.desc.shape)));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mathnas::supernet

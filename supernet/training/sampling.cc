@@ -1,0 +1,71 @@
+#include "supernet/training/sampling.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "fmt/format.h"
+#include "kernels/random.h"
+
+namespace mathnas::supernet {
+namespace {
+
+using kernels::Random;
+
+constexpr uint8_t kPathPurpose = 0x20;
+constexpr uint8_t kChoicePurpose = 0x21;
+
+uint64_t StreamOf(uint8_t purpose, int64_t index) {
+  return Random::Stream(purpose, static_cast<uint64_t>(index) >> 32, static_cast<uint64_t>(index));
+}
+
+Choice DrawUniform(const SearchSpace& space, Random& random) {
+  Choice choice;
+  for (const SpaceNode& n : space.nodes()) {
+    choice.push_back(static_cast<int>(random.Below(static_cast<uint32_t>(n.candidates.size()))));
+  }
+  return choice;
+}
+
+}  // namespace
+
+std::string_view Name(Sampling sampling) {
+  switch (sampling) {
+    case Sampling::kFull: return "full";
+    case Sampling::kUniform: return "uniform";
+    case Sampling::kFair: return "fair";
+  }
+  return "";
+}
+
+absl::StatusOr<Sampling> ParseSampling(std::string_view name) {
+  for (Sampling s : {Sampling::kFull, Sampling::kUniform, Sampling::kFair}) {
+    if (Name(s) == name) return s;
+  }
+  return absl::InvalidArgumentError(fmt::format("sampling \"{}\": expected full, uniform or fair", name));
+}
+
+std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Sampling sampling, uint64_t seed, int64_t step) {
+  if (sampling == Sampling::kFull) return {std::nullopt};
+  Random random(seed, StreamOf(kPathPurpose, step));
+  if (sampling == Sampling::kUniform) return {DrawUniform(space, random)};
+
+  size_t paths = 0;
+  for (const SpaceNode& n : space.nodes()) paths = std::max(paths, n.candidates.size());
+  std::vector<Choice> choices(paths);
+  for (const SpaceNode& n : space.nodes()) {
+    std::vector<uint32_t> order(n.candidates.size());
+    std::iota(order.begin(), order.end(), 0U);
+    for (size_t p = 0; p < paths; ++p) {
+      if (p % order.size() == 0) random.Shuffle(order);  // a node with fewer candidates goes round again
+      choices[p].push_back(static_cast<int>(order[p % order.size()]));
+    }
+  }
+  return {choices.begin(), choices.end()};
+}
+
+Choice RandomChoice(const SearchSpace& space, uint64_t seed, int64_t index) {
+  Random random(seed, StreamOf(kChoicePurpose, index));
+  return DrawUniform(space, random);
+}
+
+}  // namespace mathnas::supernet

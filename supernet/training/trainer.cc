@@ -1,0 +1,249 @@
+#include "supernet/training/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <utility>
+
+#include "fmt/format.h"
+#include "kernels/status.h"
+#include "nlohmann/json.hpp"
+#include "supernet/data/loader.h"
+#include "supernet/training/step.h"
+
+namespace mathnas::supernet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
+
+class Run {
+ public:
+  Run(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device, const ImageDataset& data,
+      const std::optional<Choice>& own, const TrainingRecipe& recipe, const TrainingRun& options)
+      : space_(std::move(space)), device_(std::move(device)), data_(data), own_(own), recipe_(recipe), options_(options) {}
+
+  absl::StatusOr<Checkpoint> Train(kernels::TensorMap weights) {
+    if (auto s = Start(std::move(weights)); !s.ok()) return s;
+    if (state_.epoch >= recipe_.epochs) return std::move(state_);
+
+    LoaderOptions loading = LoaderOptions::Training(recipe_.batch, recipe_.seed);
+    loading.augment = recipe_.augment;
+    loading.crop_padding = recipe_.crop_padding;
+    loading.first_epoch = state_.epoch;
+    loading.first_batch = state_.batch;
+    loading.end_epoch = recipe_.epochs;
+    auto loader = BatchLoader::Create(data_, loading);
+    if (!loader.ok()) return loader.status();
+    batches_ = (*loader)->batches_per_epoch();
+
+    TrainingStep step(space_, device_, state_.weights,
+                      {.weights = own_ ? Weights::kOwn : Weights::kShared,
+                       .batch = recipe_.batch,
+                       .label_smoothing = recipe_.label_smoothing});
+    for (const kernels::TensorMap::Entry& e : state_.momentum.entries()) step.momentum().Put(e.name, e.tensor.Clone());
+
+    last_checkpoint_ = last_report_ = Clock::now();
+    while (const Batch* batch = (*loader)->Next()) {
+      const Clock::time_point start = Clock::now();
+      if (auto s = TrainBatch(step, *batch); !s.ok()) return s;
+      Count(Seconds(start));
+      const bool stop = options_.cancel != nullptr && options_.cancel->load();
+      const bool epoch_done = state_.batch == 0;
+      const bool save = !options_.checkpoint_path.empty() &&
+                        (stop || epoch_done || Seconds(last_checkpoint_) >= options_.checkpoint_seconds);
+      if (save) {
+        if (auto s = Save(step); !s.ok()) return s;
+      }
+      Report((*loader)->wait_seconds(), save, epoch_done);
+      if (stop && state_.epoch < recipe_.epochs) return absl::CancelledError("training interrupted");
+    }
+    TakeMomentum(step);
+    return std::move(state_);
+  }
+
+ private:
+  absl::Status Start(kernels::TensorMap weights) {
+    if (auto s = Check(recipe_); !s.ok()) return s;
+    if (auto s = CheckData(*space_, data_); !s.ok()) return s;
+    if (own_) {
+      if (auto s = space_->Check(*own_); !s.ok()) return s;
+    }
+    const std::string recipe = ToJson(recipe_);
+    std::optional<std::string> subnet;
+    if (own_) subnet = space_->SubnetJson(*own_);
+    if (options_.resume && std::filesystem::exists(options_.checkpoint_path)) {
+      auto loaded = LoadCheckpoint(options_.checkpoint_path);
+      if (!loaded.ok()) return loaded.status();
+      const std::tuple<const char*, std::string, std::string> fields[] = {
+          {"space", loaded->space, std::string(space_->name())},
+          {"macro parameters", loaded->macro, space_->MacroJson()},
+          {"subnet", loaded->subnet.value_or("the supernet"), subnet.value_or("the supernet")},
+          {"recipe", loaded->recipe, recipe}};
+      for (const auto& [what, found, expected] : fields) {
+        if (found != expected) {
+          return absl::InvalidArgumentError(fmt::format("{}: cannot resume with another {}: the checkpoint has {}, this run {}",
+                                                        options_.checkpoint_path, what, found, expected));
+        }
+      }
+      state_ = *std::move(loaded);
+    } else {
+      state_.space = space_->name();
+      state_.macro = space_->MacroJson();
+      state_.subnet = subnet;
+      state_.recipe = recipe;
+      state_.seed = recipe_.seed;
+      state_.weights = std::move(weights);
+    }
+    return CheckWeights(*space_, own_, state_.weights);
+  }
+
+  absl::Status TrainBatch(TrainingStep& step, const Batch& batch) {
+    const int64_t number = batch.epoch * batches_ + batch.index;
+    const auto paths = own_ ? std::vector<std::optional<Choice>>{own_}
+                            : SamplePaths(*space_, recipe_.sampling, recipe_.seed, number);
+    BatchResult total;
+    for (const std::optional<Choice>& path : paths) {
+      auto result = step.Backward(path, batch.images, batch.labels);
+      if (!result.ok()) return result.status();
+      total.loss += result->loss / static_cast<double>(paths.size());
+      total.correct += result->correct;
+    }
+    if (!std::isfinite(total.loss)) {
+      return absl::FailedPreconditionError(
+          fmt::format("the loss is {} in epoch {}, batch {}: training diverged; lower the learning rate", total.loss,
+                      batch.epoch + 1, batch.index + 1));
+    }
+    const LearningRateSchedule schedule = {recipe_.learning_rate, recipe_.final_learning_rate, recipe_.epochs,
+                                           recipe_.warmup_epochs, recipe_.rate_per_step};
+    rate_ = schedule.At(batch.epoch, batch.index, batches_);
+    step.Update({.learning_rate = rate_,
+                 .momentum = recipe_.momentum,
+                 .weight_decay = recipe_.weight_decay,
+                 .nesterov = recipe_.nesterov});
+    loss_ = total.loss;
+    accuracy_ = static_cast<double>(total.correct) / static_cast<double>(batch.size * static_cast<int64_t>(paths.size()));
+    return absl::OkStatus();
+  }
+
+  // One batch more in the records.
+  void Count(double seconds) {
+    if (static_cast<int64_t>(state_.epochs.size()) == state_.epoch) state_.epochs.emplace_back();
+    EpochRecord& epoch = state_.epochs.back();
+    const auto before = static_cast<double>(epoch.images), images = static_cast<double>(recipe_.batch);
+    epoch.loss = (epoch.loss * before + loss_ * images) / (before + images);
+    epoch.accuracy = (epoch.accuracy * before + accuracy_ * images) / (before + images);
+    epoch.images += recipe_.batch;
+    epoch.seconds += seconds;
+    images_since_report_ += recipe_.batch;
+    if (++state_.batch == batches_) ++state_.epoch, state_.batch = 0;
+  }
+
+  void TakeMomentum(TrainingStep& step) {
+    state_.momentum = kernels::TensorMap();
+    for (const kernels::TensorMap::Entry& e : step.momentum().entries()) state_.momentum.Put(e.name, e.tensor.Clone());
+  }
+
+  absl::Status Save(TrainingStep& step) {
+    TakeMomentum(step);
+    last_checkpoint_ = Clock::now();
+    return SaveCheckpoint(options_.checkpoint_path, state_);
+  }
+
+  void Report(double wait, bool saved, bool epoch_done) {
+    const double elapsed = Seconds(last_report_);
+    if (!options_.progress || (elapsed < 1 && !epoch_done && !saved)) return;
+    const double now = static_cast<double>(images_since_report_) / std::max(elapsed, 1e-9);
+    images_per_second_ = images_per_second_ == 0 || elapsed > 1 ? now : images_per_second_;
+    const int64_t done = state_.epoch * batches_ + state_.batch;
+    const int64_t left = recipe_.epochs * batches_ - done;
+    const EpochRecord& epoch = state_.epochs.back();
+    options_.progress({.epoch = epoch_done ? state_.epoch - 1 : state_.epoch,
+                       .epochs = recipe_.epochs,
+                       .batch = epoch_done ? batches_ : state_.batch,
+                       .batches = batches_,
+                       .loss = epoch.loss,
+                       .accuracy = epoch.accuracy,
+                       .learning_rate = rate_,
+                       .images_per_second = images_per_second_,
+                       .seconds_left = static_cast<double>(left * recipe_.batch) / std::max(images_per_second_, 1e-9),
+                       .loader_wait_seconds = wait,
+                       .checkpointed = saved});
+    last_report_ = Clock::now();
+    images_since_report_ = 0;
+  }
+
+  std::shared_ptr<const SearchSpace> space_;
+  std::shared_ptr<kernels::Device> device_;
+  const ImageDataset& data_;
+  const std::optional<Choice>& own_;
+  const TrainingRecipe& recipe_;
+  const TrainingRun& options_;
+  Checkpoint state_;
+  int64_t batches_ = 0;
+  double rate_ = 0, loss_ = 0, accuracy_ = 0, images_per_second_ = 0;
+  int64_t images_since_report_ = 0;
+  Clock::time_point last_checkpoint_, last_report_;
+};
+
+}  // namespace
+
+absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
+                                 const ImageDataset& data, const std::optional<Choice>& own, kernels::TensorMap weights,
+                                 const TrainingRecipe& recipe, const TrainingRun& run) {
+  return Run(std::move(space), std::move(device), data, own, recipe, run).Train(std::move(weights));
+}
+
+std::string ToJson(const TrainingRecipe& r) {
+  return nlohmann::json{{"epochs", r.epochs},
+                        {"batch", r.batch},
+                        {"lr", r.learning_rate},
+                        {"final_lr", r.final_learning_rate},
+                        {"warmup_epochs", r.warmup_epochs},
+                        {"lr_per_step", r.rate_per_step},
+                        {"momentum", r.momentum},
+                        {"nesterov", r.nesterov},
+                        {"weight_decay", r.weight_decay},
+                        {"label_smoothing", r.label_smoothing},
+                        {"sampling", std::string(Name(r.sampling))},
+                        {"augment", r.augment},
+                        {"crop_padding", r.crop_padding},
+                        {"seed", r.seed}}
+      .dump();
+}
+
+absl::Status Check(const TrainingRecipe& r) {
+  const struct {
+    std::string_view name;
+    double value, low, high;
+  } fields[] = {{"epochs", static_cast<double>(r.epochs), 1, 1e6},
+                {"batch", static_cast<double>(r.batch), 1, 1e6},
+                {"lr", r.learning_rate, 0, 1e3},
+                {"final lr", r.final_learning_rate, 0, 1e3},
+                {"warm-up epochs", static_cast<double>(r.warmup_epochs), 0, static_cast<double>(r.epochs)},
+                {"momentum", r.momentum, 0, 1},
+                {"weight decay", r.weight_decay, 0, 1e3},
+                {"label smoothing", r.label_smoothing, 0, 0.999}};
+  for (const auto& f : fields) {
+    if (!(f.value >= f.low && f.value <= f.high)) {
+      return absl::InvalidArgumentError(fmt::format("{}: {}, expected {} to {}", f.name, f.value, f.low, f.high));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckData(const SearchSpace& space, const ImageDataset& data) {
+  const kernels::Shape images = {data.height, data.width, data.channels};
+  if (images != space.input_shape()) {
+    return absl::InvalidArgumentError(fmt::format("{}: images are {}, the network takes {}", data.name,
+                                                  kernels::ToString(images), kernels::ToString(space.input_shape())));
+  }
+  if (data.classes != space.classes()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {} classes, the network has {}", data.name, data.classes, space.classes()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mathnas::supernet

@@ -1,0 +1,77 @@
+// Training that can be left alone: progress, checkpoints, interruption, and a continuation that gives the same bits.
+#ifndef MATHNAS_SUPERNET_TRAINING_TRAINER_H_
+#define MATHNAS_SUPERNET_TRAINING_TRAINER_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "kernels/device.h"
+#include "supernet/data/dataset.h"
+#include "supernet/search_space.h"
+#include "supernet/training/checkpoint.h"
+#include "supernet/training/sampling.h"
+#include "supernet/training/schedule.h"
+
+namespace mathnas::supernet {
+
+// Defaults are the recipe of NAS-Bench-201 (spec/search-spaces.md 2.8), but for the number of epochs.
+struct TrainingRecipe {
+  int64_t epochs = 12;
+  int64_t batch = 256;
+  double learning_rate = 0.1;
+  double final_learning_rate = 0;
+  int64_t warmup_epochs = 0;
+  bool rate_per_step = false;  // LearningRateSchedule::per_step
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 5e-4;
+  double label_smoothing = 0;
+  Sampling sampling = Sampling::kUniform;  // of a supernet
+  bool augment = true;
+  int crop_padding = -1;  // AugmentOptions
+  uint64_t seed = 0;
+};
+
+struct TrainingProgress {
+  int64_t epoch = 0, epochs = 0;  // counted from 0
+  int64_t batch = 0, batches = 0;  // done in this epoch
+  double loss = 0;                 // of the epoch so far
+  double accuracy = 0;             // fraction
+  double learning_rate = 0;
+  double images_per_second = 0;  // over the last seconds
+  double seconds_left = 0;
+  double loader_wait_seconds = 0;  // what the CPU waited for images
+  bool checkpointed = false;       // a checkpoint was written at this point
+};
+
+struct TrainingRun {
+  // Where checkpoints go ("" = nowhere), and how often; one is always written at the end of an epoch and on interruption.
+  std::string checkpoint_path;
+  double checkpoint_seconds = 60;
+  // Go on from the file at checkpoint_path if there is one.
+  bool resume = false;
+  std::function<void(const TrainingProgress&)> progress;  // about once a second
+  const std::atomic<bool>* cancel = nullptr;              // stop after the batch under way
+};
+
+// Trains the supernet (no `own`), or one network with own weights, in place; `weights` are initialised by the caller and replaced
+// when resuming. Returns the final state. Errors: InvalidArgument for data that do not fit the space, a recipe that makes no
+// sense, a checkpoint of another run; Cancelled when interrupted, after writing a checkpoint.
+absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
+                                 const ImageDataset& data, const std::optional<Choice>& own, kernels::TensorMap weights,
+                                 const TrainingRecipe& recipe, const TrainingRun& run);
+
+// The recipe as JSON, as checkpoints keep it.
+std::string ToJson(const TrainingRecipe& recipe);
+// InvalidArgument names the field that is out of range.
+absl::Status Check(const TrainingRecipe& recipe);
+// InvalidArgument when images or labels are not what the space takes.
+absl::Status CheckData(const SearchSpace& space, const ImageDataset& data);
+
+}  // namespace mathnas::supernet
+
+#endif  // MATHNAS_SUPERNET_TRAINING_TRAINER_H_
