@@ -1,5 +1,5 @@
-// Steps of optimisers on one tensor. They are no operators: the trainer calls them on the whole tensors of a supernet, of
-// which a graph sees slices.
+// Steps of optimisers on one tensor. They are no operators: the trainer calls them on the whole tensors of a supernet,
+// of which a graph sees slices.
 #ifndef MATHNAS_KERNELS_OPTIMIZER_KERNELS_H_
 #define MATHNAS_KERNELS_OPTIMIZER_KERNELS_H_
 
@@ -19,13 +19,13 @@ struct SgdParameters {
 //   g += weight_decay * w;  b = g the first time, momentum * b + g later;
 //   w -= learning_rate * (g + momentum * b), or learning_rate * b without Nesterov;  g = 0
 //
-// The three spans have the same size and do not overlap. The first time, b is not read. Without momentum b is not used and
-// may be empty.
+// The three spans have the same size and do not overlap. The first time, b is not read. Without momentum b is not used
+// and may be empty.
 void SgdStep(const SgdParameters& parameters, absl::Span<float> w, absl::Span<float> g, absl::Span<float> b, bool first,
              int threads);
 // The same in double, for the reference: a plain loop on the calling thread.
-void SgdStep(const SgdParameters& parameters, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b, bool first,
-             int threads);
+void SgdStep(const SgdParameters& parameters, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b,
+             bool first, int threads);
 
 }  // namespace mathnas::kernels
 

@@ -4,25 +4,24 @@
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/elements.h"
 #include "kernels/cpu/vector/vector_kernels.h"
+#include "kernels/cpu/zero_outputs.h"
 #include "kernels/function_kernel.h"
 
 namespace mathnas::kernels::cpu {
 namespace {
 
-// x{rows, channels} seen as wide rows of `repeat` rows each: long enough for loops over columns to be fast with 3 channels
-// too, and of whole vectors where that takes few repeats. Column j is channel j % channels. What is left at the end are
-// `rest` rows.
+// x{rows, channels} seen as wide rows of `repeat` rows each: long enough for loops over columns to be fast with 3
+// channels too, and of whole vectors where that takes few repeats. Column j is channel j % channels. What is left at
+// the end are `rest` rows.
 struct WideMatrix {
-  int64_t channels, rows;
+  int64_t channels, rows;  // both positive
   int64_t repeat = 1, columns = 0;
   int64_t wide_rows = 0, rest = 0;
   int64_t grain = 1;
   int64_t parts = 1;  // threads that work on it
 
-  WideMatrix(const TensorDesc& x, int threads) : channels(x.shape.back()) {
+  WideMatrix(const TensorDesc& x, int threads) : channels(x.shape.back()), rows(x.elements() / channels) {
     constexpr int64_t kColumns = 128, kMostColumns = 1024, kVector = 16;
-    rows = channels > 0 ? x.elements() / channels : 0;
-    if (rows == 0) return;
     if (channels < 2 * kColumns) {
       const auto repeats = [&](int64_t step) { return (kColumns + channels * step - 1) / (channels * step) * step; };
       int64_t step = 1;  // the fewest repeats that make whole vectors
@@ -83,13 +82,15 @@ void ComputeMoments(const VectorKernels& v, const WideMatrix& m, const float* x,
   int64_t rows = m.wide_rows > 0 ? m.rows_of_part(0) : 0;
   for (int64_t part = 1; part < m.parts; ++part) {
     const int64_t more = m.rows_of_part(part);
-    v.merge_moments(moments.first, moments.second, rows, moments.first_of(part), moments.second_of(part), more, m.columns);
+    v.merge_moments(moments.first, moments.second, rows, moments.first_of(part), moments.second_of(part), more,
+                    m.columns);
     rows += more;
   }
   if (m.wide_rows > 0) {
     for (int64_t i = 1; i < m.repeat; ++i) {
       const int64_t at = i * m.channels;
-      v.merge_moments(moments.first, moments.second, i * rows, moments.first + at, moments.second + at, rows, m.channels);
+      v.merge_moments(moments.first, moments.second, i * rows, moments.first + at, moments.second + at, rows,
+                      m.channels);
     }
   }
   if (m.rest > 0) {
@@ -119,9 +120,7 @@ struct Coefficients {
     scale[c] = static_cast<float>(channel_scale);
     shift[c] = static_cast<float>(channel_shift - (channel_mean - mean[c]) * channel_scale);
   }
-  void Repeat(const WideMatrix& m) {
-    m.Repeat(mean), m.Repeat(scale), m.Repeat(shift);
-  }
+  void Repeat(const WideMatrix& m) { m.Repeat(mean), m.Repeat(scale), m.Repeat(shift); }
   NormalizeColumns columns() const { return {mean, scale, shift}; }
 };
 
@@ -197,12 +196,9 @@ void ComputeBackwardSums(const VectorKernels& v, const WideMatrix& m, const floa
   }
 }
 
-// With g = gamma * inv_std: diff_x = g * (diff_y - sum(diff_y) / n - (x - mean) * inv_std^2 * sum(diff_y * (x - mean)) / n).
+// With g = gamma * inv_std: diff_x = g * (diff_y - sum(diff_y) / n - (x - mean) * inv_std^2 * sum(diff_y * (x - mean))
+// / n).
 void RunBackward(const VectorKernels& v, const WideMatrix& m, bool affine, const Operands& o) {
-  if (m.rows == 0) {  // an empty sum for each channel
-    for (size_t i = 1; i < o.outputs.size(); ++i) v.fill(0, o.out<float>(i), m.channels);
-    return;
-  }
   BackwardScratch scratch(m, Carver(o.scratch));
   const float *x = o.in<float>(0), *diff_y = o.in<float>(1), *mean = o.in<float>(2), *inv_std = o.in<float>(3);
   for (int64_t c = 0; c < m.channels; ++c) scratch.mean[c] = mean[c];
@@ -234,7 +230,6 @@ struct InferenceScratch {
 };
 
 void RunInference(const VectorKernels& v, const WideMatrix& m, const BatchNormInference& op, const Operands& o) {
-  if (m.rows == 0) return;
   InferenceScratch scratch(m, Carver(o.scratch));
   const size_t statistics = op.affine ? 3 : 1;
   for (int64_t c = 0; c < m.channels; ++c) {
@@ -259,6 +254,7 @@ KernelOr Make(const BatchNormTraining& op, const Request& r) {
 }
 
 KernelOr Make(const BatchNormBackward& op, const Request& r) {
+  if (r.inputs[0].elements() == 0) return ZeroOutputs(r);
   const VectorKernels& v = Vector();
   const WideMatrix m(r.inputs[0], r.threads);
   return MakeFunctionKernel(v.name, BackwardScratch(m, Carver(nullptr)).bytes,
@@ -266,6 +262,7 @@ KernelOr Make(const BatchNormBackward& op, const Request& r) {
 }
 
 KernelOr Make(const BatchNormInference& op, const Request& r) {
+  if (r.inputs[0].elements() == 0) return ZeroOutputs(r);
   const VectorKernels& v = Vector();
   const WideMatrix m(r.inputs[0], r.threads);
   return MakeFunctionKernel(v.name, InferenceScratch(m, Carver(nullptr)).bytes,

@@ -53,14 +53,12 @@ KernelOr Make(const SoftmaxCrossEntropyBackward& op, const Request& r) {
     const float factor = *o.in<float>(2) / static_cast<float>(batch);
     ParallelFor(threads, batch, GrainOf(classes), [&](int, int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
+        const float* probabilities = o.in<float>(0) + i * classes;
         float* diff = o.out<float>(0) + i * classes;
         const int64_t label = o.in<int64_t>(1)[i];
         const bool valid = Valid(label, classes);
-        // The gradient of a loss of NaN is NaN.
-        const float row_factor = valid ? factor : std::numeric_limits<float>::quiet_NaN();
-        const float* probabilities = o.in<float>(0) + i * classes;
-        const float at_label = valid ? probabilities[label] : 0;  // diff may be its buffer
-        v.shift_scale(off_target, row_factor, probabilities, diff, classes);
+        const float at_label = valid ? probabilities[label] : 0;  // read first: diff may be the same buffer
+        v.shift_scale(off_target, factor, probabilities, diff, classes);
         if (valid) diff[label] = factor * (at_label - off_target - on_target);
       }
     });

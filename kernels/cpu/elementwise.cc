@@ -33,10 +33,10 @@ KernelOr Make(const Relu&, const Request& r) {
 }
 
 KernelOr Make(const ReluBackward&, const Request& r) {
-  return MakeElementwise(r.threads, r.outputs[0].elements(),
-                         [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
-                           v.relu_backward(o.in<float>(0) + begin, o.in<float>(1) + begin, o.out<float>(0) + begin, size);
-                         });
+  return MakeElementwise(
+      r.threads, r.outputs[0].elements(), [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+        v.relu_backward(o.in<float>(0) + begin, o.in<float>(1) + begin, o.out<float>(0) + begin, size);
+      });
 }
 
 KernelOr Make(const Add&, const Request& r) {

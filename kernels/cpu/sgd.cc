@@ -16,7 +16,8 @@ void SgdStep(const SgdParameters& p, absl::Span<float> w, absl::Span<float> g, a
   });
 }
 
-void SgdStep(const SgdParameters& p, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b, bool first, int) {
+void SgdStep(const SgdParameters& p, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b, bool first,
+             int) {
   cpu::PlainSgdStep(p, w, g, b, first);
 }
 

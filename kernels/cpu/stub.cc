@@ -13,7 +13,8 @@ void SgdStep(const SgdParameters& p, absl::Span<float> w, absl::Span<float> g, a
   cpu::PlainSgdStep(p, w, g, b, first);
 }
 
-void SgdStep(const SgdParameters& p, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b, bool first, int) {
+void SgdStep(const SgdParameters& p, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b, bool first,
+             int) {
   cpu::PlainSgdStep(p, w, g, b, first);
 }
 

@@ -6,7 +6,8 @@
 namespace mathnas::kernels::cpu {
 namespace {
 
-#if defined(__x86_64__)  // elsewhere CMake leaves avx2.cc and avx512.cc out, and the compiler cannot ask for these names
+#if defined(__x86_64__)  // elsewhere CMake leaves avx2.cc and avx512.cc out, and the compiler cannot ask for these
+                         // names
 const VectorKernels& Choose(std::string_view limit) {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -22,7 +23,7 @@ const VectorKernels& Choose(std::string_view) { return portable::kVectorKernels;
 }  // namespace
 
 const VectorKernels& Vector() {
-  static const VectorKernels& chosen = [] () -> const VectorKernels& {
+  static const VectorKernels& chosen = []() -> const VectorKernels& {
     const char* limit = std::getenv("MATHNAS_ISA");
     return Choose(limit ? limit : "");
   }();

@@ -1,7 +1,7 @@
 // Serial kernels over ranges of floats, compiled once per instruction set and chosen at run time. Threads, shapes and
 // operators are the business of the callers in kernels/cpu.
-// Matrices are dense and row-major. Where nothing else is said, an output is either apart from all inputs or exactly one
-// of them. Sums are added in an order that depends on the sizes and the instruction set alone.
+// Matrices are dense and row-major. Where nothing else is said, an output is either apart from all inputs or exactly
+// one of them. Sums are added in an order that depends on the sizes and the instruction set alone.
 #ifndef MATHNAS_KERNELS_CPU_VECTOR_VECTOR_KERNELS_H_
 #define MATHNAS_KERNELS_CPU_VECTOR_VECTOR_KERNELS_H_
 
@@ -26,9 +26,9 @@ struct NormalizeBackwardColumns {
 
 // What is known of a row of logits z after its softmax.
 struct SoftmaxRow {
-  double max;       // of z
-  double sum_exp;   // of exp(z - max)
-  double sum;       // of z
+  double max;      // of z
+  double sum_exp;  // of exp(z - max)
+  double sum;      // of z
 };
 
 struct SgdCoefficients {
@@ -79,8 +79,8 @@ struct VectorKernels {
   void (*sgd)(const SgdCoefficients& with, float* weights, float* gradient, float* buffer, bool first, int64_t n);
 };
 
-// The best table that this machine can run. The environment variable MATHNAS_ISA (portable, avx2, avx512), read once, sets
-// an upper limit.
+// The best table that this machine can run. The environment variable MATHNAS_ISA (portable, avx2, avx512), read once,
+// sets an upper limit.
 const VectorKernels& Vector();
 
 namespace portable {
