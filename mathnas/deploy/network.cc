@@ -1,0 +1,166 @@
+#include "mathnas/deploy/network.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "fmt/format.h"
+
+namespace mathnas::deploy {
+namespace {
+
+using kernels::Graph;
+using kernels::Shape;
+using kernels::Value;
+using kernels::ValueKind;
+
+constexpr int64_t kMaxBatch = 65536;
+
+// The batch size that all inputs agree on.
+absl::StatusOr<int64_t> BatchOf(const Graph& graph) {
+  int64_t batch = -1;
+  for (Value v : graph.Leaves(ValueKind::kInput)) {
+    const Shape& shape = graph.desc(v).shape;
+    if (shape.empty() || (batch >= 0 && shape[0] != batch)) {
+      return absl::InvalidArgumentError(fmt::format("input \"{}\" is {}, expected a batch of {} first",
+                                                    graph.info(v).name, kernels::ToString(shape),
+                                                    batch < 0 ? "any size" : fmt::format("{}", batch)));
+    }
+    batch = shape[0];
+  }
+  return batch;
+}
+
+Shape WithoutBatch(const Shape& shape) { return Shape(shape.begin() + 1, shape.end()); }
+
+}  // namespace
+
+absl::StatusOr<Graph> WithBatch(const Graph& graph, int64_t batch) {
+  if (!graph.status().ok()) return graph.status();
+  if (batch < 1 || batch > kMaxBatch) {
+    return absl::InvalidArgumentError(fmt::format("batch {}: expected 1 to {}", batch, kMaxBatch));
+  }
+  const absl::StatusOr<int64_t> old_batch = BatchOf(graph);
+  if (!old_batch.ok()) return old_batch.status();
+
+  Graph result(graph.real());
+  std::vector<Value> built;
+  for (const Graph::ValueInfo& info : graph.values()) {
+    Shape shape = info.desc.shape;
+    if (info.kind == ValueKind::kInput) shape[0] = batch;
+    built.push_back(info.kind == ValueKind::kParameter        ? result.Parameter(info.name, shape)
+                    : info.kind == ValueKind::kState          ? result.State(info.name, shape)
+                    : info.kind == ValueKind::kComputed       ? Value{}
+                    : info.desc.dtype == kernels::DType::kI64 ? result.Labels(info.name, batch)
+                                                              : result.Input(info.name, shape));
+  }
+  for (const std::string& block : graph.blocks()) result.SetBlock(block);
+  for (const Graph::Node& node : graph.nodes()) {
+    result.SetBlock(graph.blocks()[node.block]);
+    kernels::Operator op = node.op;
+    if (auto* fill = std::get_if<kernels::Fill>(&op); fill != nullptr && !fill->shape.empty()) {
+      if (fill->shape[0] == *old_batch) fill->shape[0] = batch;
+    }
+    kernels::Values inputs;
+    for (Value v : node.inputs) inputs.push_back(built[v.id]);
+    const kernels::Values outputs = result.Apply(std::move(op), inputs);
+    if (!result.status().ok()) return result.status();
+    for (size_t i = 0; i < node.outputs.size(); ++i) built[node.outputs[i].id] = outputs[i];
+  }
+  result.SetBlock("");
+  for (size_t i = 0; i < built.size(); ++i) {
+    const Graph::ValueInfo& info = graph.values()[i];
+    if (info.kind == ValueKind::kComputed && !info.name.empty()) result.SetName(built[i], info.name);
+  }
+  return result;
+}
+
+absl::StatusOr<Network> Network::Load(const std::string& path, std::shared_ptr<kernels::Device> device, int64_t batch) {
+  absl::StatusOr<DeployedNetwork> network = deploy::Load(path);
+  if (!network.ok()) return network.status();
+  return Create(*std::move(network), std::move(device), batch);
+}
+
+absl::StatusOr<Network> Network::Create(DeployedNetwork deployed, std::shared_ptr<kernels::Device> device,
+                                        int64_t batch) {
+  if (auto s = Check(deployed); !s.ok()) return s;
+  if (device == nullptr) return absl::InvalidArgumentError("no device");
+  if (device->real() != deployed.graph.real()) {
+    return absl::InvalidArgumentError(fmt::format("device {} computes in {}, expected {}", device->name(),
+                                                  Name(device->real()), Name(deployed.graph.real())));
+  }
+  const absl::StatusOr<Graph> graph = WithBatch(deployed.graph, batch);
+  if (!graph.ok()) return graph.status();
+  const Value output = graph->Find(deployed.output);
+
+  Network network;
+  network.network_ = std::make_unique<DeployedNetwork>(std::move(deployed));
+  network.device_ = std::move(device);
+  network.batch_ = batch;
+  network.input_shape_ = WithoutBatch(graph->desc(graph->Find(network.network_->input)).shape);
+  network.output_shape_ =
+      WithoutBatch(network.network_->graph.desc(network.network_->graph.Find(network.network_->output)).shape);
+  Shape expected = {batch};
+  expected.insert(expected.end(), network.output_shape_.begin(), network.output_shape_.end());
+  if (graph->desc(output).shape != expected) {
+    return absl::InvalidArgumentError(
+        fmt::format("output \"{}\" is {} for a batch of {}, expected {}", network.network_->output,
+                    kernels::ToString(graph->desc(output).shape), batch, kernels::ToString(expected)));
+  }
+  try {
+    const kernels::PlanOutput outputs[] = {{network.network_->output, output}};
+    auto plan = kernels::Plan::Create(*graph, outputs, *network.device_, {.constant_weights = true});
+    if (!plan.ok()) return plan.status();
+    auto context = kernels::Context::Create(*std::move(plan), {&network.network_->weights});
+    if (!context.ok()) return context.status();
+    network.context_ = *std::move(context);
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(fmt::format("not enough memory for a batch of {}", batch));
+  }
+  network.input_ = *network.context_->Input(network.network_->input);
+  network.output_ = *network.context_->Output(network.network_->output);
+
+  const Normalisation& n = network.network_->normalisation;
+  for (size_t c = 0; c < std::max<size_t>(n.mean.size(), 1); ++c) {
+    const double mean = n.mean.empty() ? 0 : n.mean[c], stddev = n.stddev.empty() ? 1 : n.stddev[c];
+    for (int pixel = 0; pixel < 256; ++pixel)
+      network.normalised_.push_back(static_cast<float>((pixel - mean) / stddev));
+  }
+  return network;
+}
+
+template <typename Element, typename Convert>
+absl::Status Network::RunBatches(std::span<const Element> input, std::span<float> output, Convert convert) {
+  const auto in = static_cast<size_t>(input_elements()), out = static_cast<size_t>(output_elements());
+  const size_t count = input.size() / in;
+  if (input.size() != count * in || output.size() != count * out) {
+    return absl::InvalidArgumentError(fmt::format("{} values in and {} out, expected {} and {} for each image",
+                                                  input.size(), output.size(), in, out));
+  }
+  const std::span<float> source = input_.as<float>(), result = output_.as<float>();
+  for (size_t i = 0; i < count; i += static_cast<size_t>(batch_)) {
+    const size_t n = std::min(count - i, static_cast<size_t>(batch_));
+    convert(input.subspan(i * in, n * in), source.data());
+    std::fill(source.begin() + static_cast<ptrdiff_t>(n * in), source.end(), 0.0f);  // no images
+    if (auto s = context_->Run(); !s.ok()) return s;
+    std::copy_n(result.begin(), n * out, output.begin() + static_cast<ptrdiff_t>(i * out));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Network::Run(std::span<const uint8_t> pixels, std::span<float> output) {
+  const size_t channels = normalised_.size() / 256;
+  return RunBatches(pixels, output, [&](std::span<const uint8_t> from, float* to) {
+    for (size_t i = 0; i < from.size(); i += channels) {
+      for (size_t c = 0; c < channels; ++c) to[i + c] = normalised_[c * 256 + from[i + c]];
+    }
+  });
+}
+
+absl::Status Network::Run(std::span<const float> values, std::span<float> output) {
+  return RunBatches(values, output,
+                    [](std::span<const float> from, float* to) { std::copy(from.begin(), from.end(), to); });
+}
+
+}  // namespace mathnas::deploy

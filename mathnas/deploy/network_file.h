@@ -1,0 +1,60 @@
+// The network that leaves the house: one file with its graph and its weights. Nothing else of the training is needed to
+// run it (network.h).
+//
+// `network.mathnas` is a safetensors file whose metadata are
+//   format       "mathnas-network/1"
+//   graph        JSON text of kernels/graph_json.h
+//   input        {"name": "images", "shape": [1, 32, 32, 3], "mean": [125.3, ..], "std": [63.0, ..]}
+//   output       "logits"
+//   classes      ["airplane", ..], or [] for none
+//   information  any JSON object: space, subnet, metrics predicted and measured, limit, ...
+// and whose tensors are the parameters and states of the graph.
+#ifndef MATHNAS_MATHNAS_DEPLOY_NETWORK_FILE_H_
+#define MATHNAS_MATHNAS_DEPLOY_NETWORK_FILE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "kernels/graph.h"
+#include "kernels/tensor.h"
+
+namespace mathnas::deploy {
+
+// What a pixel 0 .. 255 of a channel becomes: (pixel - mean) / stddev. One entry per channel; both empty: the pixel
+// itself.
+struct Normalisation {
+  std::vector<double> mean;
+  std::vector<double> stddev;  // above 0
+
+  bool operator==(const Normalisation&) const = default;
+};
+
+struct DeployedNetwork {
+  kernels::Graph graph;        // for inference, float32, one input; of any batch size
+  kernels::TensorMap weights;  // by the names of the graph's parameters and states
+  std::string input;           // name of the input: {batch, .., channels}, for images {batch, height, width, channels}
+  Normalisation normalisation;
+  std::string output;                    // name of a value {batch, ..}: first name of it (Graph::SetName)
+  std::vector<std::string> class_names;  // one for each entry of the output's last axis, or none
+  std::string information = "{}";        // text of a JSON object
+};
+
+// InvalidArgument says which part breaks a rule given above, or which operator changes states; NotFound names a missing
+// weight. Save and Load check this themselves.
+absl::Status Check(const DeployedNetwork& network);
+
+// Writes the file as supernet::AtomicWriteFile does: complete or not at all. Weights that the graph does not have are
+// left out. Errors name the file.
+absl::Status Save(const std::string& path, const DeployedNetwork& network);
+
+// Reads a file and checks all of it. The weights are views of the mapped file, read-only and alive as long as the
+// network's tensors are; one that the file holds misaligned for its element type is a copy. Errors name the file, the
+// field and what was expected: InvalidArgument for a file that is truncated, of another format or breaks a rule, the
+// system's own otherwise.
+absl::StatusOr<DeployedNetwork> Load(const std::string& path);
+
+}  // namespace mathnas::deploy
+
+#endif  // MATHNAS_MATHNAS_DEPLOY_NETWORK_FILE_H_
