@@ -191,6 +191,7 @@ class PlanBuilder {
       if (buffer_of[v] >= 0) places_[v] = {Plan::Place::kArena, memory.offsets[buffer_of[v]]};
     }
     plan_->activation_bytes_ = memory.bytes;
+    CountLive(buffers);
 
     for (Value v : graph_.Leaves(ValueKind::kInput)) {
       plan_->inputs_.push_back({graph_.info(v).name, graph_.desc(v), places_[v.id]});
@@ -200,9 +201,24 @@ class PlanBuilder {
     }
   }
 
+  void CountLive(absl::Span<const Lifetime> buffers) {
+    std::vector<int64_t> change(schedule_.size() + 2, 0);
+    for (const Lifetime& b : buffers) {
+      change[b.first] += static_cast<int64_t>(b.bytes);
+      change[b.last + 1] -= static_cast<int64_t>(b.bytes);
+    }
+    int64_t live = 0;
+    for (size_t s = 0; s < schedule_.size(); ++s) {
+      live += change[s];
+      live_bytes_.push_back(static_cast<size_t>(live));
+    }
+  }
+
   absl::Status Prepare() {
     std::string missing;
-    for (const Item& item : schedule_) {
+    for (size_t s = 0; s < schedule_.size(); ++s) {
+      const Item& item = schedule_[s];
+      live_now_ = live_bytes_[s];
       if (MustBeInPlace(item.op) && places_[item.inputs.back().id].index != places_[item.outputs[0].id].index) {
         AddStep(Add{}, {item.inputs.back()}, {item.outputs[0]}, item.block, missing);
         Item moved = item;
@@ -220,7 +236,7 @@ class PlanBuilder {
   }
 
   void AddStep(const Operator& op, const Values& inputs, const Values& outputs, int32_t block, std::string& missing) {
-    Plan::Step step = {op, graph_.DescsOf(inputs), graph_.DescsOf(outputs), {}, {}, nullptr, block};
+    Plan::Step step = {op, graph_.DescsOf(inputs), graph_.DescsOf(outputs), {}, {}, nullptr, block, live_now_};
     for (Value v : inputs) step.inputs.push_back(places_[v.id]);
     for (Value v : outputs) step.outputs.push_back(places_[v.id]);
     auto kernel = device_.Prepare(op, step.input_descs, step.output_descs);
@@ -243,6 +259,8 @@ class PlanBuilder {
   std::vector<bool> live_;
   std::vector<Item> schedule_;
   std::vector<Plan::Place> places_;  // by value
+  std::vector<size_t> live_bytes_;   // by item of the schedule
+  size_t live_now_ = 0;              // of the item that becomes a step
 };
 
 absl::StatusOr<std::shared_ptr<const Plan>> Plan::Create(const Graph& graph, absl::Span<const PlanOutput> outputs,

@@ -42,6 +42,7 @@ class Plan {
     absl::InlinedVector<Place, 4> outputs;
     std::shared_ptr<const Kernel> kernel;
     int32_t block;
+    size_t live_bytes;  // activations that must be held while it runs, inputs and outputs of the plan included
   };
   // A tensor that the context finds by name: a parameter or a state.
   struct Bound {
@@ -61,6 +62,7 @@ class Plan {
                                                             Device& device, PlanOptions options = {});
 
   size_t arena_bytes() const { return arena_bytes_; }  // activations and scratch of one context
+  size_t activation_bytes() const { return activation_bytes_; }
   size_t scratch_bytes() const { return scratch_bytes_; }
   const std::vector<Step>& steps() const { return steps_; }
   const std::vector<std::string>& blocks() const { return blocks_; }

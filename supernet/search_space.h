@@ -66,6 +66,12 @@ class SearchSpace {
   // The name in the supernet of a tensor of a network with own weights.
   virtual std::string SharedName(std::string_view own_name, const Choice& choice) const = 0;
 
+  // The node that a block of a graph belongs to; -1 for the fixed part (stem, reductions, head).
+  virtual int NodeOfBlock(std::string_view block) const = 0;
+  // How this space counts FLOPs (spec/search-spaces.md 7.8), and the count.
+  virtual std::string_view flops_convention() const = 0;
+  virtual int64_t Flops(const kernels::Counts& counts) const = 0;
+
   // Number of networks, as a double: spaces can be large.
   double size() const;
   // InvalidArgument unless there is one valid candidate per node.

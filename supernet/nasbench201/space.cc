@@ -108,6 +108,15 @@ class Space : public SearchSpace {
     return network;
   }
 
+  int NodeOfBlock(std::string_view block) const override {
+    const size_t dot = block.rfind(".e");
+    return dot == std::string_view::npos ? -1 : block[dot + 2] - '0';
+  }
+  std::string_view flops_convention() const override {
+    return "multiply-adds of convolutions and of the linear layer, plus one per class for its bias";
+  }
+  int64_t Flops(const kernels::Counts& counts) const override { return counts.macs + counts.bias_adds; }
+
   std::string SharedName(std::string_view own, const Choice& choice) const override {
     int cell = 0, edge = 0, consumed = 0;
     const std::string text(own);

@@ -1,0 +1,411 @@
+#include "mathnas/job/search_network.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <utility>
+
+#include "fmt/format.h"
+#include "kernels/status.h"
+#include "mathnas/core/block_table_json.h"
+#include "mathnas/core/networks.h"
+#include "mathnas/core/result_json.h"
+#include "mathnas/core/statistics.h"
+#include "mathnas/deploy/network_file.h"
+#include "mathnas/profile/profiler.h"
+#include "nlohmann/json.hpp"
+#include "supernet/atomic_file.h"
+#include "supernet/counting.h"
+#include "supernet/evaluation.h"
+#include "supernet/training/sampling.h"
+#include "supernet/weights.h"
+
+namespace mathnas::job {
+namespace {
+
+using kernels::TensorMap;
+using nlohmann::json;
+using profile::LatencyStats;
+using supernet::Choice;
+using supernet::ImageDataset;
+using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kAuditSeed = 0xA0D17;
+constexpr int kTightenings = 5;
+
+// Training and validation images together again, for the network that leaves the house.
+ImageDataset Joined(const ImageDataset& a, const ImageDataset& b) {
+  ImageDataset joined = a;
+  joined.count += b.count;
+  joined.images.insert(joined.images.end(), b.images.begin(), b.images.end());
+  joined.labels.insert(joined.labels.end(), b.labels.begin(), b.labels.end());
+  return joined;
+}
+
+report::Training Described(const supernet::Checkpoint& checkpoint) {
+  report::Training training;
+  const json recipe = json::parse(checkpoint.recipe, nullptr, /*allow_exceptions=*/false);
+  if (recipe.is_object()) {
+    for (const auto& [key, value] : recipe.items()) {
+      training.settings.push_back({key, value.is_string() ? value.get<std::string>() : value.dump()});
+    }
+  }
+  for (const supernet::EpochRecord& e : checkpoint.epochs) {
+    training.epochs.push_back({.epoch = static_cast<int>(training.epochs.size()) + 1,
+                               .loss = {e.loss},
+                               .train_accuracy = {100 * e.accuracy},
+                               .validation_accuracy = {.reason = "measured per block"}});
+  }
+  return training;
+}
+
+class Job {
+ public:
+  Job(supernet::DatasetPair data, const SearchNetworkOptions& options)
+      : options_(options), space_(*options.space), data_(std::move(data)) {}
+
+  absl::StatusOr<SearchNetworkResult> Run() {
+    using Stage = absl::Status (Job::*)();
+    const std::pair<const char*, Stage> stages[] = {
+        {"split data", &Job::SplitData},     {"train supernet", &Job::TrainSupernet}, {"profile blocks", &Job::ProfileBlocks},
+        {"search", &Job::Search},            {"audit predictions", &Job::Audit},      {"fine-tune", &Job::FineTune},
+        {"deploy", &Job::Deploy},            {"report", &Job::WriteReport}};
+    std::error_code error;
+    std::filesystem::create_directories(options_.out, error);
+    if (error) return absl::InvalidArgumentError(fmt::format("{}: cannot be created: {}", options_.out, error.message()));
+    for (const auto& [name, stage] : stages) {
+      if (options_.on_stage) options_.on_stage(name);
+      const Clock::time_point start = Clock::now();
+      if (auto s = (this->*stage)(); !s.ok()) return kernels::Annotate(s, name);
+      result_.report.stages.push_back({name, {std::chrono::duration<double>(Clock::now() - start).count()}, ""});
+      if (result_.infeasible) break;
+    }
+    return std::move(result_);
+  }
+
+ private:
+  std::string Path(std::string_view name) const { return fmt::format("{}/{}", options_.out, name); }
+
+  absl::Status SplitData() {
+    report::Report& r = result_.report;
+    const int64_t all = data_.train.count;
+    auto split = supernet::SplitTrainValidation(std::move(data_.train), options_.validation_images, /*seed=*/0);
+    if (!split.ok()) return split.status();
+    data_.train = std::move(split->train);
+    validation_ = std::move(split->validation);
+    for (const ImageDataset* part : {&data_.train, &data_.test}) {
+      if (auto s = supernet::CheckData(space_, *part); !s.ok()) return s;
+    }
+    r.title = fmt::format("{} on {}", space_.name(), options_.data_name);
+    r.space = space_.name();
+    r.dataset = fmt::format("{}: {} training, {} validation, {} test images", options_.data_name,
+                            all - validation_.count, validation_.count, data_.test.count);
+    r.created_at = options_.created_at;
+    r.command = options_.command;
+    r.environment = options_.environment;
+    const json macro = json::parse(space_.MacroJson());
+    for (const auto& [key, value] : macro.items()) r.macro.push_back({key, value.dump()});
+    return absl::OkStatus();
+  }
+
+  absl::Status TrainSupernet() {
+    absl::StatusOr<supernet::Checkpoint> trained;
+    if (options_.checkpoint) {
+      trained = supernet::LoadCheckpoint(*options_.checkpoint);
+      if (!trained.ok()) return trained.status();
+      if (trained->subnet || trained->space != space_.name() || trained->macro != space_.MacroJson()) {
+        return absl::InvalidArgumentError(fmt::format("{}: expected a supernet of {} with {}, found {}{} with {}",
+                                                      *options_.checkpoint, space_.name(), space_.MacroJson(),
+                                                      trained->subnet ? "one network of " : "", trained->space,
+                                                      trained->macro));
+      }
+    } else {
+      TensorMap weights = supernet::AllocateWeights(space_.Supernet({.mode = supernet::Mode::kTraining}).graph);
+      supernet::InitializeWeights(weights, options_.supernet.seed);
+      trained = supernet::Train(options_.space, options_.device, data_.train, std::nullopt, std::move(weights),
+                                options_.supernet,
+                                {.checkpoint_path = Path("supernet.safetensors"),
+                                 .checkpoint_seconds = options_.checkpoint_seconds,
+                                 .resume = options_.resume,
+                                 .progress = options_.on_training,
+                                 .cancel = options_.cancel});
+      if (!trained.ok()) return trained.status();
+    }
+    supernet_ = *std::move(trained);
+    supernet_.momentum = TensorMap();
+    result_.report.supernet = Described(supernet_);
+    return absl::OkStatus();
+  }
+
+  absl::Status ProfileBlocks() {
+    profile::MeterOptions meter = {.recalibration = options_.recalibration,
+                                   .latency = options_.latency,
+                                   .journal_path = Path("measurements.json"),
+                                   .identity = fmt::format("{} {} {} seed {} epoch {} on {} with {} validation images, batch {}, threads {}",
+                                                           supernet_.space, supernet_.macro, supernet_.recipe, supernet_.seed,
+                                                           supernet_.epoch, options_.data_name, validation_.count,
+                                                           options_.latency.batch, options_.latency.threads),
+                                   .progress = options_.on_measuring,
+                                   .cancel = options_.cancel};
+    if (!options_.resume) std::filesystem::remove(meter.journal_path);
+    auto created = profile::Meter::Create(options_.space, options_.device, supernet_.weights, data_.train, validation_,
+                                          std::move(meter));
+    if (!created.ok()) return created.status();
+    meter_ = *std::move(created);
+    auto table = profile::Profile(space_, *meter_, options_.metrics, options_.latency, options_.created_at);
+    if (!table.ok()) return table.status();
+    table_ = *std::move(table);
+    result_.table_path = Path("table.json");
+    result_.report.table = table_;
+    return core::Save(table_, result_.table_path);
+  }
+
+  // The median of the predicted latency over the whole space.
+  absl::StatusOr<double> MedianLatency() {
+    auto estimator = core::Estimator::Create(table_, options_.estimator);
+    if (!estimator.ok()) return estimator.status();
+    std::vector<double> latencies;
+    const std::string metric = "latency";
+    auto walked = core::ForEachNetwork(*estimator, {&metric, 1}, core::AllowAll(table_), [&](const core::NetworkView& n) {
+      latencies.push_back(n.values[0]);
+      return true;
+    });
+    if (!walked.ok()) return walked.status();
+    return core::Median(latencies);
+  }
+
+  absl::Status Search() {
+    std::vector<core::Limit> limits = options_.limits;
+    std::string origin = "as requested";
+    if (limits.empty()) {
+      auto median = MedianLatency();
+      if (!median.ok()) return median.status();
+      limits = {{.metric = "latency", .op = core::LimitOp::kAtMost, .value = *median, .unit = "ms"}};
+      origin = "the median of the space";
+    }
+    for (const core::Limit& l : limits) result_.report.budgets.push_back({l, origin});
+
+    core::SearchRequest request = {.limits = limits, .estimator = options_.estimator, .top = options_.verified,
+                                   .front = "latency", .cancel = options_.cancel};
+    if (auto s = CollectLandscape(); !s.ok()) return s;
+    for (int attempt = 0; attempt < kTightenings; ++attempt) {
+      auto found = core::Search(table_, request);
+      if (!found.ok()) return found.status();
+      if (attempt == 0) {
+        result_.search = *found;
+        result_.report.proof = report::ProofOf(*found, table_, "accuracy");
+        result_.report.proof.networks = {core::CountNetworks(table_)};
+        result_.infeasible = found->networks.empty();
+        if (result_.infeasible) return absl::OkStatus();
+      }
+      if (found->networks.empty()) break;
+      auto taken = TakeVerified(*found, limits, request.limits, attempt);
+      if (!taken.ok()) return taken.status();
+      if (*taken) return absl::OkStatus();
+    }
+    result_.within_budget = false;
+    result_.report.notes.push_back("No network near the predicted optimum met the latency budget when it was measured.");
+    return absl::OkStatus();
+  }
+
+  // Measures the best networks and takes the first that keeps the latency limits in measurement too. Otherwise tightens
+  // `tightened` by what the measurements were over.
+  absl::StatusOr<bool> TakeVerified(const core::SearchResult& found, const std::vector<core::Limit>& limits,
+                                    std::vector<core::Limit>& tightened, int attempt) {
+    std::vector<Choice> choices;
+    for (const core::FoundNetwork& n : found.networks) choices.push_back(n.choice);
+    if (auto s = meter_->MeasureLatency(choices); !s.ok()) return s;
+    double least_excess = std::numeric_limits<double>::infinity();
+    for (size_t rank = 0; rank < choices.size(); ++rank) {
+      auto stats = profile::Summarise(meter_->of(choices[rank]).latency_ms);
+      if (!stats.ok()) return stats.status();
+      double excess = 0;  // the upper quartile must be within the limit, so that the next run is too
+      for (const core::Limit& l : limits) {
+        if (l.metric == "latency" && l.op == core::LimitOp::kAtMost) excess = std::max(excess, stats->high_ms / l.value);
+      }
+      least_excess = std::min(least_excess, excess);
+      if (excess > 1 && !(attempt + 1 == kTightenings && rank == 0)) continue;
+      result_.choice = choices[rank];
+      predicted_ = found.networks[rank].predicted;
+      result_.latency = *stats;
+      if (excess > 1) continue;
+      if (rank > 0 || attempt > 0) {
+        result_.report.notes.push_back(fmt::format(
+            "The predicted optimum took longer than the budget when it was measured. Taken is network {} of the search{}.",
+            rank + 1, attempt > 0 ? " under a tightened limit" : ""));
+      }
+      return true;
+    }
+    for (core::Limit& l : tightened) {
+      if (l.metric == "latency" && l.op == core::LimitOp::kAtMost) l.value /= least_excess;
+    }
+    return false;
+  }
+
+  absl::Status CollectLandscape() {
+    report::Landscape& landscape = result_.report.landscape;
+    core::SearchRequest request = {.estimator = options_.estimator, .front = "latency", .cancel = options_.cancel};
+    auto front = core::Search(table_, request);
+    if (!front.ok()) return front.status();
+    for (const core::FoundNetwork& n : front->front) {
+      landscape.front.push_back({n.predicted.at("latency"), n.predicted.at("accuracy")});
+    }
+    auto estimator = core::Estimator::Create(table_, options_.estimator);
+    if (!estimator.ok()) return estimator.status();
+    const std::vector<std::string> metrics = {"latency", "accuracy"};
+    auto walked = core::ForEachNetwork(*estimator, metrics, core::AllowAll(table_), [&](const core::NetworkView& n) {
+      landscape.cloud.push_back({n.values[0], n.values[1]});
+      return true;
+    });
+    if (!walked.ok()) return walked.status();
+    landscape.networks = {core::CountNetworks(table_)};
+    return absl::OkStatus();
+  }
+
+  absl::Status Audit() {
+    if (options_.audited <= 0) return absl::OkStatus();
+    std::vector<Choice> choices;
+    for (int i = 0; i < options_.audited; ++i) choices.push_back(supernet::RandomChoice(space_, kAuditSeed, i));
+    if (auto s = meter_->MeasureAccuracy(choices); !s.ok()) return s;
+    if (auto s = meter_->MeasureLatency(choices); !s.ok()) return s;
+    auto estimator = core::Estimator::Create(table_, options_.estimator);
+    if (!estimator.ok()) return estimator.status();
+    report::Audit accuracy = {.metric = "accuracy", .unit = "%",
+                              .method = "networks drawn at random; inherited weights, recalibrated, validation images"};
+    report::Audit latency = {.metric = "latency", .unit = "ms",
+                             .method = fmt::format("the same networks; batch {}, {} threads, median of rounds",
+                                                   options_.latency.batch, options_.latency.threads)};
+    for (const Choice& c : choices) {
+      const profile::Measurement& m = meter_->of(c);
+      const std::string architecture = space_.SubnetJson(c);
+      const auto predict = [&](std::string_view metric) {
+        auto value = estimator->Predict(metric, c);
+        return value.ok() ? *value : std::numeric_limits<double>::quiet_NaN();
+      };
+      accuracy.networks.push_back({architecture, predict("accuracy"), *m.accuracy});
+      auto stats = profile::Summarise(m.latency_ms);
+      if (!stats.ok()) return stats.status();
+      latency.networks.push_back({architecture, predict("latency"), stats->median_ms});
+    }
+    result_.report.audits = {std::move(accuracy), std::move(latency)};
+    return absl::OkStatus();
+  }
+
+  absl::Status FineTune() {
+    report::TestAccuracy& test = result_.report.chosen.test;
+    auto weights = supernet::ExtractWeights(space_, result_.choice, supernet_.weights);
+    if (!weights.ok()) return weights.status();
+    auto s = supernet::Recalibrate(space_, result_.choice, *weights, options_.device, data_.train, options_.recalibration);
+    if (!s.ok()) return s;
+    auto inherited = supernet::Evaluate(space_, result_.choice, *weights, options_.device, data_.test, 256, options_.cancel);
+    if (!inherited.ok()) return inherited.status();
+    test.inherited = {inherited->accuracy};
+
+    const std::string path = Path("finetuned.safetensors");
+    const ImageDataset all = Joined(data_.train, validation_);
+    auto tuned = supernet::Train(options_.space, options_.device, all, result_.choice, *std::move(weights),
+                                 options_.fine_tuning,
+                                 {.checkpoint_path = path,
+                                  .checkpoint_seconds = options_.checkpoint_seconds,
+                                  .resume = options_.resume,
+                                  .progress = options_.on_training,
+                                  .cancel = options_.cancel});
+    if (!tuned.ok()) return tuned.status();
+    result_.report.fine_tuning = Described(*tuned);
+    network_ = std::move(tuned->weights);
+    auto evaluated = supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, 256, options_.cancel);
+    if (!evaluated.ok()) return evaluated.status();
+    result_.test_accuracy = evaluated->accuracy;
+    test.fine_tuned = {evaluated->accuracy};
+    test.images = evaluated->images;
+    return absl::OkStatus();
+  }
+
+  absl::Status Deploy() {
+    auto folded = supernet::FoldedNetwork(space_, result_.choice, network_, /*batch=*/1);
+    if (!folded.ok()) return folded.status();
+    auto cost = supernet::CountNetwork(space_, result_.choice);
+    if (!cost.ok()) return cost.status();
+    result_.subnet = space_.SubnetJson(result_.choice);
+    json limits = json::array();
+    for (const report::Budget& b : result_.report.budgets) {
+      limits.push_back({{"metric", b.limit.metric}, {"op", std::string(core::Name(b.limit.op))}, {"value", b.limit.value},
+                        {"unit", b.limit.unit}});
+    }
+    json predicted;
+    for (const auto& [metric, value] : predicted_) {
+      if (std::isfinite(value)) predicted[metric] = value;
+    }
+    const json information = {
+        {"space", std::string(space_.name())},
+        {"subnet", json::parse(result_.subnet)},
+        {"macro", json::parse(space_.MacroJson())},
+        {"data", options_.data_name},
+        {"limits", limits},
+        {"predicted", predicted},
+        {"measured", {{"test_accuracy", result_.test_accuracy},
+                      {"latency", result_.latency.median_ms},
+                      {"latency_batch", options_.latency.batch},
+                      {"threads", options_.latency.threads}}},
+        {"cost", {{"flops", cost->total.flops}, {"parameters", cost->total.parameters}}}};
+    result_.network_path = Path("network.mathnas");
+    deploy::DeployedNetwork network = {.graph = std::move(folded->graph),
+                                       .weights = std::move(folded->weights),
+                                       .input = "image",
+                                       .normalisation = {data_.train.mean, data_.train.stddev},
+                                       .output = "logits",
+                                       .class_names = {},
+                                       .information = information.dump()};
+    DescribeChosen(*cost);
+    return deploy::Save(result_.network_path, network);
+  }
+
+  void DescribeChosen(const supernet::NetworkCost& cost) {
+    report::ChosenNetwork& chosen = result_.report.chosen;
+    const json subnet = json::parse(result_.subnet);
+    chosen.architecture = subnet.contains("arch") ? subnet["arch"].get<std::string>() : result_.subnet;
+    chosen.choice = result_.choice;
+    chosen.cell = report::CellFromArchitecture(chosen.architecture);
+    const auto predicted = [&](const char* metric) -> report::Reading {
+      auto it = predicted_.find(metric);
+      return it == predicted_.end() ? report::Reading{.reason = "not profiled"} : report::Reading{it->second};
+    };
+    chosen.metrics = {
+        {.metric = "accuracy", .unit = "%", .goal = core::Goal::kMax, .predicted = predicted("accuracy"),
+         .measured = {result_.test_accuracy}, .method = "predicted: inherited weights, validation; measured: fine-tuned, test"},
+        {.metric = "latency", .unit = "ms", .predicted = predicted("latency"), .measured = {result_.latency.median_ms},
+         .measured_low = {result_.latency.low_ms}, .measured_high = {result_.latency.high_ms},
+         .samples = result_.latency.rounds,
+         .method = fmt::format("batch {}, {} threads", options_.latency.batch, options_.latency.threads)},
+        {.metric = "flops", .unit = "MMAC", .predicted = predicted("flops"),
+         .measured = {1e-6 * static_cast<double>(cost.total.flops)}, .method = std::string(space_.flops_convention())},
+        {.metric = "parameters", .unit = "M", .predicted = predicted("parameters"),
+         .measured = {1e-6 * static_cast<double>(cost.total.parameters)}, .method = "counted"}};
+  }
+
+  absl::Status WriteReport() {
+    result_.report_path = Path("report.html");
+    if (auto s = supernet::AtomicWriteFile(result_.report_path, report::RenderHtml(result_.report)); !s.ok()) return s;
+    return supernet::AtomicWriteFile(Path("result.json"), core::ToJson(result_.search) + "\n");
+  }
+
+  const SearchNetworkOptions& options_;
+  const supernet::SearchSpace& space_;
+  supernet::DatasetPair data_;
+  ImageDataset validation_;
+  supernet::Checkpoint supernet_;
+  std::unique_ptr<profile::Meter> meter_;
+  core::BlockTable table_;
+  std::map<std::string, double> predicted_;
+  TensorMap network_;
+  SearchNetworkResult result_;
+};
+
+}  // namespace
+
+absl::StatusOr<SearchNetworkResult> SearchNetwork(supernet::DatasetPair data, const SearchNetworkOptions& options) {
+  return Job(std::move(data), options).Run();
+}
+
+}  // namespace mathnas::job

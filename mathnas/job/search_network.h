@@ -1,0 +1,75 @@
+// The main job: from images to a network that is trained, measured, chosen with proof, and ready to run.
+#ifndef MATHNAS_MATHNAS_JOB_SEARCH_NETWORK_H_
+#define MATHNAS_MATHNAS_JOB_SEARCH_NETWORK_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kernels/device.h"
+#include "mathnas/core/limit.h"
+#include "mathnas/core/search.h"
+#include "mathnas/profile/meter.h"
+#include "mathnas/report/report.h"
+#include "supernet/data/dataset.h"
+#include "supernet/search_space.h"
+#include "supernet/training/trainer.h"
+
+namespace mathnas::job {
+
+struct SearchNetworkOptions {
+  std::shared_ptr<const supernet::SearchSpace> space;
+  std::shared_ptr<kernels::Device> device;
+  std::string data_name;  // as given to --data
+  int64_t validation_images = 5000;  // held out of the training part: blocks are scored on them
+
+  // Everything is written into this folder: supernet.safetensors, measurements.json, table.json, finetuned.safetensors,
+  // network.mathnas, report.html, result.json.
+  std::string out;
+  bool resume = false;               // go on with what lies in `out`
+  std::optional<std::string> checkpoint;  // a trained supernet to use instead of training one
+  supernet::TrainingRecipe supernet;
+  supernet::TrainingRecipe fine_tuning;  // of the chosen network, on training and validation images
+  double checkpoint_seconds = 60;
+
+  std::set<std::string, std::less<>> metrics = {"accuracy", "latency", "energy", "flops", "parameters", "memory"};
+  supernet::RecalibrationOptions recalibration;
+  profile::LatencyOptions latency;
+  std::vector<core::Limit> limits;  // none: latency at most the median of the space
+  core::EstimatorOptions estimator = {core::EstimatorKind::kEq6, core::FlopsFixed::kInclude};
+  int audited = 40;   // random networks to be predicted and measured
+  int verified = 12;  // best networks whose latency is measured before one is taken
+
+  std::string command;  // for the report
+  std::string created_at;
+  report::Environment environment;
+
+  std::function<void(std::string_view stage)> on_stage;
+  std::function<void(const supernet::TrainingProgress&)> on_training;
+  std::function<void(const profile::MeterProgress&)> on_measuring;
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+struct SearchNetworkResult {
+  core::SearchResult search;  // of the limits as requested
+  bool infeasible = false;    // no network meets them; nothing else below is set then
+  supernet::Choice choice;
+  std::string subnet;  // JSON
+  double test_accuracy = 0;  // in %, after fine-tuning
+  profile::LatencyStats latency;
+  bool within_budget = true;  // in measurement, where latency is limited
+  std::string network_path, table_path, report_path;
+  report::Report report;
+};
+
+// Runs all stages. `data` is consumed. Errors: of the stages; Cancelled when interrupted, and then --resume goes on.
+absl::StatusOr<SearchNetworkResult> SearchNetwork(supernet::DatasetPair data, const SearchNetworkOptions& options);
+
+}  // namespace mathnas::job
+
+#endif  // MATHNAS_MATHNAS_JOB_SEARCH_NETWORK_H_

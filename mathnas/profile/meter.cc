@@ -1,0 +1,265 @@
+#include "mathnas/profile/meter.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "fmt/format.h"
+#include "kernels/plan.h"
+#include "kernels/random.h"
+#include "mathnas/profile/rapl.h"
+#include "nlohmann/json.hpp"
+#include "supernet/atomic_file.h"
+#include "supernet/weights.h"
+
+namespace mathnas::profile {
+namespace {
+
+using kernels::TensorMap;
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view kFormat = "mathnas-measurements/1";
+constexpr uint8_t kInputPurpose = 0x30;
+constexpr double kEnergySeconds = 1.0;  // of running one network: RAPL counters move once a millisecond
+
+double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
+
+// A network as it will be deployed, ready to run on noise.
+struct Runnable {
+  kernels::FoldedGraph folded;
+  std::unique_ptr<kernels::Context> context;
+
+  int64_t memory_bytes() const {
+    int64_t bytes = static_cast<int64_t>(context->plan().arena_bytes());
+    for (const TensorMap::Entry& e : folded.weights.entries()) bytes += static_cast<int64_t>(e.tensor.desc().bytes());
+    return bytes;
+  }
+};
+
+absl::StatusOr<std::unique_ptr<Runnable>> MakeRunnable(const supernet::SearchSpace& space, const Choice& choice,
+                                                       const TensorMap& weights, kernels::Device& device, int64_t batch) {
+  auto folded = supernet::FoldedNetwork(space, choice, weights, batch);
+  if (!folded.ok()) return folded.status();
+  auto runnable = std::make_unique<Runnable>(Runnable{*std::move(folded), nullptr});
+  auto plan = kernels::Plan::Create(runnable->folded.graph, runnable->folded.outputs, device, {.constant_weights = true});
+  if (!plan.ok()) return plan.status();
+  auto context = kernels::Context::Create(*plan, {&runnable->folded.weights});
+  if (!context.ok()) return context.status();
+  runnable->context = *std::move(context);
+  auto image = runnable->context->Input("image");
+  if (!image.ok()) return image.status();
+  kernels::Random random(0, kernels::Random::Stream(kInputPurpose, 0));
+  for (float& v : image->as<float>()) v = static_cast<float>(random.Normal());
+  return runnable;
+}
+
+std::vector<Choice> Missing(const std::vector<Choice>& choices, const std::function<bool(const Choice&)>& known) {
+  std::vector<Choice> missing;
+  for (const Choice& c : choices) {
+    if (!known(c) && std::find(missing.begin(), missing.end(), c) == missing.end()) missing.push_back(c);
+  }
+  return missing;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Meter>> Meter::Create(std::shared_ptr<const supernet::SearchSpace> space,
+                                                     std::shared_ptr<kernels::Device> device, const TensorMap& shared,
+                                                     const supernet::ImageDataset& training,
+                                                     const supernet::ImageDataset& validation, MeterOptions options) {
+  std::unique_ptr<Meter> meter(new Meter);
+  meter->space_ = std::move(space);
+  meter->device_ = std::move(device);
+  meter->shared_ = &shared;
+  meter->training_ = &training;
+  meter->validation_ = &validation;
+  meter->options_ = std::move(options);
+  auto latency_device = kernels::CpuDevice(meter->options_.latency.threads);
+  if (!latency_device.ok()) return latency_device.status();
+  meter->latency_device_ = *std::move(latency_device);
+  if (auto s = meter->ReadJournal(); !s.ok()) return s;
+  return meter;
+}
+
+absl::Status Meter::Cancelled() const {
+  if (options_.cancel != nullptr && options_.cancel->load()) return absl::CancelledError("measurement interrupted");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TensorMap> Meter::OwnWeights(const Choice& choice) {
+  auto weights = supernet::ExtractWeights(*space_, choice, *shared_);
+  if (!weights.ok()) return weights.status();
+  auto s = supernet::Recalibrate(*space_, choice, *weights, device_, *training_, options_.recalibration);
+  if (!s.ok()) return s;
+  return weights;
+}
+
+absl::Status Meter::MeasureAccuracy(const std::vector<Choice>& choices) {
+  const std::vector<Choice> missing = Missing(choices, [&](const Choice& c) { return known_[c].accuracy.has_value(); });
+  const Clock::time_point start = Clock::now();
+  for (size_t i = 0; i < missing.size(); ++i) {
+    if (auto s = Cancelled(); !s.ok()) return s;
+    auto weights = OwnWeights(missing[i]);
+    if (!weights.ok()) return weights.status();
+    auto result =
+        supernet::Evaluate(*space_, missing[i], *weights, device_, *validation_, /*batch=*/256, options_.cancel);
+    if (!result.ok()) return result.status();
+    known_[missing[i]].accuracy = result->accuracy;
+    known_[missing[i]].loss = result->loss;
+    if (auto s = WriteJournal(); !s.ok()) return s;
+    if (options_.progress) {
+      const double each = Seconds(start) / static_cast<double>(i + 1);
+      options_.progress({"accuracy", static_cast<int64_t>(i + 1), static_cast<int64_t>(missing.size()),
+                         each * static_cast<double>(missing.size() - i - 1)});
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Meter::MeasureLatency(const std::vector<Choice>& choices) {
+  const std::vector<Choice> missing =
+      Missing(choices, [&](const Choice& c) { return Settled(known_[c].latency_ms, options_.latency); });
+  if (missing.empty()) return absl::OkStatus();
+  std::vector<std::unique_ptr<Runnable>> runnables;
+  std::vector<kernels::Context*> contexts;
+  for (const Choice& c : missing) {
+    if (auto s = Cancelled(); !s.ok()) return s;
+    // The statistics do not matter to the time, but wild activations would (denormal numbers are slow).
+    auto weights = supernet::ExtractWeights(*space_, c, *shared_);
+    if (!weights.ok()) return weights.status();
+    auto runnable = MakeRunnable(*space_, c, *weights, *latency_device_, options_.latency.batch);
+    if (!runnable.ok()) return runnable.status();
+    contexts.push_back((*runnable)->context.get());
+    runnables.push_back(*std::move(runnable));
+  }
+  std::vector<std::vector<double>> samples;
+  for (const Choice& c : missing) samples.push_back(known_[c].latency_ms);
+  const Clock::time_point start = Clock::now();
+  const auto after_round = [&](int rounds) -> absl::Status {
+    for (size_t i = 0; i < missing.size(); ++i) known_[missing[i]].latency_ms = samples[i];
+    if (options_.progress) {
+      const double each = Seconds(start) / rounds;
+      const int64_t most = options_.latency.max_rounds;
+      options_.progress({"latency", rounds, most, each * static_cast<double>(most - rounds)});
+    }
+    return absl::OkStatus();
+  };
+  const absl::Status status = MeasureInTurn(contexts, options_.latency, samples, after_round, options_.cancel);
+  const absl::Status saved = WriteJournal();
+  return status.ok() ? saved : status;
+}
+
+absl::Status Meter::MeasureMemory(const std::vector<Choice>& choices) {
+  for (const Choice& c : Missing(choices, [&](const Choice& k) { return known_[k].memory_bytes.has_value(); })) {
+    if (auto s = Cancelled(); !s.ok()) return s;
+    auto weights = supernet::ExtractWeights(*space_, c, *shared_);
+    if (!weights.ok()) return weights.status();
+    auto runnable = MakeRunnable(*space_, c, *weights, *latency_device_, options_.latency.batch);
+    if (!runnable.ok()) return runnable.status();
+    known_[c].memory_bytes = (*runnable)->memory_bytes();
+  }
+  return WriteJournal();
+}
+
+absl::Status Meter::MeasureEnergy(const std::vector<Choice>& choices) {
+  auto counter = RaplCounter::Open();
+  if (!counter.ok()) return counter.status();
+  const std::vector<Choice> missing = Missing(choices, [&](const Choice& c) { return known_[c].energy_mj.has_value(); });
+  for (size_t i = 0; i < missing.size(); ++i) {
+    if (auto s = Cancelled(); !s.ok()) return s;
+    auto weights = supernet::ExtractWeights(*space_, missing[i], *shared_);
+    if (!weights.ok()) return weights.status();
+    auto runnable = MakeRunnable(*space_, missing[i], *weights, *latency_device_, options_.latency.batch);
+    if (!runnable.ok()) return runnable.status();
+    if (auto s = (*runnable)->context->Run(); !s.ok()) return s;
+    const auto before = counter->Joules();
+    if (!before.ok()) return before.status();
+    const Clock::time_point start = Clock::now();
+    int64_t runs = 0;
+    do {
+      if (auto s = (*runnable)->context->Run(); !s.ok()) return s;
+      ++runs;
+    } while (Seconds(start) < kEnergySeconds);
+    const auto after = counter->Joules();
+    if (!after.ok()) return after.status();
+    known_[missing[i]].energy_mj = 1e3 * (*after - *before) / static_cast<double>(runs);
+    if (auto s = WriteJournal(); !s.ok()) return s;
+    if (options_.progress) {
+      options_.progress({"energy", static_cast<int64_t>(i + 1), static_cast<int64_t>(missing.size()),
+                         kEnergySeconds * static_cast<double>(missing.size() - i - 1)});
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Meter::ReadJournal() {
+  const std::string& path = options_.journal_path;
+  if (path.empty() || !std::filesystem::exists(path)) return absl::OkStatus();
+  std::ifstream file(path);
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const json journal = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto bad = [&](std::string_view what) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}; delete it to measure again", path, what));
+  };
+  if (!journal.is_object() || journal.value("format", "") != kFormat) {
+    return bad(fmt::format("expected a JSON object of format \"{}\"", kFormat));
+  }
+  if (journal.value("identity", "") != options_.identity) {
+    return bad("it belongs to another supernet, data set or setting");
+  }
+  if (!journal.contains("networks") || !journal["networks"].is_array()) return bad("networks: expected a list");
+  for (size_t i = 0; i < journal["networks"].size(); ++i) {
+    const json& n = journal["networks"][i];
+    const auto bad_field = [&](std::string_view field, std::string_view expected) {
+      return bad(fmt::format("networks[{}].{}: expected {}", i, field, expected));
+    };
+    if (!n.is_object() || !n.contains("choice") || !n["choice"].is_array()) return bad_field("choice", "a list");
+    Choice choice;
+    for (const json& c : n["choice"]) {
+      if (!c.is_number_integer()) return bad_field("choice", "integers");
+      choice.push_back(c.get<int>());
+    }
+    if (!space_->Check(choice).ok()) return bad_field("choice", "a network of the space");
+    Measurement m;
+    for (const auto& [name, field] : {std::pair{"accuracy", &m.accuracy}, {"loss", &m.loss}, {"energy_mj", &m.energy_mj}}) {
+      if (!n.contains(name)) continue;
+      if (!n[name].is_number()) return bad_field(name, "a number");
+      *field = n[name].get<double>();
+    }
+    if (n.contains("memory_bytes")) {
+      if (!n["memory_bytes"].is_number_integer()) return bad_field("memory_bytes", "an integer");
+      m.memory_bytes = n["memory_bytes"].get<int64_t>();
+    }
+    if (n.contains("latency_ms")) {
+      if (!n["latency_ms"].is_array()) return bad_field("latency_ms", "a list");
+      for (const json& v : n["latency_ms"]) {
+        if (!v.is_number() || !(v.get<double>() > 0)) return bad_field("latency_ms", "positive numbers");
+        m.latency_ms.push_back(v.get<double>());
+      }
+    }
+    known_[choice] = std::move(m);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Meter::WriteJournal() {
+  if (options_.journal_path.empty()) return absl::OkStatus();
+  json networks = json::array();
+  for (const auto& [choice, m] : known_) {
+    json n = {{"choice", choice}};
+    if (m.accuracy) n["accuracy"] = *m.accuracy;
+    if (m.loss) n["loss"] = *m.loss;
+    if (m.energy_mj) n["energy_mj"] = *m.energy_mj;
+    if (m.memory_bytes) n["memory_bytes"] = *m.memory_bytes;
+    if (!m.latency_ms.empty()) n["latency_ms"] = m.latency_ms;
+    networks.push_back(std::move(n));
+  }
+  const json journal = {{"format", std::string(kFormat)}, {"identity", options_.identity}, {"networks", std::move(networks)}};
+  return supernet::AtomicWriteFile(options_.journal_path, journal.dump() + "\n");
+}
+
+}  // namespace mathnas::profile

@@ -1,0 +1,40 @@
+// Algorithm 1 of the paper on this machine: from a trained supernet to a block table.
+#ifndef MATHNAS_MATHNAS_PROFILE_PROFILER_H_
+#define MATHNAS_MATHNAS_PROFILE_PROFILER_H_
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "mathnas/core/block_table.h"
+#include "mathnas/profile/meter.h"
+#include "supernet/search_space.h"
+
+namespace mathnas::profile {
+
+// The metrics that can be profiled: accuracy, latency, energy, flops, parameters, memory.
+const std::set<std::string, std::less<>>& KnownMetrics();
+
+// Counted, not measured: nodes, "flops" (MMAC, its base the fixed part) and "parameters" (M).
+absl::StatusOr<core::BlockTable> CountedTable(const supernet::SearchSpace& space);
+
+// The networks that Algorithm 1 measures: N~, N^avg, and N^avg with every candidate of every node.
+struct Switches {
+  Choice base;     // N~
+  Choice average;  // N^avg, core::AverageNetwork of the counted table
+  std::vector<std::vector<Choice>> switched;  // [node][candidate]
+  std::vector<Choice> all() const;
+};
+absl::StatusOr<Switches> PlanSwitches(const supernet::SearchSpace& space, const core::BlockTable& counted);
+
+// The block table with these metrics ("flops" always, since equations 4 to 6 divide by it). Accuracy is the saving form of
+// equation 5 from single switches of N^avg; latency, energy and memory are costs. Energy that cannot be measured
+// here is there with null values and the reason as "x-reason". `measured_at` is a date for the record.
+absl::StatusOr<core::BlockTable> Profile(const supernet::SearchSpace& space, Meter& meter,
+                                         const std::set<std::string, std::less<>>& metrics, const LatencyOptions& latency,
+                                         std::string measured_at);
+
+}  // namespace mathnas::profile
+
+#endif  // MATHNAS_MATHNAS_PROFILE_PROFILER_H_
