@@ -258,7 +258,7 @@ std::string StageTimes(const std::vector<Stage>& stages) {
   return fmt::format(
       "<h3>Time per stage</h3>\n<table class=\"wide\">\n<tbody>{}<tr><th scope=\"row\">total</th>"
       "<td class=\"number\">{}</td><td></td><td></td></tr></tbody></table>\n",
-      rows, Data(total, Duration(total)));
+      rows, Formatted({total}, Duration));
 }
 
 std::string RunSection(const Report& report) {

@@ -87,6 +87,8 @@ svg .node-label { font-size: 14px; font-weight: 600; fill: var(--ink); }
 .edge.dead { stroke: var(--dead); stroke-width: 1.4; stroke-dasharray: 5 4; } .head.dead { fill: var(--dead); }
 svg .edge-label { font-size: 13px; fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 10px; stroke-linejoin: round; }
 svg .edge-label.dead { fill: var(--soft); }
+section > h3 { margin-top: 20px; }
+section > .lead + h3, h2 + h3 { margin-top: 8px; }
 details { margin: 12px 0 0; }
 summary { cursor: pointer; padding: 4px 0; } summary h3 { display: inline; }
 .blocks td { border: 2px solid var(--page); padding: 5px 10px; border-radius: 4px; min-width: 84px; background: var(--panel); }

@@ -86,7 +86,7 @@ std::string Percent(double fraction) {
 
 std::string Duration(double seconds) {
   if (!std::isfinite(seconds)) return "-";
-  if (seconds < 0.9995) return fmt::format("{} ms", Short(std::round(seconds * 1e5) / 1e2));
+  if (seconds < 0.9995) return fmt::format("{} ms", Short(1e3 * seconds, 3));
   if (seconds < 119.95) return fmt::format("{:.1f} s", seconds);
   double whole = std::round(seconds);
   if (whole < 7200) return fmt::format("{:.0f} min {:02.0f} s", std::floor(whole / 60), std::fmod(whole, 60));

@@ -119,8 +119,8 @@ std::string FrontPlot(const Report& report) {
   std::optional<Range> x_range = RangeOf(xs), y_range = RangeOf(ys);
   if (!x_range || !y_range) return "";
 
-  Plot plot(980, 460, {Padded(*x_range, 0.03), "predicted " + AxisLabel(landscape.x_metric, landscape.x_unit), 10},
-            {Padded(*y_range, 0.05), "predicted " + AxisLabel(landscape.y_metric, landscape.y_unit), 7},
+  Plot plot(980, 460, {Padded(*x_range, 0.03), AxisLabel(landscape.x_metric, landscape.x_unit), 10},
+            {Padded(*y_range, 0.05), AxisLabel(landscape.y_metric, landscape.y_unit), 7},
             fmt::format("Predicted {} over {} of the search space, its front and the chosen network",
                         landscape.y_metric, landscape.x_metric));
   auto hidden = std::count_if(cloud.begin(), cloud.end(), [&](Point p) { return !plot.Shows(p); });

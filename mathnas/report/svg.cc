@@ -51,7 +51,7 @@ Ticks RoundTicks(Range range, int count) {
   double power = std::pow(10, std::floor(std::log10(raw)));
   double step = power;
   for (double factor : {2.0, 5.0, 10.0}) {
-    if (raw > 0.75 * step) step = factor * power;
+    if (raw > 1.25 * step) step = factor * power;
   }
   int decimals = std::clamp(static_cast<int>(-std::floor(std::log10(step) + 1e-9)), 0, 12);
   Ticks ticks;

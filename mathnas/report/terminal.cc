@@ -137,7 +137,7 @@ void AddBudgets(const Report& report, Lines& lines) {
               fmt::format("{} {} {}{}: {}", budget.limit.metric, core::Name(budget.limit.op),
                           WithUnit(AsGiven(budget.limit.value), UnitOf(budget, report.chosen)),
                           budget.origin.empty() ? "" : fmt::format(" ({})", budget.origin), Word(check.verdict)));
-    lines.Add("", check.text);
+    if (i == 0) lines.Add("", check.text);
   }
 }
 
@@ -182,7 +182,7 @@ void AddAudits(const std::vector<Audit>& audits, Lines& lines) {
     std::string mape = IsKnown(a.mape) ? Percent(a.mape.value) : "-";
     lines.Add(
         i == 0 ? "Audit" : "",
-        fmt::format("{}{:>3} networks: Spearman {}, Kendall {}, MAPE {}, mean error {}", Cell(audits[i].metric, 11),
+        fmt::format("{}{:>3} networks: Spearman {}, Kendall {}, MAPE {}, MAE {}", Cell(audits[i].metric, 11),
                     a.networks, Correlation(a.spearman.value), Correlation(a.kendall.value), mape,
                     IsKnown(a.mae) ? WithUnit(Short(a.mae.value, 3), DifferenceUnit(audits[i].unit)) : Text(a.mae)));
   }
