@@ -10,6 +10,7 @@ namespace {
 absl::Status CheckChannelVectors(std::string_view op, DescSpan inputs, size_t count, size_t first) {
   if (inputs.size() != count) return OperatorError(op, fmt::format("{} inputs, expected {}", inputs.size(), count));
   if (inputs[0].shape.empty()) return OperatorError(op, "input 0 is a scalar, expected a channel axis");
+  if (auto s = CheckFloating(op, inputs); !s.ok()) return s;
   for (size_t i = first; i < count; ++i) {
     auto s = CheckSame(op, fmt::format("input {}", i), inputs[i].shape, {inputs[0].shape.back()});
     if (!s.ok()) return s;
@@ -41,6 +42,11 @@ absl::StatusOr<Descs> InferOutputs(const BatchNormInference& op, DescSpan inputs
 }
 
 Gradients Gradient(const BatchNormTraining& op, const GradientRequest& request) {
+  if (request.output_gradients[1].valid() || request.output_gradients[2].valid()) {
+    request.graph.Fail(
+        OperatorError(op.kName, "mean and inv_std are for the backward pass; a loss cannot depend on them"));
+    return Gradients(request.inputs.size());
+  }
   Values inputs = {request.inputs[0], request.output_gradients[0], request.outputs[1], request.outputs[2]};
   if (op.affine) inputs.push_back(request.inputs[1]);
   const Values diff = request.graph.Apply(BatchNormBackward{.affine = op.affine}, inputs);

@@ -7,16 +7,13 @@ namespace mathnas::kernels {
 namespace {
 
 absl::Status CheckLabels(std::string_view op, const TensorDesc& rows, const TensorDesc& labels) {
-  if (labels.dtype != DType::kI64) {
-    return OperatorError(op, fmt::format("labels are {}, expected {}", Name(labels.dtype), Name(DType::kI64)));
-  }
   return CheckSame(op, "labels", labels.shape, {rows.shape[0]});
 }
 
 }  // namespace
 
 absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropy& op, DescSpan inputs) {
-  if (auto s = CheckInputs(op.kName, inputs, {2, 1}); !s.ok()) return s;
+  if (auto s = CheckInputs(op.kName, inputs, {2, kLabels}); !s.ok()) return s;
   if (auto s = CheckLabels(op.kName, inputs[0], inputs[1]); !s.ok()) return s;
   if (inputs[0].elements() == 0) {
     return OperatorError(op.kName, fmt::format("logits {}: a mean over nothing", ToString(inputs[0].shape)));
@@ -28,12 +25,16 @@ absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropy& op, DescSpan input
 }
 
 absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropyBackward& op, DescSpan inputs) {
-  if (auto s = CheckInputs(op.kName, inputs, {2, 1, 0}); !s.ok()) return s;
+  if (auto s = CheckInputs(op.kName, inputs, {2, kLabels, 0}); !s.ok()) return s;
   if (auto s = CheckLabels(op.kName, inputs[0], inputs[1]); !s.ok()) return s;
   return Descs{inputs[0]};
 }
 
 Gradients Gradient(const SoftmaxCrossEntropy& op, const GradientRequest& r) {
+  if (r.output_gradients[1].valid()) {
+    r.graph.Fail(OperatorError(op.kName, "probabilities are for the backward pass; a loss cannot depend on them"));
+    return Gradients(r.inputs.size());
+  }
   return {r.graph.Apply(SoftmaxCrossEntropyBackward{op.label_smoothing},
                         {r.outputs[1], r.inputs[1], r.output_gradients[0]})[0],
           Value{}};

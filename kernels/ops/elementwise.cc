@@ -1,5 +1,7 @@
 #include "kernels/ops/elementwise.h"
 
+#include <algorithm>
+
 #include "fmt/format.h"
 #include "kernels/graph.h"
 
@@ -7,7 +9,7 @@ namespace mathnas::kernels {
 namespace {
 
 absl::StatusOr<Descs> SameAsInput(std::string_view op, DescSpan inputs) {
-  if (auto s = CheckInputs(op, inputs, {-1}); !s.ok()) return s;
+  if (auto s = CheckInputs(op, inputs, {kAnyRank}); !s.ok()) return s;
   return Descs{inputs[0]};
 }
 
@@ -18,13 +20,14 @@ absl::StatusOr<Descs> InferOutputs(const Scale& op, DescSpan inputs) { return Sa
 absl::StatusOr<Descs> InferOutputs(const Zero& op, DescSpan inputs) { return SameAsInput(op.kName, inputs); }
 
 absl::StatusOr<Descs> InferOutputs(const ReluBackward& op, DescSpan inputs) {
-  if (auto s = CheckInputs(op.kName, inputs, {-1, -1}); !s.ok()) return s;
+  if (auto s = CheckInputs(op.kName, inputs, {kAnyRank, kAnyRank}); !s.ok()) return s;
   if (auto s = CheckSame(op.kName, "diff_y", inputs[1].shape, inputs[0].shape); !s.ok()) return s;
   return Descs{inputs[0]};
 }
 
 absl::StatusOr<Descs> InferOutputs(const Add& op, DescSpan inputs) {
   if (inputs.empty()) return OperatorError(op.kName, "no inputs, expected at least 1");
+  if (auto s = CheckFloating(op.kName, inputs); !s.ok()) return s;
   for (size_t i = 1; i < inputs.size(); ++i) {
     auto s = CheckSame(op.kName, fmt::format("input {}", i), inputs[i].shape, inputs[0].shape);
     if (!s.ok()) return s;
@@ -34,11 +37,15 @@ absl::StatusOr<Descs> InferOutputs(const Add& op, DescSpan inputs) {
 
 absl::StatusOr<Descs> InferOutputs(const Fill& op, DescSpan inputs) {
   if (auto s = CheckInputs(op.kName, inputs, {}); !s.ok()) return s;
-  return Descs{{DType::kF32, Shape(op.shape.begin(), op.shape.end())}};
+  const Shape shape(op.shape.begin(), op.shape.end());
+  if (std::any_of(shape.begin(), shape.end(), [](int64_t extent) { return extent < 0; })) {
+    return OperatorError(op.kName, fmt::format("shape {}: an extent is negative", ToString(shape)));
+  }
+  return Descs{{DType::kF32, shape}};
 }
 
 absl::StatusOr<Descs> InferOutputs(const Accumulate& op, DescSpan inputs) {
-  if (auto s = CheckInputs(op.kName, inputs, {-1, -1}); !s.ok()) return s;
+  if (auto s = CheckInputs(op.kName, inputs, {kAnyRank, kAnyRank}); !s.ok()) return s;
   if (auto s = CheckSame(op.kName, "the addend", inputs[1].shape, inputs[0].shape); !s.ok()) return s;
   return Descs{};
 }

@@ -9,15 +9,16 @@ namespace {
 absl::StatusOr<Shape> PooledShape(std::string_view op, const Shape& src, int32_t kernel, int32_t stride,
                                   int32_t padding) {
   // Padding of at most half a window: no window lies in the padding alone, so no divisor is zero.
-  if (kernel < 1 || stride < 1 || padding < 0 || 2 * padding > kernel) {
-    return OperatorError(op, fmt::format("kernel {}, stride {}, padding {}: expected kernel and stride of at least 1 and "
-                                         "padding of at most half the kernel",
-                                         kernel, stride, padding));
+  if (kernel < 1 || stride < 1 || padding < 0 || 2 * int64_t{padding} > kernel) {
+    return OperatorError(op,
+                         fmt::format("kernel {}, stride {}, padding {}: expected kernel and stride of at least 1 and "
+                                     "padding of at most half the kernel",
+                                     kernel, stride, padding));
   }
-  const int64_t h = src[1] + 2 * padding - kernel, w = src[2] + 2 * padding - kernel;
-  if (h < 0 || w < 0) {
-    return OperatorError(op, fmt::format("source {} is smaller than the kernel {} with padding {}", ToString(src), kernel,
-                                         padding));
+  const int64_t h = src[1] + 2 * int64_t{padding} - kernel, w = src[2] + 2 * int64_t{padding} - kernel;
+  if (src[1] < 1 || src[2] < 1 || h < 0 || w < 0) {
+    return OperatorError(
+        op, fmt::format("source {} is smaller than the kernel {} with padding {}", ToString(src), kernel, padding));
   }
   return Shape{src[0], h / stride + 1, w / stride + 1, src[3]};
 }

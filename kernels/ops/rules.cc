@@ -3,9 +3,25 @@
 #include "fmt/format.h"
 
 namespace mathnas::kernels {
+namespace {
+
+bool IsFloating(const TensorDesc& desc) { return desc.dtype == DType::kF32 || desc.dtype == DType::kF64; }
+
+absl::Status NotFloating(std::string_view op, DescSpan inputs, size_t i) {
+  return OperatorError(op, fmt::format("input {} is {}, expected a floating type", i, Name(inputs[i].dtype)));
+}
+
+}  // namespace
 
 absl::Status OperatorError(std::string_view op, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", op, what));
+}
+
+absl::Status CheckFloating(std::string_view op, DescSpan inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!IsFloating(inputs[i])) return NotFloating(op, inputs, i);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckInputs(std::string_view op, DescSpan inputs, absl::Span<const int> ranks) {
@@ -13,6 +29,12 @@ absl::Status CheckInputs(std::string_view op, DescSpan inputs, absl::Span<const 
     return OperatorError(op, fmt::format("{} inputs, expected {}", inputs.size(), ranks.size()));
   }
   for (size_t i = 0; i < ranks.size(); ++i) {
+    if (ranks[i] == kLabels) {
+      if (inputs[i].dtype == DType::kI64 && inputs[i].shape.size() == 1) continue;
+      return OperatorError(op, fmt::format("labels are {} {}, expected {} of rank 1", Name(inputs[i].dtype),
+                                           ToString(inputs[i].shape), Name(DType::kI64)));
+    }
+    if (!IsFloating(inputs[i])) return NotFloating(op, inputs, i);
     if (ranks[i] >= 0 && inputs[i].shape.size() != static_cast<size_t>(ranks[i])) {
       return OperatorError(op, fmt::format("input {} is {}, expected rank {}", i, ToString(inputs[i].shape), ranks[i]));
     }

@@ -56,8 +56,13 @@ using Gradients = Values;
 
 // InvalidArgument "OP: WHAT".
 absl::Status OperatorError(std::string_view op, std::string_view what);
-// Checks the number of inputs, and that input i has the given rank (-1: any).
+// Ranks that CheckInputs knows besides numbers.
+constexpr int kAnyRank = -1;
+constexpr int kLabels = -2;  // a vector of int64
+// Checks the number of inputs, that input i has the given rank, and that all but labels are floating.
 absl::Status CheckInputs(std::string_view op, DescSpan inputs, absl::Span<const int> ranks);
+// Checks that all inputs are floating.
+absl::Status CheckFloating(std::string_view op, DescSpan inputs);
 // Checks that two shapes are the same.
 absl::Status CheckSame(std::string_view op, std::string_view what, const Shape& shape, const Shape& expected);
 

@@ -1,0 +1,32 @@
+// How far a float32 kernel may be from exact arithmetic on the same inputs, element by element. These are a-priori
+// bounds of rounding error (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.1 and 4.2), not
+// fitted numbers: with u = 2^-24, a sum of n products in any order is off by at most n u times the sum of their
+// absolute values.
+#ifndef MATHNAS_TESTS_KERNELS_ERROR_BOUNDS_H_
+#define MATHNAS_TESTS_KERNELS_ERROR_BOUNDS_H_
+
+#include <vector>
+
+#include "tests/kernels/operator_runner.h"
+
+namespace mathnas::kernels::testing {
+
+// For every result (outputs, then states) and every element the largest |device - exact|. `results` are the exact ones.
+using Bounds = std::vector<std::vector<double>>;
+using ErrorBound = Bounds (*)(const Problem& problem, const Tensors& inputs, const Tensors& results);
+
+// No rounding at all: ReLU, copies, zeros.
+Bounds Exact(const Problem& problem, const Tensors& inputs, const Tensors& results);
+// One or two roundings of the result: 2 u |y|.
+Bounds Rounded(const Problem& problem, const Tensors& inputs, const Tensors& results);
+// Sums of products: (terms + 2) u times what the operator makes of the absolute values of its inputs.
+Bounds OfSums(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfBatchNormTraining(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfBatchNormBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfBatchNormInference(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfCrossEntropy(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfCrossEntropyBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
+
+}  // namespace mathnas::kernels::testing
+
+#endif  // MATHNAS_TESTS_KERNELS_ERROR_BOUNDS_H_

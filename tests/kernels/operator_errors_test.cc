@@ -1,0 +1,175 @@
+// Shape rules: what they refuse, and whether the message says what was wrong and what was expected.
+#include <string>
+
+#include "gtest/gtest.h"
+#include "kernels/graph.h"
+#include "kernels/ops/operator.h"
+#include "kernels/status.h"
+
+namespace mathnas::kernels {
+namespace {
+
+struct ErrorCase {
+  const char* name;
+  Operator op;
+  std::vector<TensorDesc> inputs;
+  std::vector<std::string> words;  // that the message must have
+};
+
+TensorDesc F(Shape shape) { return {DType::kF32, std::move(shape)}; }
+TensorDesc I(Shape shape) { return {DType::kI64, std::move(shape)}; }
+
+std::vector<ErrorCase> Cases() {
+  return {
+      {"ConvInputs", Conv2d{}, {F({1, 4, 4, 8})}, {"conv2d", "1 inputs", "expected 2"}},
+      {"ConvRank", Conv2d{}, {F({4, 4, 8}), F({8, 8, 1, 1})}, {"conv2d", "input 0", "4x4x8", "rank 4"}},
+      {"ConvChannels", Conv2d{}, {F({1, 4, 4, 8}), F({8, 4, 1, 1})}, {"conv2d", "8x4x1x1", "8 channels"}},
+      {"ConvGroups", Conv2d{.groups = 3}, {F({1, 4, 4, 9}), F({8, 3, 1, 1})}, {"conv2d", "3 groups"}},
+      {"ConvNoGroups", Conv2d{.groups = 0}, {F({1, 4, 4, 8}), F({8, 8, 1, 1})}, {"conv2d", "groups 0", "at least 1"}},
+      {"ConvStride", Conv2d{.stride = 0}, {F({1, 4, 4, 8}), F({8, 8, 1, 1})}, {"conv2d", "stride 0"}},
+      {"ConvPadding", Conv2d{.padding = -1}, {F({1, 4, 4, 8}), F({8, 8, 1, 1})}, {"conv2d", "padding -1"}},
+      {"ConvSmall", Conv2d{}, {F({1, 2, 4, 8}), F({8, 8, 3, 3})}, {"conv2d", "1x2x4x8", "smaller", "3x3"}},
+      {"ConvKernel", Conv2d{}, {F({1, 2, 4, 8}), F({8, 8, 0, 3})}, {"conv2d", "0x3"}},
+      {"ConvBias", Conv2d{.has_bias = true}, {F({1, 4, 4, 8}), F({4, 8, 1, 1}), F({8})}, {"bias is 8", "expected 4"}},
+      {"ConvAddend",
+       Conv2d{.has_addend = true},
+       {F({1, 4, 4, 8}), F({4, 8, 1, 1}), F({1, 4, 4, 8})},
+       {"addend is 1x4x4x8", "expected 1x4x4x4"}},
+      {"ConvBackwardData",
+       Conv2dBackwardData{.height = 4, .width = 4},
+       {F({1, 3, 4, 8}), F({8, 8, 1, 1})},
+       {"conv2d_backward_data", "1x3x4x8", "expected 1x4x4x8"}},
+      {"ConvBackwardDataGroups",
+       Conv2dBackwardData{.groups = 3, .height = 4, .width = 4},
+       {F({1, 4, 4, 8}), F({8, 8, 1, 1})},
+       {"conv2d_backward_data", "3 groups"}},
+      {"ConvBackwardDataNoImage",
+       Conv2dBackwardData{.padding = 1, .height = 0, .width = 0},
+       {F({1, 2, 2, 8}), F({8, 8, 1, 1})},
+       {"conv2d_backward_data", "height 0"}},
+      {"ConvBackwardWeights",
+       Conv2dBackwardWeights{},
+       {F({2, 4, 4, 8}), F({1, 4, 4, 8})},
+       {"conv2d_backward_weights", "1x4x4x8", "expected 2x4x4x8"}},
+      {"ConvBackwardWeightsGroupsOfSource",
+       Conv2dBackwardWeights{.groups = 3},
+       {F({2, 4, 4, 8}), F({2, 4, 4, 9})},
+       {"conv2d_backward_weights", "groups"}},
+      {"ConvBackwardWeightsGroupsOfResult",
+       Conv2dBackwardWeights{.groups = 3},
+       {F({2, 4, 4, 9}), F({2, 4, 4, 8})},
+       {"conv2d_backward_weights", "groups"}},
+      {"ConvBackwardWeightsKernel",
+       Conv2dBackwardWeights{.kernel_h = 0},
+       {F({2, 4, 4, 8}), F({2, 5, 4, 8})},
+       {"conv2d_backward_weights", "0x1"}},
+      {"BatchNormGamma",
+       BatchNormTraining{.track = false},
+       {F({1, 2, 2, 8}), F({4}), F({8})},
+       {"batch_norm_training", "input 1 is 4", "expected 8"}},
+      {"BatchNormInputs", BatchNormTraining{}, {F({1, 2, 2, 8})}, {"batch_norm_training", "1 inputs", "expected 5"}},
+      {"BatchNormScalar", BatchNormTraining{.affine = false, .track = false}, {F({})}, {"scalar"}},
+      {"BatchNormEmpty", BatchNormTraining{.affine = false, .track = false}, {F({0, 2, 2, 8})}, {"empty batch"}},
+      {"BatchNormBackwardDiff",
+       BatchNormBackward{.affine = false},
+       {F({1, 2, 2, 8}), F({1, 2, 2, 4}), F({8}), F({8})},
+       {"batch_norm_backward", "diff_y is 1x2x2x4", "expected 1x2x2x8"}},
+      {"BatchNormInference",
+       BatchNormInference{.affine = false},
+       {F({1, 2, 2, 8}), F({8}), F({7})},
+       {"batch_norm_inference", "input 2 is 7", "expected 8"}},
+      {"ReluBackward", ReluBackward{}, {F({4}), F({5})}, {"relu_backward", "diff_y is 5", "expected 4"}},
+      {"ReluInputs", Relu{}, {F({4}), F({4})}, {"relu", "2 inputs", "expected 1"}},
+      {"AddShapes", Add{}, {F({4}), F({4}), F({2, 2})}, {"add", "input 2 is 2x2", "expected 4"}},
+      {"AddNothing", Add{}, {}, {"add", "no inputs"}},
+      {"FillInputs", Fill{}, {F({1})}, {"fill", "1 inputs", "expected 0"}},
+      {"FillNegative", Fill{.shape = {2, -1}}, {}, {"fill", "2x-1"}},
+      {"Accumulate", Accumulate{}, {F({4}), F({3})}, {"accumulate", "3", "expected 4"}},
+      {"PoolPadding", AvgPool2d{.kernel = 3, .padding = 2}, {F({1, 4, 4, 8})}, {"avg_pool2d", "padding 2", "half"}},
+      {"PoolKernel", AvgPool2d{.kernel = 0}, {F({1, 4, 4, 8})}, {"avg_pool2d", "kernel 0", "at least 1"}},
+      {"PoolSmall", AvgPool2d{.kernel = 5}, {F({1, 4, 4, 8})}, {"avg_pool2d", "1x4x4x8", "smaller"}},
+      {"PoolNoPixels", AvgPool2d{.kernel = 2, .padding = 1}, {F({1, 0, 4, 8})}, {"avg_pool2d", "1x0x4x8"}},
+      {"PoolBackward",
+       AvgPool2dBackward{.kernel = 2, .stride = 2, .height = 4, .width = 4},
+       {F({1, 4, 4, 8})},
+       {"avg_pool2d_backward", "1x4x4x8", "expected 1x2x2x8"}},
+      {"GlobalPoolNoPixels", GlobalAvgPool{}, {F({1, 0, 4, 8})}, {"global_avg_pool", "no pixels"}},
+      {"GlobalPoolBackward", GlobalAvgPoolBackward{}, {F({1, 8})}, {"global_avg_pool_backward", "positive height"}},
+      {"LinearWeights",
+       Linear{.has_bias = false},
+       {F({2, 8}), F({3, 7})},
+       {"linear", "weights is 3x7", "expected 3x8"}},
+      {"LinearBias", Linear{}, {F({2, 8}), F({3, 8}), F({2})}, {"linear", "bias is 2", "expected 3"}},
+      {"LinearBackwardData",
+       LinearBackwardData{},
+       {F({2, 4}), F({3, 8})},
+       {"linear_backward_data", "2x4", "expected 2x3"}},
+      {"LinearBackwardWeights",
+       LinearBackwardWeights{},
+       {F({2, 8}), F({3, 4})},
+       {"linear_backward_weights", "3x4", "expected 2x4"}},
+      {"LossLabels",
+       SoftmaxCrossEntropy{},
+       {F({2, 8}), I({3})},
+       {"softmax_cross_entropy", "labels is 3", "expected 2"}},
+      {"LossLabelType", SoftmaxCrossEntropy{}, {F({2, 8}), F({2})}, {"labels are F32", "expected I64"}},
+      {"LossSmoothing", SoftmaxCrossEntropy{.label_smoothing = 1}, {F({2, 8}), I({2})}, {"label_smoothing 1"}},
+      {"LossEmpty", SoftmaxCrossEntropy{}, {F({0, 8}), I({0})}, {"mean over nothing"}},
+      {"LossBackward",
+       SoftmaxCrossEntropyBackward{},
+       {F({2, 8}), I({2}), F({1})},
+       {"softmax_cross_entropy_backward", "input 2", "rank 0"}},
+      {"LabelsAsNumbers", Relu{}, {I({2})}, {"relu", "input 0", "I64"}},
+      {"LabelsAsBias", Linear{}, {F({2, 8}), F({3, 8}), I({3})}, {"linear", "input 2", "I64"}},
+  };
+}
+
+class OperatorErrors : public ::testing::TestWithParam<ErrorCase> {};
+
+TEST_P(OperatorErrors, SayWhatIsWrong) {
+  const ErrorCase& c = GetParam();
+  const auto outputs = std::visit([&](const auto& op) { return InferOutputs(op, c.inputs); }, c.op);
+  ASSERT_FALSE(outputs.ok());
+  EXPECT_EQ(outputs.status().code(), absl::StatusCode::kInvalidArgument);
+  for (const std::string& word : c.words) {
+    EXPECT_NE(Message(outputs.status()).find(word), std::string::npos)
+        << "\"" << word << "\" is not in: " << Message(outputs.status());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Operators, OperatorErrors, ::testing::ValuesIn(Cases()),
+                         [](const auto& test) { return test.param.name; });
+
+// A fused convolution exists for inference only.
+TEST(OperatorGradients, FusedConvolutionHasNone) {
+  Graph g;
+  const Value x = g.Input("x", {1, 2, 2, 4}), w = g.Parameter("w", {4, 4, 1, 1});
+  const Values y = g.Apply(Conv2d{.relu = true}, {x, w});
+  const Value dy = g.Input("dy", {1, 2, 2, 4});
+  Gradient(Conv2d{.relu = true}, GradientRequest{g, Values{x, w}, y, Values{dy}});
+  EXPECT_NE(Message(g.status()).find("before fusing"), std::string::npos) << Message(g.status());
+}
+
+// The statistics of a batch and the probabilities are outputs for the backward pass: a loss that reads them would get a
+// wrong gradient, so it is refused.
+TEST(OperatorGradients, SideOutputsCannotBeDifferentiated) {
+  {
+    Graph g;
+    const Value x = g.Parameter("x", {4, 2, 2, 8}), dmean = g.Input("dmean", {8}), dy = g.Input("dy", {4, 2, 2, 8});
+    const BatchNormTraining op = {.affine = false, .track = false};
+    const Values y = g.Apply(op, {x});
+    Gradient(op, GradientRequest{g, Values{x}, y, Values{dy, dmean, Value{}}});
+    EXPECT_NE(Message(g.status()).find("batch_norm_training"), std::string::npos) << Message(g.status());
+  }
+  {
+    Graph g;
+    const Value x = g.Parameter("x", {4, 8}), labels = g.Labels("labels", 4), dp = g.Input("dp", {4, 8});
+    const SoftmaxCrossEntropy op;
+    const Values y = g.Apply(op, {x, labels});
+    Gradient(op, GradientRequest{g, Values{x, labels}, y, Values{Value{}, dp}});
+    EXPECT_NE(Message(g.status()).find("softmax_cross_entropy"), std::string::npos) << Message(g.status());
+  }
+}
+
+}  // namespace
+}  // namespace mathnas::kernels

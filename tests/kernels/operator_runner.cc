@@ -1,0 +1,135 @@
+#include "tests/kernels/operator_runner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "fmt/format.h"
+#include "kernels/packed_weights.h"
+
+namespace mathnas::kernels::testing {
+namespace {
+
+constexpr size_t kGuard = 128;  // bytes watched behind a buffer
+constexpr int kPattern = 0xFF;  // a NaN in every floating type
+
+// Memory filled with NaN, with a guard behind it.
+class GuardedBuffer {
+ public:
+  explicit GuardedBuffer(size_t bytes) : bytes_(bytes), memory_(DType::kU8, {static_cast<int64_t>(bytes + kGuard)}) {
+    std::memset(memory_.data(), kPattern, bytes + kGuard);
+  }
+  void* data() const { return memory_.data(); }
+  void Set(const Tensor& tensor) {
+    if (tensor.desc().bytes() > 0) std::memcpy(data(), tensor.data(), tensor.desc().bytes());
+  }
+  Tensor Get(const TensorDesc& desc) const {
+    Tensor tensor(desc);
+    if (desc.bytes() > 0) std::memcpy(tensor.data(), data(), desc.bytes());
+    return tensor;
+  }
+  bool Holds(const Tensor& tensor) const {
+    return tensor.desc().bytes() == 0 || std::memcmp(data(), tensor.data(), tensor.desc().bytes()) == 0;
+  }
+  bool guard_intact() const {
+    const auto bytes = memory_.as<uint8_t>();
+    return std::all_of(bytes.begin() + static_cast<std::ptrdiff_t>(bytes_), bytes.end(),
+                       [](uint8_t b) { return b == kPattern; });
+  }
+
+ private:
+  size_t bytes_;
+  Tensor memory_;
+};
+
+absl::StatusOr<Descs> OutputsOf(const Operator& op, DescSpan inputs, DType real) {
+  auto descs = std::visit([&](const auto& o) { return InferOutputs(o, inputs); }, op);
+  if (!descs.ok()) return descs.status();
+  for (TensorDesc& d : *descs) d.dtype = real;
+  return descs;
+}
+
+}  // namespace
+
+Tensors RandomInputs(const Problem& problem, Random random) {
+  Tensors inputs;
+  for (const InputSpec& spec : problem.inputs) {
+    if (spec.role == InputSpec::kLabels) {
+      Tensor labels(DType::kI64, spec.shape);
+      for (int64_t& x : labels.as<int64_t>()) x = random.Below(static_cast<uint32_t>(spec.high));
+      inputs.push_back(std::move(labels));
+      continue;
+    }
+    Tensor tensor(DType::kF32, spec.shape);
+    for (float& x : tensor.as<float>()) {
+      const double value = spec.low + (spec.high - spec.low) * random.Uniform();
+      x = static_cast<float>(value + (value < 0 ? -spec.away_from_zero : spec.away_from_zero));
+    }
+    inputs.push_back(std::move(tensor));
+  }
+  return inputs;
+}
+
+std::vector<double> ToDoubles(const Tensor& tensor) {
+  if (tensor.desc().dtype == DType::kF64) {
+    const auto from = tensor.as<double>();
+    return {from.begin(), from.end()};
+  }
+  const auto from = tensor.as<float>();
+  return {from.begin(), from.end()};
+}
+
+absl::StatusOr<RunResults> RunOperator(Device& device, const Problem& problem, const Tensors& inputs,
+                                       const RunOptions& options) {
+  Tensors converted;
+  Descs input_descs;
+  std::vector<GuardedBuffer> buffers;
+  absl::InlinedVector<KernelBuffers::Operand, 6> operands;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    converted.push_back(Mapped(inputs[i], device.real(), [](double x) { return x; }));
+    input_descs.push_back(converted[i].desc());
+    buffers.emplace_back(converted[i].desc().bytes()).Set(converted[i]);
+    const InputSpec::Role role = problem.inputs[i].role;
+    const bool weight = role == InputSpec::kParameter || role == InputSpec::kState;
+    operands.push_back({buffers[i].data(), options.constant_weights && weight});
+  }
+  auto output_descs = OutputsOf(problem.op, input_descs, device.real());
+  if (!output_descs.ok()) return output_descs.status();
+  for (const TensorDesc& d : *output_descs) buffers.emplace_back(d.bytes());
+  absl::InlinedVector<void*, 4> outputs;
+  for (size_t k = 0; k < output_descs->size(); ++k) outputs.push_back(buffers[inputs.size() + k].data());
+  if (options.in_place) outputs[0] = operands[*options.in_place].data;
+
+  auto kernel = device.Prepare(problem.op, input_descs, *output_descs);
+  if (!kernel.ok()) return kernel.status();
+  const GuardedBuffer scratch((*kernel)->scratch_bytes());
+  PackedWeights packed;
+  auto bound = (*kernel)->Bind({operands, outputs, scratch.data(), &packed});
+  if (!bound.ok()) return bound.status();
+  for (int run = 0; run < options.runs; ++run) {
+    if (absl::Status s = (*bound)->Run(); !s.ok()) return s;
+  }
+
+  for (size_t b = 0; b < buffers.size(); ++b) {
+    if (!buffers[b].guard_intact()) return absl::InternalError(fmt::format("wrote behind operand {}", b));
+  }
+  if (!scratch.guard_intact()) return absl::InternalError("wrote behind its scratch");
+  RunResults results;
+  results.implementation = (*kernel)->implementation();
+  for (size_t k = 0; k < output_descs->size(); ++k) {
+    const bool over_input = k == 0 && options.in_place;
+    results.results.push_back(buffers[over_input ? *options.in_place : inputs.size() + k].Get((*output_descs)[k]));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (problem.inputs[i].role == InputSpec::kState) {
+      results.results.push_back(buffers[i].Get(input_descs[i]));
+    } else if (!(options.in_place == i) && !buffers[i].Holds(converted[i])) {
+      return absl::InternalError(fmt::format("changed input {}", i));
+    }
+  }
+  return results;
+}
+
+}  // namespace mathnas::kernels::testing

@@ -1,0 +1,75 @@
+// Runs one operator on a device, outside of any plan: the half of the operator harness that knows no operator.
+#ifndef MATHNAS_TESTS_KERNELS_OPERATOR_RUNNER_H_
+#define MATHNAS_TESTS_KERNELS_OPERATOR_RUNNER_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kernels/device.h"
+#include "kernels/random.h"
+
+namespace mathnas::kernels::testing {
+
+// What an input is, and which random values it gets.
+struct InputSpec {
+  enum Role { kActivation, kParameter, kState, kLabels } role = kActivation;
+  Shape shape;
+  double low = -1, high = 1;  // labels: 0 .. high - 1
+  double away_from_zero = 0;  // added to the absolute value: keeps finite differences clear of kinks
+};
+
+// One operator with the shapes of its inputs.
+struct Problem {
+  Operator op;
+  std::vector<InputSpec> inputs;
+};
+
+using Tensors = std::vector<Tensor>;
+
+// Random float32 inputs (labels: int64).
+Tensors RandomInputs(const Problem& problem, Random random);
+// A copy with every floating element replaced by f(element), as `real`.
+template <typename F>
+Tensor Mapped(const Tensor& tensor, DType real, F f);
+// The elements of a floating tensor.
+std::vector<double> ToDoubles(const Tensor& tensor);
+
+struct RunOptions {
+  std::optional<size_t> in_place;  // output 0 is written over this input
+  bool constant_weights = false;   // parameters and states are declared constant, so a kernel may pack them
+  int runs = 1;                    // of the same bound kernel
+};
+
+struct RunResults {
+  Tensors results;  // the outputs, then the states in the order of the inputs, after the last run
+  std::string implementation;
+};
+
+// Prepares, binds and runs. Outputs and scratch hold NaN before, and bytes behind them are watched. Internal when a
+// kernel writes behind an output or its scratch, changes an input that is no state, or claims another shape.
+absl::StatusOr<RunResults> RunOperator(Device& device, const Problem& problem, const Tensors& inputs,
+                                       const RunOptions& options = {});
+
+// ---- implementation ----
+
+template <typename F>
+Tensor Mapped(const Tensor& tensor, DType real, F f) {
+  if (tensor.desc().dtype == DType::kI64) return tensor.Clone();
+  const std::vector<double> from = ToDoubles(tensor);
+  Tensor to(real, tensor.shape());
+  for (size_t i = 0; i < from.size(); ++i) {
+    if (real == DType::kF64) {
+      to.as<double>()[i] = f(from[i]);
+    } else {
+      to.as<float>()[i] = static_cast<float>(f(from[i]));
+    }
+  }
+  return to;
+}
+
+}  // namespace mathnas::kernels::testing
+
+#endif  // MATHNAS_TESTS_KERNELS_OPERATOR_RUNNER_H_

@@ -1,0 +1,202 @@
+// Every operator with every line of its shape file: each device against exact arithmetic (the reference device in
+// double), in-place use, packed constants, and the same bits on every run.
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "kernels/status.h"
+#include "tests/kernels/operator_test_fixture.h"
+
+namespace mathnas::kernels::testing {
+namespace {
+
+// "result 1[17]: 0.5, expected 0.25, at most 1e-6 off (3 of 64 elements)"; empty when all are within their bounds.
+std::string Differences(const Tensors& results, const Tensors& expected, const Bounds& bounds) {
+  std::string text;
+  for (size_t r = 0; r < expected.size(); ++r) {
+    const std::vector<double> got = ToDoubles(results[r]), want = ToDoubles(expected[r]);
+    size_t wrong = 0, worst = 0;
+    double worst_excess = -1;
+    for (size_t i = 0; i < want.size(); ++i) {
+      const double off = std::abs(got[i] - want[i]);
+      if (off <= bounds[r][i]) continue;
+      ++wrong;
+      const double excess = std::isnan(off) ? INFINITY : off - bounds[r][i];
+      if (excess > worst_excess) worst = i, worst_excess = excess;
+    }
+    if (wrong > 0) {
+      text += fmt::format("\nresult {}[{}]: {}, expected {}, at most {:.2g} off ({} of {} elements are wrong)", r,
+                          worst, got[worst], want[worst], bounds[r][worst], wrong, want.size());
+    }
+  }
+  return text;
+}
+
+bool SameBits(const Tensors& a, const Tensors& b) {
+  for (size_t r = 0; r < a.size(); ++r) {
+    if (a[r].desc() != b[r].desc()) return false;
+    if (a[r].desc().bytes() > 0 && std::memcmp(a[r].data(), b[r].data(), a[r].desc().bytes()) != 0) return false;
+  }
+  return a.size() == b.size();
+}
+
+// A fused convolution adds to what its output holds, so plans always put the addend there.
+std::optional<size_t> AlwaysInPlace(const Problem& problem) {
+  const auto* conv = std::get_if<Conv2d>(&problem.op);
+  if (conv == nullptr || !conv->has_addend) return std::nullopt;
+  return problem.inputs.size() - 1;
+}
+
+class OperatorTest : public OperatorShapeTest {
+ protected:
+  void CompareWithExact(Device& device) {
+    SCOPED_TRACE(Repeat());
+    const Problem problem = GetParam().problem();
+    const Tensors inputs = RandomInputs(problem, random());
+    const std::optional<size_t> always = AlwaysInPlace(problem);
+
+    auto exact = RunOperator(*ReferenceDevice(DType::kF64), problem, inputs);
+    ASSERT_TRUE(exact.ok()) << Message(exact.status());
+    auto run = RunOperator(device, problem, inputs, {.in_place = always});
+    ASSERT_TRUE(run.ok()) << Message(run.status());
+    RecordProperty("implementation", run->implementation);
+    EXPECT_EQ(Differences(run->results, exact->results, entry().bound(problem, inputs, exact->results)), "")
+        << run->implementation;
+
+    auto again = RunOperator(device, problem, inputs, {.in_place = always});
+    ASSERT_TRUE(again.ok()) << Message(again.status());
+    EXPECT_TRUE(SameBits(run->results, again->results)) << "another run gives other bits: " << run->implementation;
+
+    auto packed = RunOperator(device, problem, inputs, {.in_place = always, .constant_weights = true});
+    ASSERT_TRUE(packed.ok()) << Message(packed.status());
+    EXPECT_EQ(Differences(packed->results, exact->results, entry().bound(problem, inputs, exact->results)), "")
+        << "constant weights: " << packed->implementation;
+
+    if (!ChangesState(problem.op) && !always) {
+      auto twice = RunOperator(device, problem, inputs, {.in_place = always, .constant_weights = true, .runs = 2});
+      ASSERT_TRUE(twice.ok()) << Message(twice.status());
+      EXPECT_TRUE(SameBits(packed->results, twice->results)) << "a second run of the same kernel gives other bits";
+    }
+    for (size_t input : entry().in_place) {
+      auto in_place = RunOperator(device, problem, inputs, {.in_place = input});
+      ASSERT_TRUE(in_place.ok()) << Message(in_place.status());
+      EXPECT_TRUE(SameBits(run->results, in_place->results)) << "written over input " << input << ": other bits";
+    }
+  }
+
+  void CompareCpu(int threads) {
+    auto device = CpuDevice(threads);
+    if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << "no CPU kernels: " << Message(device.status());
+    ASSERT_TRUE(device.ok()) << Message(device.status());
+    CompareWithExact(**device);
+  }
+};
+
+TEST_P(OperatorTest, ReferenceInFloat) { CompareWithExact(*ReferenceDevice(DType::kF32)); }
+
+TEST_P(OperatorTest, ReferenceConvolutionNeedsNoSharedAddend) {
+  const Problem problem = GetParam().problem();
+  const std::optional<size_t> addend = AlwaysInPlace(problem);
+  if (!addend) return;
+  SCOPED_TRACE(Repeat());
+  const Tensors inputs = RandomInputs(problem, random());
+  auto apart = RunOperator(*ReferenceDevice(DType::kF64), problem, inputs);
+  auto shared = RunOperator(*ReferenceDevice(DType::kF64), problem, inputs, {.in_place = addend});
+  ASSERT_TRUE(apart.ok() && shared.ok());
+  EXPECT_TRUE(SameBits(apart->results, shared->results));
+}
+
+TEST_P(OperatorTest, CpuOneThread) { CompareCpu(1); }
+TEST_P(OperatorTest, CpuTwoThreads) { CompareCpu(2); }
+
+INSTANTIATE_TEST_SUITE_P(Shapes, OperatorTest, ::testing::ValuesIn(AllOperatorShapes()),
+                         [](const auto& test) { return test.param.name(); });
+
+template <typename T>
+struct AlternativesOf;
+template <typename... Ops>
+struct AlternativesOf<std::variant<Ops...>> {
+  static std::vector<Operator> All() { return {Operator(Ops{})...}; }
+};
+
+TEST(OperatorCases, EveryOperatorHasOneEntry) {
+  std::multiset<std::string> entries;
+  for (const OperatorCase& c : OperatorCases()) entries.emplace(c.name);
+  for (const Operator& op : AlternativesOf<Operator>::All()) {
+    EXPECT_EQ(entries.count(std::string(NameOf(op))), 1u) << NameOf(op) << ": add it to operator_cases.cc";
+  }
+  EXPECT_EQ(entries.size(), std::variant_size_v<Operator>);
+}
+
+TEST(OperatorCases, EveryEntryHasShapesAndBuildsItsOperator) {
+  for (const OperatorCase& c : OperatorCases()) {
+    auto lines = ReadShapes(c.shapes, c.keys);
+    ASSERT_TRUE(lines.ok()) << Message(lines.status());
+    EXPECT_FALSE(lines->empty()) << c.shapes;
+    for (const ShapeLine& line : *lines) {
+      const Problem problem = c.build(line);
+      EXPECT_EQ(NameOf(problem.op), c.name);
+      const bool differentiable = std::visit(
+          [](const auto& o) {
+            return requires(const GradientRequest& r) { Gradient(o, r); };
+          },
+          problem.op);
+      EXPECT_EQ(differentiable, c.gradient_step > 0) << c.name << ": its gradient is not tested, or it has none";
+    }
+  }
+}
+
+TEST(ShapeLine, RefusesWhatItDoesNotKnow) {
+  EXPECT_TRUE(ShapeLine::Parse("n=1 h=2.5", "n h").ok());
+  EXPECT_FALSE(ShapeLine::Parse("n=1 x=2", "n h").ok());
+  EXPECT_FALSE(ShapeLine::Parse("n=", "n h").ok());
+  EXPECT_FALSE(ShapeLine::Parse("n", "n h").ok());
+  EXPECT_FALSE(ShapeLine::Parse("n=1a", "n h").ok());
+}
+
+// Labels outside of the classes must be seen in the loss, and must not be used as an index.
+TEST(OperatorValues, LabelsOutOfRangeMakeTheLossNaN) {
+  std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32), ReferenceDevice(DType::kF64)};
+  if (auto cpu = CpuDevice(2); cpu.ok()) devices.push_back(*cpu);
+  for (const auto& device : devices) {
+    for (int64_t label : {int64_t{-1}, int64_t{3}, int64_t{1} << 40, -(int64_t{1} << 40)}) {
+      const Problem problem = {SoftmaxCrossEntropy{.label_smoothing = 0.1},
+                               {{InputSpec::kActivation, {2, 3}}, {InputSpec::kLabels, {2}, 0, 3}}};
+      Tensors inputs = RandomInputs(problem, Random(1));
+      inputs[1].as<int64_t>()[1] = label;
+      auto run = RunOperator(*device, problem, inputs);
+      ASSERT_TRUE(run.ok()) << Message(run.status());
+      EXPECT_TRUE(std::isnan(ToDoubles(run->results[0])[0])) << device->name() << ", label " << label;
+    }
+  }
+}
+
+// A network that has diverged must not look healthy.
+TEST(OperatorValues, NaNSurvives) {
+  std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32), ReferenceDevice(DType::kF64)};
+  if (auto cpu = CpuDevice(1); cpu.ok()) devices.push_back(*cpu);
+  const Shape image = {2, 3, 3, 16}, vector = {16};
+  const std::vector<Problem> problems = {
+      {Relu{}, {{InputSpec::kActivation, image}}},
+      {Add{}, {{InputSpec::kActivation, image}, {InputSpec::kActivation, image}}},
+      {BatchNormInference{.relu = true},
+       {{InputSpec::kActivation, image},
+        {InputSpec::kParameter, vector},
+        {InputSpec::kParameter, vector},
+        {InputSpec::kParameter, vector},
+        {InputSpec::kParameter, vector, 1, 2}}},
+      {GlobalAvgPool{}, {{InputSpec::kActivation, image}}},
+  };
+  for (const auto& device : devices) {
+    for (const Problem& problem : problems) {
+      Tensors inputs = RandomInputs(problem, Random(1));
+      inputs[0].as<float>()[0] = std::nanf("");
+      auto run = RunOperator(*device, problem, inputs);
+      ASSERT_TRUE(run.ok()) << Message(run.status());
+      EXPECT_TRUE(std::isnan(ToDoubles(run->results[0])[0])) << device->name() << ", " << NameOf(problem.op);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mathnas::kernels::testing
