@@ -155,6 +155,8 @@ absl::StatusOr<Json> ParseDocument(std::string_view text, std::string_view sourc
   return builder.Take();
 }
 
+bool IsJson(std::string_view text) { return Json::accept(text); }
+
 std::string Describe(const Json& value) {
   switch (value.type()) {
     case Json::value_t::null:

@@ -22,6 +22,9 @@ absl::Status FieldError(std::string_view source, std::string_view path, std::str
 // InvalidArgument names `source`, the path of the field and what was expected.
 absl::StatusOr<nlohmann::json> ParseDocument(std::string_view text, std::string_view source);
 
+// Whether `text` is JSON at all.
+bool IsJson(std::string_view text);
+
 // "a number", "a string", ...: what `value` is, for messages.
 std::string Describe(const nlohmann::json& value);
 
