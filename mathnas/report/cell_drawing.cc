@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <span>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "fmt/format.h"
@@ -111,7 +110,7 @@ std::string DrawCell(std::span<const CellEdge> cell) {
     } else {
       // A flat-topped curve whose highest point is at `bend`; it meets the nodes at 60 degrees.
       double slope = bend < 0 ? 1 : -1;
-      double c = std::cos(M_PI / 3), s = std::sin(M_PI / 3);
+      double c = std::cos(std::numbers::pi / 3), s = std::sin(std::numbers::pi / 3);
       double start_x = from + kRadius * c, start_y = middle - slope * kRadius * s;
       tip_x = to - (kRadius + 1) * c;
       tip_y = middle - slope * (kRadius + 1) * s;

@@ -80,12 +80,13 @@ std::string Tiles(const Report& report) {
                               Badge(check.verdict)));
   }
   const Proof& proof = report.proof;
-  tiles += Tile(
-      "Search", Escape(StatusText(proof)),
-      fmt::format("{}<br/>{} networks looked at{}",
-                  IsKnown(proof.gap) ? "gap to the proven bound " + GapText(proof) : Escape(Reason(proof.gap)),
-                  Number(static_cast<double>(proof.explored)),
-                  IsKnown(proof.seconds) ? " in " + Data(proof.seconds.value, Duration(proof.seconds.value)) : ""));
+  tiles +=
+      Tile("Search", Escape(StatusText(proof)),
+           fmt::format(
+               "{}<br/>{} networks looked at{}",
+               IsKnown(proof.gap) ? "gap to the proven bound " + GapText(proof) : "gap: " + Escape(Reason(proof.gap)),
+               Number(static_cast<double>(proof.explored)),
+               IsKnown(proof.seconds) ? " in " + Data(proof.seconds.value, Duration(proof.seconds.value)) : ""));
   for (const Audit& audit : report.audits) {
     if (audit.metric != report.landscape.y_metric) continue;
     Agreement agreement = ComputeAgreement(audit);
@@ -296,7 +297,8 @@ std::string RenderHtml(const Report& report) {
 
       Section("The whole space",
               "Every network as the estimator sees it, and the best that is to be had for each cost.", front) +
-      Section("Audit: random networks, predicted and then measured", "", AuditSection(report)) +
+      Section("Audit: random networks, predicted and then measured", "On the dashed line the two are equal.",
+              AuditSection(report)) +
       Section("Block values",
               "What each candidate contributes, with the spread and the number of measurements where recorded. "
               "<span class=\"nowrap\"><span class=\"key better\"></span>improves the metric,</span> "

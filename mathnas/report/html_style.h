@@ -70,7 +70,6 @@ svg .rule-label { fill: var(--rule); font-weight: 600; paint-order: stroke; stro
 .chosen-predicted { fill: var(--page); fill-opacity: .55; stroke: var(--predicted); stroke-width: 3; }
 .chosen-measured { fill: var(--measured); stroke: var(--page); stroke-width: 1.5; }
 .identity { stroke: var(--soft); stroke-dasharray: 5 4; fill: none; }
-svg .identity-label { font-style: italic; }
 .audited { fill: var(--predicted); fill-opacity: .6; stroke: var(--page); stroke-width: .8; }
 .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .loss, .train { stroke: var(--predicted); } .validation { stroke: var(--measured); }

@@ -157,7 +157,7 @@ std::string FrontPlot(const Report& report) {
     std::string of = IsKnown(landscape.networks) && landscape.networks.value != static_cast<double>(cloud.size())
                          ? " of " + Number(landscape.networks)
                          : "";
-    legend += fmt::format("<li>{}{}{} networks, darker = more of them</li>\n", kCloudSwatch,
+    legend += fmt::format("<li>{}{}{} networks, stronger = more of them</li>\n", kCloudSwatch,
                           Number(static_cast<double>(cloud.size())), of);
   }
   std::string note;
@@ -187,8 +187,6 @@ std::string AuditPlot(const Audit& audit) {
             fmt::format("{}: measured over predicted for {} networks", audit.metric, values.size() / 2));
   Point diagonal[] = {{range->low, range->low}, {range->high, range->high}};
   plot.Line(diagonal, "identity");
-  double at = range->high - 0.07 * (range->high - range->low);
-  plot.Label({at, at}, "identity-label", "equal");
   for (const AuditedNetwork& n : audit.networks) {
     plot.Dot({n.predicted, n.measured}, 4, "audited",
              fmt::format("{}: predicted {}, measured {}", n.architecture, WithUnit(Short(n.predicted), audit.unit),

@@ -121,12 +121,6 @@ void Plot::Diamond(Point at, double radius, std::string_view style, std::string_
                   style, X(at.x), Y(at.y) - radius, radius, Escape(tooltip));
 }
 
-void Plot::Label(Point at, std::string_view style, std::string_view text) {
-  if (!Drawable(at) || !Shows(at)) return;
-  data_ += fmt::format("<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", style, X(at.x),
-                       Y(at.y) - 8, Escape(text));
-}
-
 void Plot::Density(std::span<const Point> points, std::string_view style) {
   std::map<std::pair<int, int>, int64_t> cells;
   int64_t most = 0;

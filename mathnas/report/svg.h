@@ -46,7 +46,6 @@ class Plot {
   void StepLine(std::span<const Point> points, std::string_view style);  // y changes at the x of each point
   void Dot(Point at, double radius, std::string_view style, std::string_view tooltip);
   void Diamond(Point at, double radius, std::string_view style, std::string_view tooltip);
-  void Label(Point at, std::string_view style, std::string_view text);  // to the left of the point
   // Points by the number that falls into each of many small squares; the more, the more opaque.
   void Density(std::span<const Point> points, std::string_view style);
   // A line across the whole frame with a label; the side that `excludes` is shaded.
