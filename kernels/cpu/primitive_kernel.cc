@@ -33,6 +33,8 @@ class BoundPrimitives : public BoundKernel {
         return absl::InternalError(fmt::format("oneDNN: execution failed (status {})", static_cast<int>(status)));
       }
     }
+    // Builds of version 3 with a runtime of their own execute asynchronously.
+    if (dnnl_stream_wait(stream) != dnnl_success) return absl::InternalError("oneDNN: waiting for the stream failed");
     return absl::OkStatus();
   }
 

@@ -1,0 +1,208 @@
+// mathnas forward SPACE --subnet S --weights W --input I
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+#include "bindings/cli/space_options.h"
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+#include "kernels/plan.h"
+#include "kernels/status.h"
+#include "supernet/safetensors.h"
+#include "supernet/weights.h"
+
+namespace mathnas::cli {
+namespace {
+
+using kernels::DType;
+using kernels::Shape;
+using kernels::Tensor;
+using kernels::TensorMap;
+
+struct Options {
+  Common common;
+  SpaceOptions space;
+  std::string subnet, weights = "synthetic", input = "synthetic", shape;
+  std::vector<std::string> activations;
+};
+
+// "1x3x32x32".
+absl::StatusOr<Shape> ParseShape(const std::string& text) {
+  const auto bad = [&] {
+    return absl::InvalidArgumentError(fmt::format("--shape {:.100}: expected BATCHxCHANNELSxHEIGHTxWIDTH, as 1x3x32x32", text));
+  };
+  Shape shape;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  while (true) {
+    int64_t extent = 0;
+    const auto [next, error] = std::from_chars(at, end, extent);
+    if (error != std::errc() || extent < 1 || extent > 65536) return bad();
+    shape.push_back(extent);
+    if (next == end) break;
+    if (*next != 'x') return bad();
+    at = next + 1;
+  }
+  return shape.size() == 4 ? absl::StatusOr<Shape>(shape) : bad();
+}
+
+// {N,C,H,W} to {N,H,W,C}, and back when to_nchw.
+std::vector<float> Transposed(const std::vector<float>& from, const Shape& nchw, bool to_nchw) {
+  std::vector<float> to(from.size());
+  const int64_t c = nchw[1], pixels = nchw[2] * nchw[3];
+  for (int64_t n = 0; n < nchw[0]; ++n) {
+    for (int64_t k = 0; k < c; ++k) {
+      for (int64_t p = 0; p < pixels; ++p) {
+        const int64_t a = (n * c + k) * pixels + p, b = (n * pixels + p) * c + k;
+        if (to_nchw) {
+          to[a] = from[b];
+        } else {
+          to[b] = from[a];
+        }
+      }
+    }
+  }
+  return to;
+}
+
+// The input in the order NCHW, and its shape.
+struct Images {
+  Shape nchw;
+  std::vector<float> values;
+};
+
+absl::StatusOr<Images> ReadInput(const Options& o) {
+  Images images;
+  if (o.input == "synthetic") {
+    auto shape = ParseShape(o.shape.empty() ? "1x3x32x32" : o.shape);
+    if (!shape.ok()) return shape.status();
+    images.nchw = *shape;
+    Tensor tensor(DType::kF32, images.nchw);
+    supernet::FillSyntheticInput("input", tensor.view());
+    const auto values = tensor.as<float>();
+    images.values.assign(values.begin(), values.end());
+    return images;
+  }
+  auto file = supernet::SafetensorsFile::Open(o.input);
+  if (!file.ok()) return file.status();
+  const std::string name = file->contains("input") || file->names().empty() ? "input" : file->names().front();
+  auto tensor = file->Get(name);
+  if (!tensor.ok()) return tensor.status();
+  if (tensor->desc.dtype != DType::kF32 || tensor->desc.shape.size() != 4) {
+    return absl::InvalidArgumentError(fmt::format("{}: tensor \"{}\" is {} {}, expected F32 of rank 4 (NCHW)", o.input, name,
+                                                  Name(tensor->desc.dtype), kernels::ToString(tensor->desc.shape)));
+  }
+  images.nchw = tensor->desc.shape;
+  const auto values = tensor->as<float>();
+  images.values.assign(values.begin(), values.end());
+  return images;
+}
+
+Json ShapeJson(const Shape& shape) { return Json(std::vector<int64_t>(shape.begin(), shape.end())); }
+
+// An activation as the golden files describe it, in the order NCHW.
+Json Summary(const kernels::TensorView& view) {
+  std::vector<float> values(view.as<float>().begin(), view.as<float>().end());
+  Shape shape = view.desc.shape;
+  if (shape.size() == 4) {
+    shape = {shape[0], shape[3], shape[1], shape[2]};
+    values = Transposed(values, shape, /*to_nchw=*/true);
+  }
+  double sum = 0, squares = 0;
+  for (double v : values) sum += v, squares += v * v;
+  std::vector<double> first(values.begin(), values.begin() + std::min<size_t>(values.size(), 8));
+  return {{"shape", ShapeJson(shape)}, {"sum", sum}, {"l2", std::sqrt(squares)}, {"first", first}};
+}
+
+absl::StatusOr<Answer> Forward(const Options& o) {
+  auto images = ReadInput(o);
+  if (!images.ok()) return images.status();
+  supernet::NasBench201Macro macro = {.height = images->nchw[2], .width = images->nchw[3], .input_channels = images->nchw[1]};
+
+  TensorMap weights;
+  bool shared = false;
+  if (o.weights != "synthetic") {
+    auto file = supernet::SafetensorsFile::Open(o.weights);
+    if (!file.ok()) return file.status();
+    weights = file->LoadAll();
+    shared = weights.contains("_stem.0.weight");
+    if (auto it = file->metadata().find("macro"); it != file->metadata().end()) {
+      auto stored = supernet::ParseNasBench201Macro(it->second);
+      if (!stored.ok()) return kernels::Annotate(stored.status(), o.weights);
+      macro = *stored;
+    } else if (const Tensor* classifier = weights.Find("classifier.weight"); classifier && classifier->shape().size() == 2) {
+      macro.classes = classifier->shape()[0];
+    }
+  }
+  auto space = o.space.Make(macro);
+  if (!space.ok()) return space.status();
+  auto choice = ParseSubnet(**space, o.subnet);
+  if (!choice.ok()) return choice.status();
+  const supernet::NetworkGraph network =
+      (*space)->Network(*choice, {.batch = images->nchw[0], .weights = shared ? supernet::Weights::kShared : supernet::Weights::kOwn});
+  if (!network.graph.status().ok()) return network.graph.status();
+  if (o.weights == "synthetic") {
+    weights = supernet::AllocateWeights(network.graph);
+    supernet::FillSynthetic(weights);
+  }
+
+  std::vector<kernels::PlanOutput> outputs = {{"logits", network.logits}};
+  for (const std::string& name : o.activations) {
+    const kernels::Value value = network.graph.Find(name);
+    if (!value.valid() || network.graph.info(value).kind != kernels::ValueKind::kComputed) {
+      std::vector<std::string> names;
+      for (const auto& v : network.graph.values()) {
+        if (v.kind == kernels::ValueKind::kComputed && !v.name.empty()) names.push_back(v.name);
+      }
+      return absl::InvalidArgumentError(fmt::format("--activation {:.100}: expected one of {}", name, fmt::join(names, ", ")));
+    }
+    outputs.push_back({name, value});
+  }
+  auto device = OpenDevice(o.common);
+  if (!device.ok()) return device.status();
+  auto plan = kernels::Plan::Create(network.graph, outputs, **device);
+  if (!plan.ok()) return plan.status();
+  auto context = kernels::Context::Create(*plan, {&weights});
+  if (!context.ok()) return kernels::Annotate(context.status(), o.weights);
+  auto input = (*context)->Input("image");
+  if (!input.ok()) return input.status();
+  const Shape expected = {images->nchw[0], images->nchw[2], images->nchw[3], images->nchw[1]};
+  if (input->desc.shape != expected) {
+    return absl::InvalidArgumentError(fmt::format("input is {} (NHWC), the network takes {}", kernels::ToString(expected),
+                                                  kernels::ToString(input->desc.shape)));
+  }
+  const std::vector<float> nhwc = Transposed(images->values, images->nchw, /*to_nchw=*/false);
+  std::memcpy(input->data, nhwc.data(), nhwc.size() * sizeof(float));
+  if (auto s = (*context)->Run(); !s.ok()) return s;
+
+  Answer answer;
+  const kernels::TensorView logits = *(*context)->Output("logits");
+  const std::vector<double> data(logits.as<float>().begin(), logits.as<float>().end());
+  answer.json["output"] = {{"shape", ShapeJson(logits.desc.shape)}, {"data", data}};
+  answer.text = fmt::format("output {}: {:.6g}\n", kernels::ToString(logits.desc.shape), fmt::join(data, " "));
+  Json activations = Json::object();
+  for (const std::string& name : o.activations) {
+    activations[name] = Summary(*(*context)->Output(name));
+    answer.text += fmt::format("{}: {}\n", name, activations[name].dump());
+  }
+  answer.json["activations"] = activations;
+  return answer;
+}
+
+}  // namespace
+
+void AddForward(CLI::App& app) {
+  static Options o;
+  CLI::App* command = AddCommand(
+      app, "forward", "One inference of a network of the space",
+      "mathnas forward nasbench201 --subnet '[3,3,3,1,3,3]' --weights synthetic --input synthetic --shape 1x3x32x32 --json",
+      o.common, [] { return Forward(o); });
+  o.space.AddTo(command);
+  command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
+  command->add_option("--weights", o.weights, "A safetensors file (a network's or a supernet's), or synthetic");
+  command->add_option("--input", o.input, "A safetensors file with a tensor \"input\" F32 NCHW, or synthetic");
+  command->add_option("--shape", o.shape, "Shape of the synthetic input, NCHW (default 1x3x32x32)");
+  command->add_option("--activation", o.activations, "Also summarise this activation (stem, cells.0, .., pooled); repeatable");
+}
+
+}  // namespace mathnas::cli

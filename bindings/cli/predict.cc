@@ -1,0 +1,111 @@
+// mathnas predict --table T --choice [..] / --all
+#include <cmath>
+
+#include "bindings/cli/command.h"
+#include "bindings/cli/estimator_options.h"
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+#include "mathnas/core/block_table_json.h"
+#include "mathnas/core/estimator.h"
+#include "mathnas/core/networks.h"
+
+namespace mathnas::cli {
+namespace {
+
+struct Options {
+  Common common;
+  EstimatorChoice estimator;
+  std::string table, choice;
+  bool all = false;
+};
+
+Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+Json Predicted(const core::BlockTable& table, const core::Choice& choice, int shared, const std::map<std::string, double>& values) {
+  Json predicted = Json::object();
+  for (const auto& [metric, value] : values) predicted[metric] = Number(value);
+  Json entry = {{"choice", choice}};
+  if (table.structure.shared) entry["shared"] = {{table.structure.shared->name, table.structure.shared->values[shared]}};
+  entry["predicted"] = predicted;
+  return entry;
+}
+
+absl::StatusOr<core::Choice> ParseChoice(const std::string& argument) {
+  auto text = InlineOrFile(argument);
+  if (!text.ok()) return text.status();
+  const Json list = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  core::Choice choice;
+  if (!list.is_array()) return absl::InvalidArgumentError(fmt::format("--choice {:.100}: expected a list of candidate numbers", *text));
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (!list[i].is_number_integer() || list[i] < 0 || list[i] > 1'000'000) {
+      return absl::InvalidArgumentError(fmt::format("--choice[{}]: {}, expected the number of a candidate", i, list[i].dump()));
+    }
+    choice.push_back(list[i].get<int>());
+  }
+  return choice;
+}
+
+absl::StatusOr<Answer> Predict(const Options& o) {
+  auto table = core::Load(o.table);
+  if (!table.ok()) return table.status();
+  auto options = o.estimator.Make();
+  if (!options.ok()) return options.status();
+  auto estimator = core::Estimator::Create(*table, *options);
+  if (!estimator.ok()) return estimator.status();
+  if (o.all == !o.choice.empty()) return absl::InvalidArgumentError("predict: expected either --choice or --all");
+
+  Answer answer;
+  const auto add = [&](const core::Choice& choice, int shared) -> absl::StatusOr<Json> {
+    auto values = estimator->PredictAll(choice, shared);
+    if (!values.ok()) return values.status();
+    answer.text += fmt::format("[{}]", fmt::join(choice, ","));
+    for (const auto& [metric, value] : *values) answer.text += fmt::format("  {} {:.6g} {}", metric, value, table->metrics[metric].unit);
+    answer.text += "\n";
+    return Predicted(*table, choice, shared, *values);
+  };
+  if (!o.all) {
+    auto choice = ParseChoice(o.choice);
+    if (!choice.ok()) return choice.status();
+    Json results = Json::array();
+    for (int shared = 0; shared < table->SharedCount(); ++shared) {
+      auto result = add(*choice, shared);
+      if (!result.ok()) return result.status();
+      results.push_back(*std::move(result));
+    }
+    answer.json = results.size() == 1 ? results[0] : Json{{"networks", results}};
+    answer.json["estimator"] = core::Name(options->kind);
+    return answer;
+  }
+  if (core::CountNetworks(*table) > 1e6) {
+    return absl::InvalidArgumentError(fmt::format("--all: {:.0f} networks, expected at most 10^6", core::CountNetworks(*table)));
+  }
+  Json networks = Json::array();
+  absl::Status failed;
+  auto walked = core::ForEachNetwork(*estimator, {}, core::AllowAll(*table), [&](const core::NetworkView& n) {
+    auto result = add(n.choice, n.shared);
+    if (!result.ok()) {
+      failed = result.status();
+      return false;
+    }
+    networks.push_back(*std::move(result));
+    return true;
+  });
+  if (!walked.ok()) return walked.status();
+  if (!failed.ok()) return failed;
+  answer.json = {{"estimator", core::Name(options->kind)}, {"networks", networks}};
+  return answer;
+}
+
+}  // namespace
+
+void AddPredict(CLI::App& app) {
+  static Options o;
+  CLI::App* command = AddCommand(app, "predict", "Predicts one network, or every one, from a block table",
+                                 "mathnas predict --table table.json --choice '[3,3,3,1,3,3]'", o.common, [] { return Predict(o); });
+  command->add_option("--table", o.table, "A block table")->required();
+  command->add_option("--choice", o.choice, "A candidate number per node: JSON list, or @FILE");
+  command->add_flag("--all", o.all, "Every network of the space");
+  o.estimator.AddTo(command);
+}
+
+}  // namespace mathnas::cli

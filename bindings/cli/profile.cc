@@ -1,0 +1,79 @@
+// mathnas profile --checkpoint C --data D --out TABLE.json
+#include <filesystem>
+
+#include "bindings/cli/measuring_options.h"
+#include "bindings/cli/progress.h"
+#include "bindings/cli/space_options.h"
+#include "fmt/format.h"
+#include "mathnas/core/block_table_json.h"
+#include "mathnas/profile/profiler.h"
+#include "supernet/training/checkpoint.h"
+
+namespace mathnas::cli {
+namespace {
+
+struct Options {
+  Common common;
+  MeasuringOptions measuring;
+  std::string checkpoint, data, out;
+  bool resume = false;
+};
+
+absl::StatusOr<Answer> Profile(const Options& o) {
+  auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
+  if (!checkpoint.ok()) return checkpoint.status();
+  if (checkpoint->subnet) {
+    return absl::InvalidArgumentError(fmt::format("{} is a single network, expected a supernet", o.checkpoint));
+  }
+  auto space = supernet::SpaceOf(checkpoint->space, checkpoint->macro);
+  if (!space.ok()) return space.status();
+  auto data = supernet::LoadDataset(o.data);
+  if (!data.ok()) return data.status();
+  auto split = supernet::SplitTrainValidation(std::move(data->train), o.measuring.validation, /*seed=*/0);
+  if (!split.ok()) return split.status();
+  auto device = OpenDevice(o.common);
+  if (!device.ok()) return device.status();
+
+  Progress progress;
+  profile::MeterOptions options = {
+      .recalibration = o.measuring.recalibration,
+      .latency = o.measuring.latency,
+      .journal_path = o.out + ".measurements.json",
+      .identity = fmt::format("{} {} {} seed {} epoch {} batch {} on {} with {} validation images, batch {}, threads {}",
+                              checkpoint->space, checkpoint->macro, checkpoint->recipe, checkpoint->seed, checkpoint->epoch,
+                              checkpoint->batch, o.data, o.measuring.validation, o.measuring.latency.batch,
+                              o.measuring.latency.threads),
+      .progress = [&](const profile::MeterProgress& p) { progress.Measuring(p); },
+      .cancel = Interrupted()};
+  const std::string journal = options.journal_path;
+  if (!o.resume) std::filesystem::remove(journal);
+  auto meter = profile::Meter::Create(*space, *device, checkpoint->weights, split->train, split->validation, std::move(options));
+  if (!meter.ok()) return meter.status();
+  auto table = profile::Profile(**space, **meter, o.measuring.metric_set(), o.measuring.latency, Now());
+  if (!table.ok()) return table.status();
+  if (auto s = core::Save(*table, o.out); !s.ok()) return s;
+  std::filesystem::remove(journal);
+  Answer answer;
+  answer.json = Json::parse(core::ToJson(*table));
+  answer.text = fmt::format("{}: {} nodes, {} metrics\n", o.out, table->nodes.size(), table->metrics.size());
+  for (const auto& [name, metric] : table->metrics) {
+    answer.text += fmt::format("  {:10} base {:.6g} {}\n", name, metric.slices[0].base, metric.unit);
+  }
+  return answer;
+}
+
+}  // namespace
+
+void AddProfile(CLI::App& app) {
+  static Options o;
+  CLI::App* command = AddCommand(app, "profile", "Measures every block on this machine (Algorithm 1): the block table",
+                                 "mathnas profile --checkpoint run/checkpoint.safetensors --data fashion-mnist --out table.json",
+                                 o.common, [] { return Profile(o); });
+  command->add_option("--checkpoint", o.checkpoint, "A trained supernet")->required();
+  command->add_option("--data", o.data, "The data set, as for train")->required();
+  command->add_option("--out", o.out, "The block table to write")->required();
+  command->add_flag("--resume", o.resume, "Go on with the measurements of an interrupted call (OUT.measurements.json)");
+  o.measuring.AddTo(command);
+}
+
+}  // namespace mathnas::cli

@@ -1,0 +1,164 @@
+// mathnas run NETWORK --input I: a deployed network in a fresh process
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "bindings/cli/command.h"
+#include "fmt/format.h"
+#include "kernels/random.h"
+#include "mathnas/deploy/network.h"
+#include "mathnas/profile/latency.h"
+#include "supernet/data/dataset.h"
+#include "supernet/safetensors.h"
+
+namespace mathnas::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+const Clock::time_point kProcessStart = Clock::now();
+
+struct Options {
+  Common common;
+  std::string network, input = "synthetic", data;
+  int runs = 200;
+};
+
+double Milliseconds(Clock::time_point since) { return std::chrono::duration<double, std::milli>(Clock::now() - since).count(); }
+
+// Pixels of one or more images, row-major NHWC.
+struct Input {
+  std::vector<uint8_t> pixels;
+  std::vector<float> values;
+};
+
+absl::StatusOr<Input> ReadInput(const Options& o, const deploy::Network& network) {
+  Input input;
+  if (o.input == "synthetic") {
+    kernels::Random random(o.common.seed);
+    input.pixels.resize(static_cast<size_t>(network.input_elements()));
+    for (uint8_t& p : input.pixels) p = static_cast<uint8_t>(random.Below(256));
+    return input;
+  }
+  auto file = supernet::SafetensorsFile::Open(o.input);
+  if (!file.ok()) return file.status();
+  if (file->contains("images")) {
+    auto tensor = file->Get("images");
+    if (tensor->desc.dtype != kernels::DType::kU8) {
+      return absl::InvalidArgumentError(fmt::format("{}: tensor \"images\" is {}, expected U8", o.input, Name(tensor->desc.dtype)));
+    }
+    const auto pixels = tensor->as<uint8_t>();
+    input.pixels.assign(pixels.begin(), pixels.end());
+  } else if (file->contains("input")) {
+    auto tensor = file->Get("input");
+    if (tensor->desc.dtype != kernels::DType::kF32) {
+      return absl::InvalidArgumentError(fmt::format("{}: tensor \"input\" is {}, expected F32", o.input, Name(tensor->desc.dtype)));
+    }
+    const auto values = tensor->as<float>();
+    input.values.assign(values.begin(), values.end());
+  } else {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: expected a tensor \"images\" (U8 NHWC pixels) or \"input\" (F32 NHWC, normalised)", o.input));
+  }
+  const auto elements = static_cast<int64_t>(std::max(input.pixels.size(), input.values.size()));
+  if (elements == 0 || elements % network.input_elements() != 0) {
+    return absl::InvalidArgumentError(fmt::format("{}: {} elements, expected a multiple of {}", o.input, elements,
+                                                  kernels::ToString(network.input_shape())));
+  }
+  return input;
+}
+
+std::vector<int64_t> Largest(const std::vector<float>& output, int64_t classes) {
+  std::vector<int64_t> best;
+  for (size_t i = 0; i < output.size(); i += static_cast<size_t>(classes)) {
+    const auto row = output.begin() + static_cast<std::ptrdiff_t>(i);
+    best.push_back(std::max_element(row, row + classes) - row);
+  }
+  return best;
+}
+
+absl::StatusOr<Answer> RunNetwork(Options o) {
+  if (std::filesystem::is_directory(o.network)) o.network += "/network.mathnas";
+  // A deployed network was measured with its own number of threads; it runs with it unless told otherwise.
+  auto description = deploy::Load(o.network);
+  if (!description.ok()) return description.status();
+  const Json information = Json::parse(description->information);
+  if (o.common.threads == 0) o.common.threads = 1;
+  auto device = OpenDevice(o.common);
+  if (!device.ok()) return device.status();
+  auto network = deploy::Network::Create(*std::move(description), *device);
+  if (!network.ok()) return network.status();
+  auto input = ReadInput(o, *network);
+  if (!input.ok()) return input.status();
+
+  const int64_t classes = network->output_elements();
+  const auto run = [&](const Input& in, std::vector<float>& output) {
+    const auto elements = static_cast<int64_t>(std::max(in.pixels.size(), in.values.size()));
+    output.resize(static_cast<size_t>(elements / network->input_elements() * classes));
+    return in.values.empty() ? network->Run(std::span<const uint8_t>(in.pixels), output)
+                             : network->Run(std::span<const float>(in.values), output);
+  };
+  std::vector<float> output;
+  if (auto s = run(*input, output); !s.ok()) return s;
+  const double first_ms = Milliseconds(kProcessStart);
+
+  Input one = *input;
+  if (!one.pixels.empty()) one.pixels.resize(static_cast<size_t>(network->input_elements()));
+  if (!one.values.empty()) one.values.resize(static_cast<size_t>(network->input_elements()));
+  std::vector<double> samples;
+  std::vector<float> ignored;
+  for (int i = 0; i < o.runs; ++i) {
+    const Clock::time_point start = Clock::now();
+    if (auto s = run(one, ignored); !s.ok()) return s;
+    samples.push_back(Milliseconds(start));
+  }
+  Answer answer;
+  answer.json = {{"network", o.network},
+                 {"output", {{"shape", {static_cast<int64_t>(output.size()) / classes, classes}},
+                             {"data", std::vector<double>(output.begin(), output.end())}}},
+                 {"classes", Largest(output, classes)},
+                 {"first_inference_ms", first_ms}};
+  answer.text = fmt::format("{}: class {} of the first image; first inference {:.1f} ms after the program began\n", o.network,
+                            Largest(output, classes)[0], first_ms);
+  if (!samples.empty()) {
+    auto stats = profile::Summarise(samples);
+    if (!stats.ok()) return stats.status();
+    answer.json["latency"] = {{"median_ms", stats->median_ms}, {"low_ms", stats->low_ms}, {"high_ms", stats->high_ms},
+                              {"runs", stats->rounds}, {"threads", o.common.threads}, {"batch", 1}};
+    answer.text += fmt::format("latency, batch 1, {} threads: median {:.3f} ms, quartiles {:.3f} to {:.3f}, {} runs\n",
+                               o.common.threads, stats->median_ms, stats->low_ms, stats->high_ms, stats->rounds);
+    for (const Json& limit : information.value("limits", Json::array())) {
+      if (limit.value("metric", "") != "latency" || limit.value("op", "") != "<=") continue;
+      const bool within = stats->median_ms <= limit["value"].get<double>();
+      answer.json["within_budget"] = within;
+      answer.text += fmt::format("budget {:.3f} ms: {}\n", limit["value"].get<double>(), within ? "met" : "NOT met");
+    }
+  }
+  if (!o.data.empty()) {
+    auto data = supernet::LoadDataset(o.data);
+    if (!data.ok()) return data.status();
+    const Input all = {data->test.images, {}};
+    if (auto s = run(all, output); !s.ok()) return s;
+    const std::vector<int64_t> best = Largest(output, classes);
+    int64_t correct = 0;
+    for (size_t i = 0; i < best.size(); ++i) correct += best[i] == data->test.labels[i];
+    const double accuracy = 100.0 * static_cast<double>(correct) / static_cast<double>(best.size());
+    answer.json["accuracy"] = accuracy;
+    answer.text += fmt::format("accuracy on the {} test images of {}: {:.2f} %\n", best.size(), o.data, accuracy);
+  }
+  answer.json["information"] = information;
+  return answer;
+}
+
+}  // namespace
+
+void AddRun(CLI::App& app) {
+  static Options o;
+  CLI::App* command = AddCommand(app, "run", "Runs a deployed network", "mathnas run found/network.mathnas --input images.safetensors",
+                                 o.common, [] { return RunNetwork(o); });
+  command->add_option("network", o.network, "network.mathnas, or the folder of search-network")->required();
+  command->add_option("--input", o.input, "A safetensors file with \"images\" (U8 NHWC) or \"input\" (F32 NHWC), or synthetic")->capture_default_str();
+  command->add_option("--data", o.data, "Also the accuracy on the test images of this data set");
+  command->add_option("--runs", o.runs, "Runs to measure the latency with")->capture_default_str()->check(CLI::Range(0, 10000000));
+}
+
+}  // namespace mathnas::cli

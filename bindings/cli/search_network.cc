@@ -1,0 +1,139 @@
+// mathnas search-network SPACE --data D --out DIR: the main job
+#include "mathnas/job/search_network.h"
+
+#include <fstream>
+
+#include "bindings/cli/estimator_options.h"
+#include "bindings/cli/measuring_options.h"
+#include "bindings/cli/progress.h"
+#include "bindings/cli/recipe_options.h"
+#include "bindings/cli/space_options.h"
+#include "fmt/format.h"
+#include "mathnas/core/result_json.h"
+#include "supernet/training/checkpoint.h"
+
+namespace mathnas::cli {
+namespace {
+
+struct Options {
+  Common common;
+  SpaceOptions space;
+  RecipeOptions recipe;
+  MeasuringOptions measuring;
+  EstimatorChoice estimator;
+  std::string data = "fashion-mnist", out, checkpoint;
+  std::vector<std::string> limits;
+  int64_t fine_tune_epochs = 4;
+  double fine_tune_rate = 0.05;
+  int audited = 40;
+  bool resume = false;
+  double checkpoint_seconds = 60;
+};
+
+// "Intel(R) Xeon(R) Processor, 2 threads".
+std::string Machine() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name")) return line.substr(std::min(line.find(": ") + 2, line.size()));
+  }
+  return "unknown processor";
+}
+
+absl::StatusOr<Answer> SearchNetwork(const Options& o) {
+  auto data = supernet::LoadDataset(o.data);
+  if (!data.ok()) return data.status();
+  supernet::NasBench201Macro defaults = SpaceOptions::Fitting(data->train);
+  if (!o.checkpoint.empty()) {
+    auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
+    if (!checkpoint.ok()) return checkpoint.status();
+    auto macro = supernet::ParseNasBench201Macro(checkpoint->macro);
+    if (!macro.ok()) return macro.status();
+    defaults = *macro;
+  }
+  job::SearchNetworkOptions options;
+  auto space = o.space.Make(defaults);
+  if (!space.ok()) return space.status();
+  options.space = *space;
+  auto device = OpenDevice(o.common);
+  if (!device.ok()) return device.status();
+  options.device = *device;
+  auto recipe = o.recipe.Make(o.common.seed);
+  if (!recipe.ok()) return recipe.status();
+  options.supernet = options.fine_tuning = *recipe;
+  options.fine_tuning.epochs = o.fine_tune_epochs;
+  options.fine_tuning.learning_rate = o.fine_tune_rate;
+  options.fine_tuning.warmup_epochs = std::min(options.fine_tuning.warmup_epochs, o.fine_tune_epochs - 1);
+  if (auto s = supernet::Check(options.fine_tuning); !s.ok()) return s;
+  auto estimator = o.estimator.Make();
+  if (!estimator.ok()) return estimator.status();
+  options.estimator = *estimator;
+  for (const std::string& text : o.limits) {
+    auto limits = core::ParseLimits(text);
+    if (!limits.ok()) return limits.status();
+    options.limits.insert(options.limits.end(), limits->begin(), limits->end());
+  }
+  Progress progress;
+  options.data_name = o.data;
+  options.validation_images = o.measuring.validation;
+  options.out = o.out;
+  options.resume = o.resume;
+  if (!o.checkpoint.empty()) options.checkpoint = o.checkpoint;
+  options.checkpoint_seconds = o.checkpoint_seconds;
+  options.metrics = o.measuring.metric_set();
+  options.recalibration = o.measuring.recalibration;
+  options.latency = o.measuring.latency;
+  options.audited = o.audited;
+  options.created_at = Now();
+  options.environment = {.device = o.common.device, .machine = Machine(), .threads = o.common.thread_count()};
+  options.on_stage = [&](std::string_view stage) { progress.Stage(stage); };
+  options.on_training = [&](const supernet::TrainingProgress& p) { progress.Training(p); };
+  options.on_measuring = [&](const profile::MeterProgress& p) { progress.Measuring(p); };
+  options.cancel = Interrupted();
+
+  auto result = job::SearchNetwork(*std::move(data), options);
+  if (!result.ok()) return result.status();
+  Answer answer;
+  answer.json = {{"search", Json::parse(core::ToJson(result->search))}, {"table", result->table_path}};
+  if (result->infeasible) {
+    answer.exit_status = 1;
+    answer.text = "No network of the space meets the limits; see search.conflict and search.nearest with --json.\n";
+    return answer;
+  }
+  answer.json["subnet"] = Json::parse(result->subnet);
+  answer.json["test_accuracy"] = result->test_accuracy;
+  answer.json["latency"] = {{"median_ms", result->latency.median_ms}, {"low_ms", result->latency.low_ms},
+                            {"high_ms", result->latency.high_ms},     {"rounds", result->latency.rounds}};
+  answer.json["within_budget"] = result->within_budget;
+  answer.json["network"] = result->network_path;
+  answer.json["report"] = result->report_path;
+  answer.text = report::RenderTerminalSummary(result->report) +
+                fmt::format("network: {}\ntable:   {}\nreport:  {}\n", result->network_path, result->table_path, result->report_path);
+  return answer;
+}
+
+}  // namespace
+
+void AddSearchNetwork(CLI::App& app) {
+  static Options o;
+  o.estimator.fixed = "include";  // all-skip networks have no block FLOPs to divide by
+  CLI::App* command =
+      AddCommand(app, "search-network", "The main job: train, profile, search, fine-tune, test and write a network that runs",
+                 "mathnas search-network nasbench201 --data fashion-mnist --cells 1 --epochs 3 --limit 'latency<=0.4' --out found",
+                 o.common, [] { return SearchNetwork(o); });
+  o.space.AddTo(command);
+  command->add_option("--data", o.data, "The data set, as for train")->capture_default_str();
+  command->add_option("--out", o.out, "Folder for the network, the table and the report")->required();
+  command->add_option("--checkpoint", o.checkpoint, "A trained supernet to use instead of training one");
+  command->add_option("--limit", o.limits, "METRIC<=VALUE; repeatable (default: latency at most the median of the space)");
+  command->add_option("--fine-tune-epochs", o.fine_tune_epochs, "Epochs of the network that was found")->capture_default_str();
+  command->add_option("--fine-tune-lr", o.fine_tune_rate, "Its learning rate")->capture_default_str();
+  command->add_option("--audit", o.audited, "Random networks to be predicted and measured for the report")->capture_default_str()
+      ->check(CLI::Range(0, 100000));
+  command->add_flag("--resume", o.resume, "Go on with an interrupted job in --out");
+  command->add_option("--checkpoint-seconds", o.checkpoint_seconds, "Seconds between checkpoints")->capture_default_str()->check(CLI::NonNegativeNumber);
+  o.recipe.AddTo(command);
+  o.measuring.AddTo(command);
+  o.estimator.AddTo(command);
+}
+
+}  // namespace mathnas::cli
