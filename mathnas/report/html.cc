@@ -249,12 +249,15 @@ std::string StageTimes(const std::vector<Stage>& stages) {
   }
   std::string rows;
   for (const Stage& stage : stages) {
-    bool known = IsKnown(stage.seconds);
-    double share = known && longest > 0 ? std::clamp(stage.seconds.value / longest, 0.0, 1.0) : 0;
+    std::string bar;
+    if (IsKnown(stage.seconds) && longest > 0) {
+      bar = fmt::format("<div class=\"bar\" style=\"width:{:.1f}%\"></div>",
+                        100 * std::clamp(stage.seconds.value / longest, 0.0, 1.0));
+    }
     rows += fmt::format(
-        "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td><td class=\"bars\"><div class=\"bar\" "
-        "style=\"width:{:.1f}%\"></div></td><td><small>{}</small></td></tr>\n",
-        Escape(stage.name), Formatted(stage.seconds, Duration), 100 * share, Escape(stage.note));
+        "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td><td class=\"bars\">{}</td>"
+        "<td><small>{}</small></td></tr>\n",
+        Escape(stage.name), Formatted(stage.seconds, Duration), bar, Escape(stage.note));
   }
   return fmt::format(
       "<h3>Time per stage</h3>\n<table class=\"wide\">\n<tbody>{}<tr><th scope=\"row\">total</th>"
@@ -279,7 +282,7 @@ std::string RunSection(const Report& report) {
   std::string html = StageTimes(report.stages);
   if (!columns.empty()) html += fmt::format("<div class=\"columns\">\n{}</div>\n", columns);
   if (!report.command.empty()) {
-    html += fmt::format("<h3>Again</h3>\n<p><code>{}</code></p>\n", Escape(report.command));
+    html += fmt::format("<h3>To repeat it</h3>\n<p><code>{}</code></p>\n", Escape(report.command));
   }
   return html;
 }
