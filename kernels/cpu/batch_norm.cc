@@ -43,11 +43,19 @@ struct WideMatrix {
   void ParallelRows(const Body& body) const {
     ParallelFor(static_cast<int>(parts), wide_rows, grain, body);
   }
-  // Calls body(first element, rows, columns) on all threads, for all elements.
+  // Calls body(first element, rows, columns) on all threads, for all elements: from the last to the first, as the last are
+  // those that a pass of sums has left in the caches of the same threads.
   template <typename Body>
-  void ForAll(const Body& body) const {
-    ParallelRows([&](int, int64_t begin, int64_t end) { body(begin * columns, end - begin, columns); });
+  void ForAllBackwards(const Body& body) const {
+    constexpr int64_t kPiece = 16384;
     if (rest > 0) body(elements_before_rest(), rest, channels);
+    const int64_t step = std::max<int64_t>(1, kPiece / columns);
+    ParallelRows([&](int, int64_t begin, int64_t end) {
+      for (int64_t last = end; last > begin; last -= step) {
+        const int64_t first = std::max(begin, last - step);
+        body(first * columns, last - first, columns);
+      }
+    });
   }
   // Repeats the values of the channels to all columns.
   void Repeat(float* values) const {
@@ -142,21 +150,21 @@ void RunTraining(const VectorKernels& v, const WideMatrix& m, const BatchNormTra
   const size_t running = op.affine ? 3 : 1;
   float* running_mean = op.track ? static_cast<float*>(o.inputs[running]) : nullptr;
   float* running_var = op.track ? static_cast<float*>(o.inputs[running + 1]) : nullptr;
-  const double n = static_cast<double>(m.rows), unbiased_n = m.rows > 1 ? n - 1 : 1;
+  const double n = static_cast<double>(m.rows), inverse_n = 1 / n, unbiased = 1 / (m.rows > 1 ? n - 1 : n);
   for (int64_t c = 0; c < m.channels; ++c) {
     const double mean = scratch.moments.first[c], sum_squares = scratch.moments.second[c];
     const double squares = sum_squares < 0 ? 0 : sum_squares;  // rounding may leave a little below 0; NaN stays
-    const double inv_std = 1 / std::sqrt(squares / n + op.epsilon);
+    const double inv_std = 1 / std::sqrt(squares * inverse_n + op.epsilon);
     o.out<float>(1)[c] = static_cast<float>(mean);
     o.out<float>(2)[c] = static_cast<float>(inv_std);
     scratch.coefficients.Set(c, mean, gamma ? gamma[c] * inv_std : inv_std, beta ? beta[c] : 0);
     if (op.track) {
       running_mean[c] = static_cast<float>((1 - op.momentum) * running_mean[c] + op.momentum * mean);
-      running_var[c] = static_cast<float>((1 - op.momentum) * running_var[c] + op.momentum * squares / unbiased_n);
+      running_var[c] = static_cast<float>((1 - op.momentum) * running_var[c] + op.momentum * squares * unbiased);
     }
   }
   scratch.coefficients.Repeat(m);
-  m.ForAll([&](int64_t at, int64_t rows, int64_t columns) {
+  m.ForAllBackwards([&](int64_t at, int64_t rows, int64_t columns) {
     v.normalize(x + at, o.out<float>(0) + at, rows, columns, scratch.coefficients.columns());
   });
 }
@@ -204,7 +212,7 @@ void RunBackward(const VectorKernels& v, const WideMatrix& m, bool affine, const
   for (int64_t c = 0; c < m.channels; ++c) scratch.mean[c] = mean[c];
   m.Repeat(scratch.mean);
   ComputeBackwardSums(v, m, x, diff_y, scratch);
-  const double n = static_cast<double>(m.rows);
+  const double inverse_n = 1 / static_cast<double>(m.rows);
   for (int64_t c = 0; c < m.channels; ++c) {
     const double s = inv_std[c], g = affine ? o.in<float>(4)[c] * s : s;
     const double sum = scratch.sums.first[c], sum_x = scratch.sums.second[c];
@@ -213,12 +221,12 @@ void RunBackward(const VectorKernels& v, const WideMatrix& m, bool affine, const
       o.out<float>(2)[c] = static_cast<float>(sum);
     }
     scratch.scale[c] = static_cast<float>(g);
-    scratch.slope[c] = static_cast<float>(g * s * s * sum_x / n);
-    scratch.offset[c] = static_cast<float>(g * sum / n);
+    scratch.slope[c] = static_cast<float>(g * s * s * sum_x * inverse_n);
+    scratch.offset[c] = static_cast<float>(g * sum * inverse_n);
   }
   m.Repeat(scratch.scale), m.Repeat(scratch.slope), m.Repeat(scratch.offset);
   const NormalizeBackwardColumns with = {scratch.mean, scratch.scale, scratch.slope, scratch.offset};
-  m.ForAll([&](int64_t at, int64_t rows, int64_t columns) {
+  m.ForAllBackwards([&](int64_t at, int64_t rows, int64_t columns) {
     v.normalize_backward(x + at, diff_y + at, o.out<float>(0) + at, rows, columns, with);
   });
 }
@@ -239,7 +247,7 @@ void RunInference(const VectorKernels& v, const WideMatrix& m, const BatchNormIn
   }
   scratch.coefficients.Repeat(m);
   const auto normalize = op.relu ? v.normalize_relu : v.normalize;
-  m.ForAll([&](int64_t at, int64_t rows, int64_t columns) {
+  m.ForAllBackwards([&](int64_t at, int64_t rows, int64_t columns) {
     normalize(o.in<float>(0) + at, o.out<float>(0) + at, rows, columns, scratch.coefficients.columns());
   });
 }
