@@ -214,8 +214,8 @@ TEST(Fold, CellNetworkOfConvolutions) {
   // Stem 2; cell 3 ReLUs, 6 convolutions with batch norm, 2 sums; reduction 8 and a sum; head 4.
   EXPECT_EQ(Steps(b.graph, {{"logits", logits}}), 2u + 17 + 9 + 17 + 4);
   const FoldedGraph folded = FoldAndCompare(b, {{"logits", logits}});
-  // Stem with its ReLU 1; cell 6, without a ReLU at the end, since pooling reads that value too; reduction: ReLU, pooling,
-  // 3 convolutions; cell 6; head: batch norm with ReLU, pooling, linear.
+  // Stem with its ReLU 1; cell 6, without a ReLU at the end, since pooling reads that value too; reduction: ReLU,
+  // pooling, 3 convolutions; cell 6; head: batch norm with ReLU, pooling, linear.
   EXPECT_EQ(Steps(folded.graph, folded.outputs), 1u + 6 + 5 + 6 + 3);
 }
 
