@@ -16,8 +16,8 @@ struct ErrorCase {
   std::vector<std::string> words;  // that the message must have
 };
 
-TensorDesc F(Shape shape) { return {DType::kF32, std::move(shape)}; }
-TensorDesc I(Shape shape) { return {DType::kI64, std::move(shape)}; }
+TensorDesc F(const Shape& shape) { return {DType::kF32, shape}; }
+TensorDesc I(const Shape& shape) { return {DType::kI64, shape}; }
 
 std::vector<ErrorCase> Cases() {
   return {
