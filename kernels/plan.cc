@@ -176,7 +176,9 @@ class PlanBuilder {
         const int32_t until = std::max(last[out.id], s);
         if (i == 0 && in_place && !item.inputs.empty()) {
           const Value in = item.inputs[*in_place];
-          if (graph_.info(in).kind == ValueKind::kComputed && last[in.id] == s &&
+          // A convolution that adds to its own source must not write over it while it reads.
+          const bool read_elsewhere = MustBeInPlace(item.op) && std::count(item.inputs.begin(), item.inputs.end(), in) > 1;
+          if (!read_elsewhere && graph_.info(in).kind == ValueKind::kComputed && last[in.id] == s &&
               graph_.desc(in).bytes() == graph_.desc(out).bytes()) {
             buffer_of[out.id] = buffer_of[in.id];
             buffers[buffer_of[in.id]].last = until;

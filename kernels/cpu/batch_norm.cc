@@ -43,8 +43,8 @@ struct WideMatrix {
   void ParallelRows(const Body& body) const {
     ParallelFor(static_cast<int>(parts), wide_rows, grain, body);
   }
-  // Calls body(first element, rows, columns) on all threads, for all elements: from the last to the first, as the last are
-  // those that a pass of sums has left in the caches of the same threads.
+  // Calls body(first element, rows, columns) on all threads, for all elements: from the last to the first, as the last
+  // are those that a pass of sums has left in the caches of the same threads.
   template <typename Body>
   void ForAllBackwards(const Body& body) const {
     constexpr int64_t kPiece = 16384;

@@ -10,8 +10,8 @@
 
 namespace mathnas::kernels::cpu {
 
-// Elements that are worth a thread of their own: 128 KB, which one thread copies within its second cache in about the time
-// that OpenMP takes to wake another.
+// Elements that are worth a thread of their own: 128 KB, which one thread copies within its second cache in about the
+// time that OpenMP takes to wake another.
 inline constexpr int64_t kElementsPerThread = 32768;
 
 // Items to give a thread at least, where an item is a loop over `elements` elements.
