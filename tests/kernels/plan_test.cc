@@ -201,7 +201,7 @@ TEST(Plan, SumsSkipZeros) {
 }
 
 // A convolution may take over its addend's memory, but not while it still reads it as its source.
-TEST(Plan, DISABLED_AddendThatIsAlsoTheSource) {
+TEST(Plan, AddendThatIsAlsoTheSource) {
   std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32)};
   if (auto cpu = CpuDevice(1); cpu.ok()) devices.push_back(*cpu);
   for (const auto& device : devices) {
