@@ -2,6 +2,7 @@
 #ifndef MATHNAS_SUPERNET_SEARCH_SPACE_H_
 #define MATHNAS_SUPERNET_SEARCH_SPACE_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,15 @@ struct SpaceNode {
   std::string name;
   std::vector<std::string> candidates;
   int reference;  // the candidate of the base network
+};
+
+// A space whose nodes are the edges of a small graph: what is behind `none` computes nothing (core/cell.h has the rule).
+struct SpaceCell {
+  struct Edge {
+    int node, from, to, none;
+  };
+  std::vector<Edge> edges;
+  int input, output;
 };
 
 // Where a network's weights come from: its own tensors, or slices and members of the shared ones of the supernet.
@@ -66,6 +76,7 @@ class SearchSpace {
   // The name in the supernet of a tensor of a network with own weights.
   virtual std::string SharedName(std::string_view own_name, const Choice& choice) const = 0;
 
+  virtual std::optional<SpaceCell> cell() const { return std::nullopt; }
   // The node that a block of a graph belongs to; -1 for the fixed part (stem, reductions, head).
   virtual int NodeOfBlock(std::string_view block) const = 0;
   // How this space counts FLOPs (spec/search-spaces.md 7.8), and the count.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include "fmt/format.h"
@@ -131,6 +132,7 @@ absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice&
   if (auto s = space.Check(choice); !s.ok()) return s;
   TensorMap own = AllocateWeights(space.Network(choice, {.mode = Mode::kTraining, .weights = Weights::kOwn}).graph);
   TensorMap extracted;
+  std::optional<NetworkGraph> supernet;  // made when something is missing: what should be there
   for (const TensorMap::Entry& e : own.entries()) {
     const std::string name = space.SharedName(e.name, choice);
     if (const Tensor* source = shared.Find(name)) {
@@ -142,8 +144,9 @@ absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice&
       extracted.Put(e.name, source->Clone());
       continue;
     }
+    if (!supernet) supernet = space.Supernet({.mode = Mode::kTraining});
     const bool one = e.name.ends_with(".weight") || e.name.ends_with("running_var");
-    if (e.tensor.shape().size() > 1) {
+    if (e.tensor.shape().size() > 1 || supernet->graph.Find(name).valid()) {
       return absl::NotFoundError(fmt::format("supernet tensor \"{}\": missing", name));
     }
     Tensor tensor(e.tensor.desc());

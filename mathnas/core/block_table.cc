@@ -98,6 +98,39 @@ absl::Status CheckDepth(const BlockTable& table) {
   return absl::OkStatus();
 }
 
+absl::Status CheckCell(const BlockTable& table) {
+  if (!table.structure.cell) return absl::OkStatus();
+  const CellStructure& cell = *table.structure.cell;
+  const std::string path = "structure[cell]";
+  if (cell.edges.empty() || cell.edges.size() > CellStructure::kMaxEdges) {
+    return Expected(path + ".edges", fmt::format("1 to {} edges", CellStructure::kMaxEdges),
+                    fmt::format("{}", cell.edges.size()));
+  }
+  std::set<int> taken;
+  for (const DepthGroup& group : table.structure.depth) taken.insert(group.nodes.begin(), group.nodes.end());
+  for (size_t e = 0; e < cell.edges.size(); ++e) {
+    const CellStructure::Edge& edge = cell.edges[e];
+    const std::string entry = fmt::format("{}.edges[{}]", path, e);
+    if (edge.node < 0 || edge.node >= std::ssize(table.nodes)) {
+      return Expected(entry + ".node", fmt::format("a node index from 0 to {}", table.nodes.size() - 1),
+                      fmt::format("{}", edge.node));
+    }
+    if (!taken.insert(edge.node).second) {
+      return Expected(entry + ".node", "a node of no other edge and no depth group", fmt::format("{}", edge.node));
+    }
+    if (edge.from < 0 || edge.to <= edge.from) {
+      return Expected(entry, "0 <= from < to", fmt::format("from {} to {}", edge.from, edge.to));
+    }
+    if (edge.none < 0 || edge.none >= std::ssize(table.nodes[edge.node].candidates)) {
+      return Expected(entry + ".none", "a candidate index of the node", fmt::format("{}", edge.none));
+    }
+  }
+  if (!IsConnected(cell, (uint32_t{1} << cell.edges.size()) - 1)) {
+    return Expected(path, "edges that lead from input to output", fmt::format("input {}, output {}", cell.input, cell.output));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckShared(const BlockTable& table) {
   if (!table.structure.shared) return absl::OkStatus();
   const SharedChoice& shared = *table.structure.shared;
@@ -177,6 +210,7 @@ absl::Status ValidateFields(const BlockTable& table) {
   if (table.space.empty()) return Expected("space", "the name of a space", "an empty string");
   if (auto status = CheckNodes(table); !status.ok()) return status;
   if (auto status = CheckDepth(table); !status.ok()) return status;
+  if (auto status = CheckCell(table); !status.ok()) return status;
   if (auto status = CheckShared(table); !status.ok()) return status;
   if (table.metrics.empty()) return Expected("metrics", "at least one metric", "none");
   for (const auto& [name, metric] : table.metrics) {
@@ -245,7 +279,18 @@ absl::Status CheckChoice(const BlockTable& table, const Choice& choice, int shar
 
 Choice CanonicalChoice(const BlockTable& table, Choice choice) {
   ForEachNodeBehindCut(table, choice, [&choice](int node, int absent) { choice[node] = absent; });
+  if (const auto& cell = table.structure.cell) {
+    const uint32_t live = LiveEdges(*cell, CarryingEdges(*cell, choice));
+    for (size_t e = 0; e < cell->edges.size(); ++e) {
+      if ((live >> e & 1) == 0) choice[cell->edges[e].node] = cell->edges[e].none;
+    }
+  }
   return choice;
+}
+
+bool ComputesSomething(const BlockTable& table, const Choice& choice) {
+  const auto& cell = table.structure.cell;
+  return !cell || IsConnected(*cell, CarryingEdges(*cell, choice));
 }
 
 std::vector<bool> ContributingNodes(const BlockTable& table, const Choice& choice) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "mathnas/core/cell.h"
 #include "absl/status/statusor.h"
 
 namespace mathnas::core {
@@ -74,6 +75,7 @@ struct SharedChoice {
 struct Structure {
   std::vector<DepthGroup> depth;
   std::optional<SharedChoice> shared;
+  std::optional<CellStructure> cell;
 };
 
 struct BlockTable {
@@ -101,8 +103,12 @@ absl::Status Validate(const BlockTable& table, std::string_view source = "block 
 // Is `choice` one candidate per node, and `shared` an index of the shared choice? InvalidArgument names the entry.
 absl::Status CheckChoice(const BlockTable& table, const Choice& choice, int shared = 0);
 
-// The choice as it is reported: nodes behind a cut take their own `absent` candidate. `choice` must pass CheckChoice.
+// The choice as it is reported: nodes behind a cut take their own `absent` candidate, dead edges of a cell `none`.
+// `choice` must pass CheckChoice.
 Choice CanonicalChoice(const BlockTable& table, Choice choice);
+
+// False if the network computes nothing: its cell is cut (cell.h). `choice` must pass CheckChoice.
+bool ComputesSomething(const BlockTable& table, const Choice& choice);
 
 // For every node, whether it contributes its values: false behind a cut. `choice` must pass CheckChoice.
 std::vector<bool> ContributingNodes(const BlockTable& table, const Choice& choice);

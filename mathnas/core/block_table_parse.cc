@@ -161,18 +161,46 @@ SharedChoice ReadSharedChoice(Reader& reader, const Json& json, const std::strin
   return shared;
 }
 
+CellStructure ReadCell(Reader& reader, const Json& json, const std::string& path) {
+  CellStructure cell;
+  cell.extensions = reader.Others(json, path, {"kind", "input", "output", "edges"});
+  const auto index = [&reader](const Json& object, const std::string& at, const char* key, int& target) {
+    if (const Json* field = reader.Member(object, at, key, true)) target = reader.Index(*field, Reader::Join(at, key));
+  };
+  index(json, path, "input", cell.input);
+  index(json, path, "output", cell.output);
+  if (const Json* edges = reader.Member(json, path, "edges", true)) {
+    cell.edges = reader.Array(*edges, path + ".edges", [&](const Json& item, const std::string& at) {
+      CellStructure::Edge edge;
+      if (!reader.IsObject(item, at)) return edge;
+      reader.Others(item, at, {"node", "from", "to", "none"});
+      index(item, at, "node", edge.node);
+      index(item, at, "from", edge.from);
+      index(item, at, "to", edge.to);
+      index(item, at, "none", edge.none);
+      return edge;
+    });
+  }
+  return cell;
+}
+
 void ReadStructureEntry(Reader& reader, const Json& json, const std::string& path, Structure& structure) {
   if (!reader.IsObject(json, path)) return;
   const Json* kind = reader.Member(json, path, "kind", true);
   if (!kind) return;
-  enum class Kind { kDepth, kShared };
-  if (OneOf<Kind>(reader, *kind, path + ".kind", {{"depth", Kind::kDepth}, {"shared", Kind::kShared}}) ==
-      Kind::kDepth) {
-    structure.depth.push_back(ReadDepthGroup(reader, json, path));
-    return;
+  enum class Kind { kDepth, kShared, kCell };
+  switch (OneOf<Kind>(reader, *kind, path + ".kind",
+                      {{"depth", Kind::kDepth}, {"shared", Kind::kShared}, {"cell", Kind::kCell}})) {
+    case Kind::kDepth: structure.depth.push_back(ReadDepthGroup(reader, json, path)); return;
+    case Kind::kShared:
+      if (structure.shared) return reader.Fail(path, "one entry of kind shared", "a second one");
+      structure.shared = ReadSharedChoice(reader, json, path);
+      return;
+    case Kind::kCell:
+      if (structure.cell) return reader.Fail(path, "one entry of kind cell", "a second one");
+      structure.cell = ReadCell(reader, json, path);
+      return;
   }
-  if (structure.shared) return reader.Fail(path, "one entry of kind shared", "a second one");
-  structure.shared = ReadSharedChoice(reader, json, path);
 }
 
 void CheckCount(Reader& reader, const Json& array, const std::string& path, size_t count, std::string_view what) {

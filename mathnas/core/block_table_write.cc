@@ -75,6 +75,25 @@ void WriteStructure(const Structure& structure, JsonWriter& json) {
   json.Key("structure");
   json.BeginArray();
   for (const DepthGroup& group : structure.depth) WriteDepthGroup(group, json);
+  if (const auto& cell = structure.cell) {
+    json.BeginObject();
+    json.Member("kind", "cell");
+    json.Member("input", cell->input);
+    json.Member("output", cell->output);
+    json.Key("edges");
+    json.BeginArray();
+    for (const CellStructure::Edge& edge : cell->edges) {
+      json.BeginObject();
+      json.Member("node", edge.node);
+      json.Member("from", edge.from);
+      json.Member("to", edge.to);
+      json.Member("none", edge.none);
+      json.EndObject();
+    }
+    json.EndArray();
+    WriteExtensions(cell->extensions, json);
+    json.EndObject();
+  }
   if (structure.shared) {
     json.BeginObject();
     json.Member("kind", "shared");
@@ -97,7 +116,8 @@ std::string ToJson(const BlockTable& table) {
   json.BeginArray();
   for (const Node& node : table.nodes) WriteNode(node, json);
   json.EndArray();
-  if (!table.structure.depth.empty() || table.structure.shared) WriteStructure(table.structure, json);
+  const Structure& structure = table.structure;
+  if (!structure.depth.empty() || structure.shared || structure.cell) WriteStructure(table.structure, json);
   json.Key("metrics");
   json.BeginObject();
   for (const auto& [name, metric] : table.metrics) {

@@ -159,8 +159,12 @@ absl::StatusOr<const MetricForm*> Estimator::FormOf(std::string_view metric, int
   return &*form;
 }
 
-absl::StatusOr<double> Estimator::Predict(std::string_view metric, const Choice& choice, int shared) const {
-  if (absl::Status status = CheckChoice(*table_, choice, shared); !status.ok()) return status;
+absl::StatusOr<double> Estimator::Predict(std::string_view metric, const Choice& requested, int shared) const {
+  if (absl::Status status = CheckChoice(*table_, requested, shared); !status.ok()) return status;
+  if (!ComputesSomething(*table_, requested)) {
+    return absl::FailedPreconditionError("choice: expected a cell with a way from input to output, found a cut one");
+  }
+  const Choice choice = CanonicalChoice(*table_, requested);
   const absl::StatusOr<const MetricForm*> form = FormOf(metric, shared);
   if (!form.ok()) return form.status();
   const std::vector<bool> contributes = ContributingNodes(*table_, choice);

@@ -33,15 +33,39 @@ absl::Status CheckShape(const BlockTable& table, const SwitchMeasurements& slice
   return absl::OkStatus();
 }
 
+// `none` on an edge of a cell can leave other edges dead, and what was measured is all of them together. Leaves the edge's
+// own share in values[node][none], so that the sum over the dead edges is what was measured.
+void SeparateDeadEdges(const BlockTable& table, const SwitchMeasurements& slice, Grid& values) {
+  const CellStructure& cell = *table.structure.cell;
+  const uint32_t carrying = CarryingEdges(cell, slice.average);
+  uint32_t separated = 0;
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (size_t e = 0; e < cell.edges.size(); ++e) {
+      const uint32_t self = uint32_t{1} << e;
+      if ((carrying & self) == 0 || (separated & self) != 0) continue;
+      const uint32_t others = carrying & ~self & ~LiveEdges(cell, carrying & ~self);
+      if ((others & ~separated) != 0) continue;  // these first
+      double& own = values[cell.edges[e].node][cell.edges[e].none];
+      for (size_t o = 0; o < cell.edges.size(); ++o) {
+        if ((others >> o & 1) != 0) own -= values[cell.edges[o].node][cell.edges[o].none] - slice.average_value;
+      }
+      separated |= self;
+      progress = true;
+    }
+  }
+}
+
 // Measured values with those of N^avg itself filled in.
-Grid Filled(const SwitchMeasurements& slice) {
+Grid Filled(const BlockTable& table, const SwitchMeasurements& slice) {
   Grid values = slice.switched;
   for (size_t i = 0; i < values.size(); ++i) values[i][slice.average[i]] = slice.average_value;
+  if (table.structure.cell) SeparateDeadEdges(table, slice, values);
   return values;
 }
 
-MetricSlice CostSlice(const SwitchMeasurements& measured) {
-  MetricSlice slice{.base = measured.average_value, .values = Filled(measured)};
+MetricSlice CostSlice(const BlockTable& table, const SwitchMeasurements& measured) {
+  MetricSlice slice{.base = measured.average_value, .values = Filled(table, measured)};
   for (auto& row : slice.values) {
     for (double& value : row) value -= measured.average_value;
   }
@@ -52,7 +76,7 @@ absl::StatusOr<MetricSlice> SavingSlice(const BlockTable& table, const SwitchMea
   if (!std::isfinite(measured.base_value)) {
     return Expected(s, "base_value", "a finite number", fmt::format("{}", measured.base_value));
   }
-  MetricSlice slice{.base = measured.base_value, .values = Filled(measured)};
+  MetricSlice slice{.base = measured.base_value, .values = Filled(table, measured)};
   for (size_t i = 0; i < slice.values.size(); ++i) {
     const double reference = slice.values[i][table.nodes[i].reference];
     if (!std::isfinite(reference)) {
@@ -77,7 +101,7 @@ absl::StatusOr<Metric> MetricFromSwitches(const BlockTable& table, Metric metric
   for (size_t s = 0; s < slices.size(); ++s) {
     if (absl::Status status = CheckShape(table, slices[s], s); !status.ok()) return status;
     absl::StatusOr<MetricSlice> slice =
-        metric.goal == Goal::kMax ? SavingSlice(table, slices[s], s) : CostSlice(slices[s]);
+        metric.goal == Goal::kMax ? SavingSlice(table, slices[s], s) : CostSlice(table, slices[s]);
     if (!slice.ok()) return slice.status();
     slice->samples = slices[s].samples;
     slice->stddev = slices[s].stddev;

@@ -24,6 +24,8 @@ struct SwitchMeasurements {
 
 // Goal max (accuracy), form saving, anchored at N~ as in Eq 5:
 //     b_{i,j} = Acc(N^avg_(i,ref)) - Acc(N^avg_(i,j)),  base = Acc(N~)
+// In a table with a cell (cell.h) the `none` of an edge gets what is its own of a switch that leaves other edges dead.
+//
 // Goal min (latency, energy, memory), form cost, anchored at N^avg:
 //     values_{i,j} = Lat(N^avg_(i,j)) - Lat(N^avg),     base = Lat(N^avg)
 // For an additive metric both anchors predict the same. Real costs are not quite additive, and the error of an additive

@@ -31,9 +31,36 @@ std::vector<double> GroupSuffixes(const DepthGroup& group, const Mask& allowed, 
   return suffix;
 }
 
+// Whether a set of edges that are not `none` is how a network is reported: all of them live, and the cell not cut.
+bool IsReported(const CellStructure& cell, uint32_t carrying) {
+  return IsConnected(cell, carrying) && LiveEdges(cell, carrying) == carrying;
+}
+
+// Ways to choose the edges of a cell.
+double CountCell(const CellStructure& cell, const Mask& choosable) {
+  double count = 0;
+  for (uint32_t carrying = 0; carrying < uint32_t{1} << cell.edges.size(); ++carrying) {
+    if (!IsReported(cell, carrying)) continue;
+    double ways = 1;
+    for (size_t e = 0; e < cell.edges.size(); ++e) {
+      const std::vector<bool>& row = choosable[cell.edges[e].node];
+      const bool none = row[cell.edges[e].none];
+      const auto all = std::count(row.begin(), row.end(), true);
+      ways *= (carrying >> e & 1) != 0 ? static_cast<double>(all - none) : static_cast<double>(none);
+    }
+    count += ways;
+  }
+  return count;
+}
+
 double CountMasked(const BlockTable& table, const Mask& allowed, const Mask& choosable) {
   double count = 1;
   std::vector<bool> grouped(table.nodes.size(), false);
+  if (const auto& cell = table.structure.cell) {
+    for (const CellStructure::Edge& edge : cell->edges) grouped[edge.node] = true;
+    count = CountCell(*cell, choosable);
+    if (count == 0) return 0;
+  }
   for (const DepthGroup& group : table.structure.depth) {
     for (int node : group.nodes) grouped[node] = true;
     const double ways = GroupSuffixes(group, allowed, choosable)[0];
@@ -115,10 +142,13 @@ Mask Choosable(const Mask& allowed, const Channels& channels) {
 class Walker {
  public:
   Walker(const BlockTable& table, const Mask& allowed, const Channels& channels, size_t metrics)
-      : channels_(channels), nodes_(table.nodes.size()), values_(metrics), choice_(table.nodes.size(), 0) {
+      : cell_(table.structure.cell ? &*table.structure.cell : nullptr), channels_(channels), nodes_(table.nodes.size()), values_(metrics), choice_(table.nodes.size(), 0) {
     const Mask choosable = Choosable(allowed, channels);
     empty_ = CountMasked(table, allowed, choosable) == 0;
     cut_by_.assign(table.structure.depth.size(), -1);
+    if (cell_ != nullptr) {
+      for (uint32_t c = 0; c < uint32_t{1} << cell_->edges.size(); ++c) reported_.push_back(IsReported(*cell_, c));
+    }
     for (int i = 0; i < std::ssize(nodes_); ++i) AddOptions(i, choosable[i]);
     for (int g = 0; g < std::ssize(table.structure.depth); ++g) {
       AddGroup(g, table.structure.depth[g], allowed, choosable);
@@ -210,6 +240,7 @@ class Walker {
   }
 
   bool Emit(int shared, absl::FunctionRef<bool(const NetworkView&)> visit, WalkReport& report) {
+    if (cell_ != nullptr && !reported_[CarryingEdges(*cell_, choice_)]) return true;  // stands for another network, or none
     const std::span<const double> totals(&sums_[nodes_.size() * channels_.size()], channels_.size());
     if (!channels_.Values(totals, values_)) {
       ++report.undefined;
@@ -219,6 +250,8 @@ class Walker {
     return visit({.choice = choice_, .shared = shared, .values = values_});
   }
 
+  const CellStructure* cell_;  // null if there is none
+  std::vector<bool> reported_;  // by the edges that carry something
   const Channels& channels_;
   std::vector<NodeState> nodes_;
   std::vector<double> terms_;

@@ -87,6 +87,12 @@ absl::StatusOr<BlockTable> CountedTable(const SearchSpace& space) {
   BlockTable table;
   table.space = space.name();
   for (const supernet::SpaceNode& n : space.nodes()) table.nodes.push_back({n.name, n.candidates, n.reference});
+  if (const auto cell = space.cell()) {
+    core::CellStructure& structure = table.structure.cell.emplace();
+    structure.input = cell->input;
+    structure.output = cell->output;
+    for (const supernet::SpaceCell::Edge& e : cell->edges) structure.edges.push_back({e.node, e.from, e.to, e.none});
+  }
   core::MetricSlice flops = {.base = 0, .values = NaNGrid(space)}, parameters = flops;
   for (size_t i = 0; i < space.nodes().size(); ++i) {
     for (size_t j = 0; j < space.nodes()[i].candidates.size(); ++j) {
@@ -131,6 +137,7 @@ absl::StatusOr<Switches> PlanSwitches(const SearchSpace& space, const BlockTable
     for (size_t j = 0; j < space.nodes()[i].candidates.size(); ++j) {
       node.push_back(*average);
       node.back()[i] = static_cast<int>(j);
+      node.back() = core::CanonicalChoice(counted, node.back());
     }
     switches.switched.push_back(std::move(node));
   }

@@ -108,6 +108,13 @@ class Space : public SearchSpace {
     return network;
   }
 
+  std::optional<SpaceCell> cell() const override {
+    SpaceCell cell = {.edges = {}, .input = 0, .output = blocks::kCellNodes - 1};
+    for (size_t e = 0; e < kCellEdges.size(); ++e) {
+      cell.edges.push_back({static_cast<int>(e), kCellEdges[e].from, kCellEdges[e].to, static_cast<int>(CellOp::kNone)});
+    }
+    return cell;
+  }
   int NodeOfBlock(std::string_view block) const override {
     const size_t dot = block.rfind(".e");
     return dot == std::string_view::npos ? -1 : block[dot + 2] - '0';
