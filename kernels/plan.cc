@@ -52,6 +52,10 @@ class PlanBuilder {
 
   absl::StatusOr<std::shared_ptr<const Plan>> Build() {
     if (!graph_.status().ok()) return graph_.status();
+    if (graph_.real() != device_.real()) {
+      return absl::InvalidArgumentError(fmt::format("the graph is in {}, device {} computes in {}", Name(graph_.real()),
+                                                    device_.name(), Name(device_.real())));
+    }
     for (const PlanOutput& o : outputs_) {
       if (!o.value.valid() || static_cast<size_t>(o.value.id) >= graph_.values().size()) {
         return absl::InvalidArgumentError(fmt::format("output \"{}\" is not a value of the graph", o.name));
@@ -221,7 +225,7 @@ class PlanBuilder {
     for (size_t s = 0; s < schedule_.size(); ++s) {
       const Item& item = schedule_[s];
       live_now_ = live_bytes_[s];
-      if (MustBeInPlace(item.op) && places_[item.inputs.back().id].index != places_[item.outputs[0].id].index) {
+      if (MustBeInPlace(item.op) && places_[item.inputs.back().id] != places_[item.outputs[0].id]) {
         AddStep(Add{}, {item.inputs.back()}, {item.outputs[0]}, item.block, missing);
         Item moved = item;
         moved.inputs.back() = item.outputs[0];

@@ -33,6 +33,7 @@ class Plan {
   struct Place {
     enum Kind : uint8_t { kArena, kBound } kind = kArena;
     size_t index = 0;  // kArena: offset in bytes; kBound: index into bound()
+    bool operator==(const Place&) const = default;
   };
   struct Step {
     Operator op;

@@ -226,7 +226,7 @@ TEST(Plan, AddendThatIsAlsoTheSource) {
 }
 
 // The first parameter has the number 0, and the largest activation the offset 0: they are not the same place.
-TEST(Plan, DISABLED_AddendThatIsAParameter) {
+TEST(Plan, AddendThatIsAParameter) {
   std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32)};
   if (auto cpu = CpuDevice(1); cpu.ok()) devices.push_back(*cpu);
   for (const auto& device : devices) {
@@ -273,7 +273,7 @@ TEST(Plan, ErrorsNameWhatIsWrong) {
 }
 
 // A device in float would read doubles as floats.
-TEST(Plan, DISABLED_GraphAndDeviceMustHaveTheSameType) {
+TEST(Plan, GraphAndDeviceMustHaveTheSameType) {
   Graph g(DType::kF64);
   const Value y = g.Apply(Relu{}, {g.Input("x", {4})})[0];
   const auto plan = Plan::Create(g, {{"y", y}}, *ReferenceDevice(DType::kF32));
