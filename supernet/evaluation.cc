@@ -31,6 +31,9 @@ absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, TensorM
                          const RecalibrationOptions& options) {
   if (auto s = space.Check(choice); !s.ok()) return s;
   if (auto s = CheckData(space, data); !s.ok()) return s;
+  if (options.batches < 1) {
+    return absl::InvalidArgumentError(fmt::format("recalibration on {} batches: expected at least 1", options.batches));
+  }
   LoaderOptions loading = LoaderOptions::Training(std::min(options.batch, data.count), options.seed);
   loading.augment = false;
   auto loader = BatchLoader::Create(data, loading);
