@@ -153,6 +153,15 @@ absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>&
                                                       Name(tensor->desc().dtype), kernels::ToString(tensor->shape()),
                                                       Name(leaf.desc.dtype), kernels::ToString(leaf.desc.shape)));
       }
+      // Training counts in them, where they are.
+      constexpr std::string_view kMean = "running_mean";
+      if (!leaf.name.ends_with(kMean)) continue;
+      const std::string name = leaf.name.substr(0, leaf.name.size() - kMean.size()) + "num_batches_tracked";
+      const Tensor* counter = weights.Find(name);
+      if (counter != nullptr && counter->desc() != kernels::TensorDesc{kernels::DType::kI64, {}}) {
+        return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {} {}, expected I64 scalar", name,
+                                                      Name(counter->desc().dtype), kernels::ToString(counter->shape())));
+      }
     }
   }
   return absl::OkStatus();
