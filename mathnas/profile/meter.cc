@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "fmt/format.h"
@@ -205,10 +206,13 @@ absl::Status Meter::ReadJournal() {
   const auto bad = [&](std::string_view what) {
     return absl::InvalidArgumentError(fmt::format("{}: {}; delete it to measure again", path, what));
   };
-  if (!journal.is_object() || journal.value("format", "") != kFormat) {
+  const auto text_of = [&](const char* field) {
+    return journal.contains(field) && journal[field].is_string() ? journal[field].get<std::string>() : "";
+  };
+  if (!journal.is_object() || text_of("format") != kFormat) {
     return bad(fmt::format("expected a JSON object of format \"{}\"", kFormat));
   }
-  if (journal.value("identity", "") != options_.identity) {
+  if (text_of("identity") != options_.identity) {
     return bad("it belongs to another supernet, data set or setting");
   }
   if (!journal.contains("networks") || !journal["networks"].is_array()) return bad("networks: expected a list");
@@ -220,7 +224,9 @@ absl::Status Meter::ReadJournal() {
     if (!n.is_object() || !n.contains("choice") || !n["choice"].is_array()) return bad_field("choice", "a list");
     Choice choice;
     for (const json& c : n["choice"]) {
-      if (!c.is_number_integer()) return bad_field("choice", "integers");
+      if (!c.is_number_integer() || c < 0 || c > std::numeric_limits<int>::max()) {
+        return bad_field("choice", "candidates of the space");
+      }
       choice.push_back(c.get<int>());
     }
     if (!space_->Check(choice).ok()) return bad_field("choice", "a network of the space");
