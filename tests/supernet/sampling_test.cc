@@ -119,9 +119,11 @@ TEST(Sampling, FairPermutationsAreIndependent) {
 TEST(Sampling, FairNodesWithFewerCandidatesGoRoundAgain) {
   const Nodes space({5, 2, 1, 3});
   std::vector<std::map<int, int64_t>> total(4);
+  int same_again = 0;  // steps in which the second round of the node with two candidates has the order of the first
   for (int64_t step = 0; step < 1000; ++step) {
     const auto paths = SamplePaths(space, Sampling::kFair, 3, step);
     ASSERT_EQ(paths.size(), 5U);
+    same_again += (*paths[0])[1] == (*paths[2])[1];
     for (size_t node = 0; node < 4; ++node) {
       std::map<int, int64_t> counts;
       for (const auto& path : paths) ++counts[(*path)[node]], ++total[node][(*path)[node]];
@@ -135,6 +137,7 @@ TEST(Sampling, FairNodesWithFewerCandidatesGoRoundAgain) {
   }
   // Who gets one more is drawn: 2500 of 5000 each, give or take 5 times sqrt(1000) / 2.
   EXPECT_NEAR(static_cast<double>(total[1][0]), 2500, 80);
+  EXPECT_NEAR(same_again, 500, 80) << "each round is drawn anew";
 }
 
 TEST(Sampling, IsAFunctionOfSeedAndStepAlone) {

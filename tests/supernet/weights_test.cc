@@ -66,6 +66,7 @@ TEST(InitializeWeights, BoundsAndMoments) {
     }
     InitializeWeights(weights, 1);
     int biases = 0;
+    std::vector<float> relative;  // biases of convolutions: each tensor is small, all together are telling
     for (const TensorMap::Entry& e : weights.entries()) {
       const kernels::Shape& shape = e.tensor.shape();
       const std::string& name = e.name;
@@ -79,7 +80,9 @@ TEST(InitializeWeights, BoundsAndMoments) {
         ++biases;
       } else if (name.ends_with(".op.1.bias")) {
         const kernels::Shape& beside = weights.Find(name.substr(0, name.size() - 4) + "weight")->shape();
-        ExpectUniform(e.tensor, 1 / std::sqrt(static_cast<double>(beside[1] * beside[2] * beside[3])), name);
+        const double bound = 1 / std::sqrt(static_cast<double>(beside[1] * beside[2] * beside[3]));
+        ExpectUniform(e.tensor, bound, name);
+        for (float v : e.tensor.as<float>()) relative.push_back(static_cast<float>(v / bound));
         ++biases;
       } else {
         const bool one = name.ends_with(".weight") || name.ends_with("running_var");
@@ -88,6 +91,11 @@ TEST(InitializeWeights, BoundsAndMoments) {
       }
     }
     EXPECT_EQ(biases, affine ? 1 : 1 + 3 * 6 * 2);  // a bias only where normalisation has none
+    if (!affine) {
+      Tensor all(DType::kF32, {static_cast<int64_t>(relative.size())});
+      std::copy(relative.begin(), relative.end(), all.as<float>().begin());
+      ExpectUniform(all, 1, "all biases");
+    }
     // 2.5: 1e-3 * normal.
     double square = 0;
     for (float v : weights.Find("arch_parameters")->as<float>()) square += 1e6 * v * v;
