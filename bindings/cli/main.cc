@@ -1,10 +1,29 @@
 // The program `mathnas`: one sub-command per stage, and `search-network` for all of them.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
 #include <exception>
 
 #include "bindings/cli/command.h"
 #include "fmt/format.h"
 
+namespace {
+
+// Threads of OpenMP that wait for others spin for milliseconds by default. Where another process wants the core, the one that spins
+// keeps it from the one it waits for: a training step takes seven times as long (bench/RESULTS.md). A short spin costs next to
+// nothing on a quiet machine. libgomp reads the setting before main, so the program starts itself once more with it.
+void SpinShortly(char** argv) {
+  if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("GOMP_SPINCOUNT", "3000", 1);
+  execv("/proc/self/exe", argv);  // returns only when it failed: then things are as they were
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  // A deployed network runs on one thread unless told otherwise, and wants to start fast.
+  if (argc > 1 && std::strcmp(argv[1], "run") != 0) SpinShortly(argv);
   using namespace mathnas::cli;  // the commands
   CLI::App app{"Finds the best network of a search space: trains, measures blocks, predicts networks, proves the choice"};
   app.name("mathnas");
