@@ -24,11 +24,10 @@ Value BatchNorm(Graph& g, Value x, std::string_view prefix, Mode mode, const Nor
   if (mode == Mode::kInference) {
     return g.Apply(kernels::BatchNormInference{.epsilon = norm.epsilon, .affine = norm.affine}, inputs)[0];
   }
-  return g.Apply(kernels::BatchNormTraining{.epsilon = norm.epsilon,
-                                            .momentum = norm.momentum,
-                                            .affine = norm.affine,
-                                            .track = norm.track},
-                 inputs)[0];
+  return g.Apply(
+      kernels::BatchNormTraining{
+          .epsilon = norm.epsilon, .momentum = norm.momentum, .affine = norm.affine, .track = norm.track},
+      inputs)[0];
 }
 
 }  // namespace mathnas::blocks

@@ -14,10 +14,14 @@ Value EdgeOp(Graph& g, Value x, CellOp op, const std::string& prefix, Mode mode,
   if (!x.valid()) return x;
   const int64_t channels = g.desc(x).shape[3];
   switch (op) {
-    case CellOp::kNone: return g.Apply(kernels::Zero{}, {x})[0];
-    case CellOp::kSkip: return x;
-    case CellOp::kConv1x1: return ReluConvBn(g, x, prefix, channels, 1, 1, mode, norm);
-    case CellOp::kConv3x3: return ReluConvBn(g, x, prefix, channels, 3, 1, mode, norm);
+    case CellOp::kNone:
+      return g.Apply(kernels::Zero{}, {x})[0];
+    case CellOp::kSkip:
+      return x;
+    case CellOp::kConv1x1:
+      return ReluConvBn(g, x, prefix, channels, 1, 1, mode, norm);
+    case CellOp::kConv3x3:
+      return ReluConvBn(g, x, prefix, channels, 3, 1, mode, norm);
     case CellOp::kAvgPool3x3:
       return g.Apply(kernels::AvgPool2d{.kernel = 3, .stride = 1, .padding = 1, .include_padding = false}, {x})[0];
   }

@@ -29,7 +29,8 @@ inline constexpr std::array<CellEdge, 6> kCellEdges = {{{1, 0}, {2, 0}, {2, 1}, 
 // The operations of each edge: one for a network or a path through the supernet. With several, the edge is their mean.
 using CellOps = std::array<std::vector<CellOp>, 6>;
 
-// x{N,H,W,C} -> {N,H,W,C}. Node 0 is x, node t the sum over s < t of op(s -> t)(node s), in the order of s; the output is node
+// x{N,H,W,C} -> {N,H,W,C}. Node 0 is x, node t the sum over s < t of op(s -> t)(node s), in the order of s; the output
+// is node
 // 3. `edge_prefix(e, op)` names the parameters of an operation; each edge is a block BLOCK.e0 .. BLOCK.e5.
 kernels::Value NasBench201Cell(kernels::Graph& g, kernels::Value x, std::string_view block, const CellOps& ops,
                                absl::FunctionRef<std::string(int edge, CellOp op)> edge_prefix, Mode mode,

@@ -8,8 +8,9 @@
 
 namespace mathnas::blocks {
 
-// x{N,H,W,C} -> {N,H/stride,W/stride,channels}; kernel 1 or 3, padding kernel/2. Parameters PREFIX.op.1.weight and, since a
-// convolution has a bias only when its normalisation is not affine, PREFIX.op.1.bias; normalisation PREFIX.op.2.
+// x{N,H,W,C} -> {N,H/stride,W/stride,channels}; kernel 1 or 3, padding kernel/2. Parameters PREFIX.op.1.weight and,
+// since a convolution has a bias only when its normalisation is not affine, PREFIX.op.1.bias; normalisation
+// PREFIX.op.2.
 kernels::Value ReluConvBn(kernels::Graph& g, kernels::Value x, std::string_view prefix, int64_t channels, int kernel,
                           int stride, Mode mode, const NormOptions& norm);
 

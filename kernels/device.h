@@ -65,8 +65,8 @@ class Device {
   KernelCache cache_;
 };
 
-// oneDNN and own vector kernels, float32. InvalidArgument when threads < 1 or more than 4096; Unimplemented when this build
-// has no CPU kernels.
+// oneDNN and own vector kernels, float32. InvalidArgument when threads < 1 or more than 4096; Unimplemented when this
+// build has no CPU kernels.
 absl::StatusOr<std::shared_ptr<Device>> CpuDevice(int threads);
 // Naive loops on one thread that accumulate in double; real is kF32 or kF64. Slow: the oracle of tests.
 std::shared_ptr<Device> ReferenceDevice(DType real);

@@ -14,10 +14,10 @@ struct ParameterGradient {
   Value gradient;  // of the parameter's shape
 };
 
-// Adds to `graph` the operators that compute d loss / d parameter, and returns them in the order in which the parameters
-// were added. A parameter that takes no part in the loss is not in the list ("none"); one whose every path to the loss
-// goes through Zero is, with a gradient of zeros (spec/training-golden.md 1). `loss` must be a scalar. Nodes belong to the
-// block of the operator that they differentiate. Errors: graph.status().
+// Adds to `graph` the operators that compute d loss / d parameter, and returns them in the order in which the
+// parameters were added. A parameter that takes no part in the loss is not in the list ("none"); one whose every path
+// to the loss goes through Zero is, with a gradient of zeros (spec/training-golden.md 1). `loss` must be a scalar.
+// Nodes belong to the block of the operator that they differentiate. Errors: graph.status().
 std::vector<ParameterGradient> Differentiate(Graph& graph, Value loss);
 
 // Adds "gradient sum += gradient" for every parameter; the sum is the state GradientName(parameter).

@@ -45,14 +45,18 @@ Value Graph::Leaf(ValueKind kind, std::string_view name, TensorDesc desc) {
   return value;
 }
 
-Value Graph::Input(std::string_view name, Shape shape) { return Leaf(ValueKind::kInput, name, {real_, std::move(shape)}); }
+Value Graph::Input(std::string_view name, Shape shape) {
+  return Leaf(ValueKind::kInput, name, {real_, std::move(shape)});
+}
 Value Graph::Labels(std::string_view name, int64_t batch) {
   return Leaf(ValueKind::kInput, name, {DType::kI64, {batch}});
 }
 Value Graph::Parameter(std::string_view name, Shape shape) {
   return Leaf(ValueKind::kParameter, name, {real_, std::move(shape)});
 }
-Value Graph::State(std::string_view name, Shape shape) { return Leaf(ValueKind::kState, name, {real_, std::move(shape)}); }
+Value Graph::State(std::string_view name, Shape shape) {
+  return Leaf(ValueKind::kState, name, {real_, std::move(shape)});
+}
 
 Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
   for (Value v : inputs) {

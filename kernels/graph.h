@@ -48,9 +48,9 @@ class Graph {
   Value Parameter(std::string_view name, Shape shape);
   Value State(std::string_view name, Shape shape);
 
-  // Adds an operator and returns its outputs. An operator with the same inputs that changes no state is the same node: a
-  // ReLU read by three edges is computed once. Errors stick: the outputs are then invalid, operators on invalid inputs do
-  // nothing, and status() says what went wrong first.
+  // Adds an operator and returns its outputs. An operator with the same inputs that changes no state is the same node:
+  // a ReLU read by three edges is computed once. Errors stick: the outputs are then invalid, operators on invalid
+  // inputs do nothing, and status() says what went wrong first.
   Values Apply(Operator op, absl::Span<const Value> inputs);
   const absl::Status& status() const { return status_; }
   void Fail(absl::Status status);

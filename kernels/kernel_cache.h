@@ -1,5 +1,5 @@
-// Prepared kernels by operator and shapes: bounded, least recently used out first, counted. A supernet meets new shapes at
-// every step, so a miss is normal and an eviction no error.
+// Prepared kernels by operator and shapes: bounded, least recently used out first, counted. A supernet meets new shapes
+// at every step, so a miss is normal and an eviction no error.
 #ifndef MATHNAS_KERNELS_KERNEL_CACHE_H_
 #define MATHNAS_KERNELS_KERNEL_CACHE_H_
 

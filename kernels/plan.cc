@@ -90,8 +90,8 @@ class PlanBuilder {
       for (Value v : node.inputs) item.inputs.push_back(Resolved(v));
       bool is_zero = std::holds_alternative<Zero>(node.op);
       if (std::holds_alternative<Add>(node.op)) {
-        item.inputs.erase(
-            std::remove_if(item.inputs.begin(), item.inputs.end(), [&](Value v) { return zero[v.id]; }), item.inputs.end());
+        item.inputs.erase(std::remove_if(item.inputs.begin(), item.inputs.end(), [&](Value v) { return zero[v.id]; }),
+                          item.inputs.end());
         is_zero = item.inputs.empty();
         if (item.inputs.size() == 1) resolved_[node.outputs[0].id] = item.inputs[0];
       } else if (KeepsZero(node.op)) {
@@ -181,7 +181,8 @@ class PlanBuilder {
         if (i == 0 && in_place && !item.inputs.empty()) {
           const Value in = item.inputs[*in_place];
           // A convolution that adds to its own source must not write over it while it reads.
-          const bool read_elsewhere = MustBeInPlace(item.op) && std::count(item.inputs.begin(), item.inputs.end(), in) > 1;
+          const bool read_elsewhere =
+              MustBeInPlace(item.op) && std::count(item.inputs.begin(), item.inputs.end(), in) > 1;
           if (!read_elsewhere && graph_.info(in).kind == ValueKind::kComputed && last[in.id] == s &&
               graph_.desc(in).bytes() == graph_.desc(out).bytes()) {
             buffer_of[out.id] = buffer_of[in.id];
@@ -283,7 +284,8 @@ std::string Plan::ToString() const {
     for (const TensorDesc& d : s.output_descs) text += " " + mathnas::kernels::ToString(d.shape);
     text += fmt::format("  [{}, scratch {}]\n", s.kernel->implementation(), s.kernel->scratch_bytes());
   }
-  text += fmt::format("{} steps, {} bytes of activations, {} of scratch\n", steps_.size(), activation_bytes_, scratch_bytes_);
+  text += fmt::format("{} steps, {} bytes of activations, {} of scratch\n", steps_.size(), activation_bytes_,
+                      scratch_bytes_);
   return text;
 }
 
@@ -310,9 +312,9 @@ absl::StatusOr<std::unique_ptr<Context>> Context::Create(std::shared_ptr<const P
     for (size_t m = 0; tensor == nullptr && m < tensors.size(); ++m) tensor = tensors[m]->Find(b.name);
     if (tensor == nullptr) return absl::NotFoundError(fmt::format("tensor \"{}\": missing", b.name));
     if (tensor->desc() != b.desc) {
-      return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {} {}, expected {} {}", b.name,
-                                                    Name(tensor->desc().dtype), mathnas::kernels::ToString(tensor->shape()),
-                                                    Name(b.desc.dtype), mathnas::kernels::ToString(b.desc.shape)));
+      return absl::InvalidArgumentError(fmt::format(
+          "tensor \"{}\" is {} {}, expected {} {}", b.name, Name(tensor->desc().dtype),
+          mathnas::kernels::ToString(tensor->shape()), Name(b.desc.dtype), mathnas::kernels::ToString(b.desc.shape)));
     }
     bound.push_back(tensor->data());
   }
@@ -352,7 +354,9 @@ absl::StatusOr<TensorView> Context::Find(const std::vector<Plan::Port>& ports, s
 }
 
 absl::StatusOr<TensorView> Context::Input(std::string_view name) const { return Find(plan_->inputs_, "input", name); }
-absl::StatusOr<TensorView> Context::Output(std::string_view name) const { return Find(plan_->outputs_, "output", name); }
+absl::StatusOr<TensorView> Context::Output(std::string_view name) const {
+  return Find(plan_->outputs_, "output", name);
+}
 
 absl::Status Context::Run() {
   for (const std::unique_ptr<BoundKernel>& kernel : kernels_) {

@@ -1,4 +1,5 @@
-// A graph prepared for a device: kernels in order, memory laid out. Immutable; each thread runs it in a context of its own.
+// A graph prepared for a device: kernels in order, memory laid out. Immutable; each thread runs it in a context of its
+// own.
 #ifndef MATHNAS_KERNELS_PLAN_H_
 #define MATHNAS_KERNELS_PLAN_H_
 
@@ -90,11 +91,12 @@ class Plan {
   mutable PackedWeights packed_;
 };
 
-// Memory for contexts that run one after the other: grows to the largest, is never given back in between. A supernet that
-// draws a new network at every step touches no new pages.
+// Memory for contexts that run one after the other: grows to the largest, is never given back in between. A supernet
+// that draws a new network at every step touches no new pages.
 class Workspace {
  public:
-  // At least this many bytes, 64-byte aligned. Moves the memory when it has to grow: contexts made before are invalid then.
+  // At least this many bytes, 64-byte aligned. Moves the memory when it has to grow: contexts made before are invalid
+  // then.
   void* Reserve(size_t bytes);
   size_t bytes() const { return bytes_; }
 
@@ -129,7 +131,8 @@ class Context {
 
  private:
   Context() = default;
-  absl::StatusOr<TensorView> Find(const std::vector<Plan::Port>& ports, std::string_view kind, std::string_view name) const;
+  absl::StatusOr<TensorView> Find(const std::vector<Plan::Port>& ports, std::string_view kind,
+                                  std::string_view name) const;
 
   std::shared_ptr<const Plan> plan_;
   Workspace own_workspace_;

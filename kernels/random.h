@@ -15,8 +15,8 @@ class Random {
   // Streams of one seed are independent. Mix several indices into one stream number with Stream().
   explicit Random(uint64_t seed, uint64_t stream = 0) : seed_(seed), stream_(stream) {}
 
-  // A stream number from a purpose and up to two indices (epoch, image, step, ...); distinct inputs give distinct streams
-  // while index_a < 2^24 and index_b < 2^32.
+  // A stream number from a purpose and up to two indices (epoch, image, step, ...); distinct inputs give distinct
+  // streams while index_a < 2^24 and index_b < 2^32.
   static constexpr uint64_t Stream(uint8_t purpose, uint64_t index_a, uint64_t index_b = 0) {
     return (static_cast<uint64_t>(purpose) << 56) | ((index_a & 0xFFFFFF) << 32) | (index_b & 0xFFFFFFFF);
   }

@@ -33,8 +33,7 @@ absl::StatusOr<DType> ParseDType(std::string_view name) {
   for (const TypeInfo& t : kTypes) {
     if (t.name == name) return t.dtype;
   }
-  return absl::InvalidArgumentError(
-      fmt::format("element type \"{}\": expected F32, F64, I64, I32 or U8", name));
+  return absl::InvalidArgumentError(fmt::format("element type \"{}\": expected F32, F64, I64, I32 or U8", name));
 }
 
 int64_t NumElements(const Shape& shape) {
@@ -43,9 +42,7 @@ int64_t NumElements(const Shape& shape) {
   return n;
 }
 
-std::string ToString(const Shape& shape) {
-  return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
-}
+std::string ToString(const Shape& shape) { return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x")); }
 
 Tensor::Tensor(TensorDesc desc) {
   const size_t bytes = (std::max<size_t>(desc.bytes(), 1) + kAlignment - 1) / kAlignment * kAlignment;

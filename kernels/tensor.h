@@ -28,15 +28,25 @@ absl::StatusOr<DType> ParseDType(std::string_view name);
 template <typename T>
 constexpr DType DTypeOf();
 template <>
-constexpr DType DTypeOf<float>() { return DType::kF32; }
+constexpr DType DTypeOf<float>() {
+  return DType::kF32;
+}
 template <>
-constexpr DType DTypeOf<double>() { return DType::kF64; }
+constexpr DType DTypeOf<double>() {
+  return DType::kF64;
+}
 template <>
-constexpr DType DTypeOf<int64_t>() { return DType::kI64; }
+constexpr DType DTypeOf<int64_t>() {
+  return DType::kI64;
+}
 template <>
-constexpr DType DTypeOf<int32_t>() { return DType::kI32; }
+constexpr DType DTypeOf<int32_t>() {
+  return DType::kI32;
+}
 template <>
-constexpr DType DTypeOf<uint8_t>() { return DType::kU8; }
+constexpr DType DTypeOf<uint8_t>() {
+  return DType::kU8;
+}
 
 // Extents, outermost first. Images are {N, H, W, C}; convolution weights {out, in/groups, kh, kw}; linear {out, in}.
 using Shape = absl::InlinedVector<int64_t, 4>;
@@ -80,8 +90,8 @@ class Tensor {
   Tensor(DType dtype, Shape shape) : Tensor(TensorDesc{dtype, std::move(shape)}) {}
   Tensor(Tensor&&) = default;
   Tensor& operator=(Tensor&&) = default;
-  // A tensor in memory that `owner` frees (a mapped file, a buffer of the caller), alive at least as long as the tensor.
-  // Aligned as that memory is, at least to its element size; not to be written if that memory is read-only.
+  // A tensor in memory that `owner` frees (a mapped file, a buffer of the caller), alive at least as long as the
+  // tensor. Aligned as that memory is, at least to its element size; not to be written if that memory is read-only.
   static Tensor Borrow(TensorView view, std::shared_ptr<const void> owner);
 
   const TensorDesc& desc() const { return view_.desc; }

@@ -63,7 +63,8 @@ absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, TensorM
   }
   for (auto& [name, sum] : sums) {
     const auto values = own_weights.Find(name)->as<float>();
-    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(sum[i] / static_cast<double>(options.batches));
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<float>(sum[i] / static_cast<double>(options.batches));
   }
   return absl::OkStatus();
 }
@@ -76,8 +77,8 @@ absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, con
 }
 
 absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice, const TensorMap& own_weights,
-                                    const std::shared_ptr<kernels::Device>& device, const ImageDataset& data, int64_t batch,
-                                    const std::atomic<bool>* cancel) {
+                                    const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
+                                    int64_t batch, const std::atomic<bool>* cancel) {
   if (auto s = CheckData(space, data); !s.ok()) return s;
   LoaderOptions loading = LoaderOptions::Evaluation(std::min(batch, data.count));
   loading.end_epoch = 1;

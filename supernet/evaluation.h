@@ -19,9 +19,9 @@ struct RecalibrationOptions {
   uint64_t seed = 0;    // of the images that are drawn
 };
 
-// Replaces the running statistics of a network by plain averages over batches of `data`, not augmented: of the batch means,
-// and of the unbiased batch variances. The statistics of a supernet are mixed from all its networks: a subnet is worth
-// nothing without this.
+// Replaces the running statistics of a network by plain averages over batches of `data`, not augmented: of the batch
+// means, and of the unbiased batch variances. The statistics of a supernet are mixed from all its networks: a subnet is
+// worth nothing without this.
 absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, kernels::TensorMap& own_weights,
                          const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
                          const RecalibrationOptions& options);
@@ -33,7 +33,8 @@ struct Evaluation {
 };
 
 // Runs a network with own weights, folded as it will be deployed, over all of `data`.
-absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice, const kernels::TensorMap& own_weights,
+absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice,
+                                    const kernels::TensorMap& own_weights,
                                     const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
                                     int64_t batch = 256, const std::atomic<bool>* cancel = nullptr);
 

@@ -24,7 +24,8 @@ struct SpaceNode {
   int reference;  // the candidate of the base network
 };
 
-// A space whose nodes are the edges of a small graph: what is behind `none` computes nothing (core/cell.h has the rule).
+// A space whose nodes are the edges of a small graph: what is behind `none` computes nothing (core/cell.h has the
+// rule).
 struct SpaceCell {
   struct Edge {
     int node, from, to, none;
@@ -61,7 +62,8 @@ class SearchSpace {
   // {H,W,C} of the input, and the number of classes.
   virtual kernels::Shape input_shape() const = 0;
   virtual int64_t classes() const = 0;
-  // The macro parameters as JSON, to be stored with weights and tables: what Make... needs to build the same space again.
+  // The macro parameters as JSON, to be stored with weights and tables: what Make... needs to build the same space
+  // again.
   virtual std::string MacroJson() const = 0;
 
   // A subnet from JSON text in the form of spec/interfaces.md 1; errors name the entry and what was expected.
@@ -70,8 +72,8 @@ class SearchSpace {
 
   // The graph of one network. Errors of shapes are in graph.status().
   virtual NetworkGraph Network(const Choice& choice, const GraphRequest& request) const = 0;
-  // All candidates at once, each node the mean of its candidates' outputs, over the shared weights: its leaves are the tensors
-  // of the supernet.
+  // All candidates at once, each node the mean of its candidates' outputs, over the shared weights: its leaves are the
+  // tensors of the supernet.
   virtual NetworkGraph Supernet(const GraphRequest& request) const = 0;
   // The name in the supernet of a tensor of a network with own weights.
   virtual std::string SharedName(std::string_view own_name, const Choice& choice) const = 0;

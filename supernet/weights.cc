@@ -37,7 +37,8 @@ double Mixed(uint32_t hash, int64_t i) {
   return 2.0 * x / 4294967296.0 - 1.0;
 }
 
-// Sets every element, in the tensor's own type, to value(i). Values are rounded to float32 first, as the golden files do.
+// Sets every element, in the tensor's own type, to value(i). Values are rounded to float32 first, as the golden files
+// do.
 template <typename Function>
 void Fill(TensorView tensor, const Function& value) {
   if (tensor.desc.dtype == DType::kF32) {
@@ -82,7 +83,9 @@ TensorMap AllocateWeights(const Graph& graph) {
 void InitializeWeights(TensorMap& weights, uint64_t seed) {
   for (const TensorMap::Entry& e : weights.entries()) {
     kernels::Random random(seed, kernels::Random::Stream(kInitPurpose, 0, Fnv1a(e.name)));
-    const auto uniform = [&](double bound) { Fill(e.tensor.view(), [&](int64_t) { return bound * (2 * random.Uniform() - 1); }); };
+    const auto uniform = [&](double bound) {
+      Fill(e.tensor.view(), [&](int64_t) { return bound * (2 * random.Uniform() - 1); });
+    };
     if (e.name == "arch_parameters") {
       Fill(e.tensor.view(), [&](int64_t) { return 1e-3 * random.Normal(); });
     } else if (e.tensor.shape().size() >= 2) {

@@ -47,10 +47,16 @@ absl::StatusOr<Answer> Report(const Options& o, const supernet::SearchSpace& spa
   const double minimum = *std::min_element(ms->begin(), ms->end()), quartile = *core::Quantile(*ms, 0.25),
                median = *core::Median(*ms);
   Answer answer;
-  answer.json = {{"subnet", Json::parse(space.SubnetJson(choice))}, {"batch", o.batch}, {"threads", o.common.thread_count()},
-                 {"repetitions", ms->size()}, {"min_ms", minimum}, {"quartile_ms", quartile}, {"median_ms", median}};
-  answer.text = fmt::format("{} batch {}, {} threads: min {:.3f} ms, lower quartile {:.3f} ms, median {:.3f} ms, {} repetitions\n",
-                            space.SubnetJson(choice), o.batch, o.common.thread_count(), minimum, quartile, median, ms->size());
+  answer.json = {{"subnet", Json::parse(space.SubnetJson(choice))},
+                 {"batch", o.batch},
+                 {"threads", o.common.thread_count()},
+                 {"repetitions", ms->size()},
+                 {"min_ms", minimum},
+                 {"quartile_ms", quartile},
+                 {"median_ms", median}};
+  answer.text = fmt::format(
+      "{} batch {}, {} threads: min {:.3f} ms, lower quartile {:.3f} ms, median {:.3f} ms, {} repetitions\n",
+      space.SubnetJson(choice), o.batch, o.common.thread_count(), minimum, quartile, median, ms->size());
   return answer;
 }
 
@@ -61,10 +67,12 @@ absl::StatusOr<Answer> Step(const Options& o) {
   if (!choice.ok()) return choice.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
-  kernels::TensorMap weights = supernet::AllocateWeights((*space)->Network(*choice, {.mode = supernet::Mode::kTraining}).graph);
+  kernels::TensorMap weights =
+      supernet::AllocateWeights((*space)->Network(*choice, {.mode = supernet::Mode::kTraining}).graph);
   supernet::InitializeWeights(weights, o.common.seed);
   const kernels::Shape image = (*space)->input_shape();
-  kernels::Tensor images(kernels::DType::kF32, {o.batch, image[0], image[1], image[2]}), labels(kernels::DType::kI64, {o.batch});
+  kernels::Tensor images(kernels::DType::kF32, {o.batch, image[0], image[1], image[2]}),
+      labels(kernels::DType::kI64, {o.batch});
   kernels::Random random(o.common.seed);
   for (float& v : images.as<float>()) v = static_cast<float>(random.Normal());
   for (int64_t& l : labels.as<int64_t>()) l = random.Below(static_cast<uint32_t>((*space)->classes()));
@@ -84,8 +92,8 @@ absl::StatusOr<Answer> Step(const Options& o) {
   if (!answer.ok()) return answer.status();
   const double planning_ms = 1e3 * again.planning_seconds();
   answer->json["planning_ms"] = planning_ms;
-  answer->text += fmt::format("planning of a network not seen before: {:.3f} ms, {:.2f} % of the median step\n", planning_ms,
-                              100 * planning_ms / answer->json["median_ms"].get<double>());
+  answer->text += fmt::format("planning of a network not seen before: {:.3f} ms, {:.2f} % of the median step\n",
+                              planning_ms, 100 * planning_ms / answer->json["median_ms"].get<double>());
   return answer;
 }
 
@@ -112,8 +120,8 @@ absl::StatusOr<Answer> Inference(const Options& o) {
     if (auto s = (*context)->RunTimed(absl::MakeSpan(seconds)); !s.ok()) return s;
     for (size_t i = 0; i < seconds.size(); ++i) {
       const kernels::Plan::Step& s = (*plan)->steps()[i];
-      answer->text += fmt::format("{:9.1f} us  {:16} {:24} {}\n", 1e6 * seconds[i], (*plan)->blocks()[s.block], NameOf(s.op),
-                                  s.kernel->implementation());
+      answer->text += fmt::format("{:9.1f} us  {:16} {:24} {}\n", 1e6 * seconds[i], (*plan)->blocks()[s.block],
+                                  NameOf(s.op), s.kernel->implementation());
     }
   }
   return answer;
@@ -130,14 +138,18 @@ void AddBench(CLI::App& app) {
     o.space.AddTo(command);
     command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
     command->add_option("--batch", o.batch, "Images per step")->capture_default_str()->check(CLI::Range(1, 65536));
-    command->add_option("--repetitions", o.repetitions, "At least this many")->capture_default_str()->check(CLI::Range(1, 1000000));
-    command->add_option("--seconds", o.seconds, "For at least this long")->capture_default_str()->check(CLI::Range(0.0, 3600.0));
+    command->add_option("--repetitions", o.repetitions, "At least this many")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1000000));
+    command->add_option("--seconds", o.seconds, "For at least this long")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 3600.0));
     command->add_flag("--by-operator", o.by_operator, "Also the time of each operator");
   };
   add("step", "Forward, backward and update of one network, and planning of a new one",
       "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });
-  add("inference", "A network folded for inference", "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1",
-      [] { return Inference(o); });
+  add("inference", "A network folded for inference",
+      "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1", [] { return Inference(o); });
 }
 
 }  // namespace mathnas::cli

@@ -64,7 +64,8 @@ CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& 
 int ExitStatus() { return exit_status; }
 
 absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const Common& common) {
-  if (common.device == "cuda") return absl::InvalidArgumentError("--device cuda: this build has no CUDA kernels; expected cpu");
+  if (common.device == "cuda")
+    return absl::InvalidArgumentError("--device cuda: this build has no CUDA kernels; expected cpu");
   return kernels::CpuDevice(common.thread_count());
 }
 
@@ -85,7 +86,8 @@ absl::StatusOr<std::string> InlineOrFile(const std::string& argument) {
   std::string text;
   for (std::istreambuf_iterator<char> it(file), end; it != end; ++it) {
     text += *it;
-    if (text.size() > kLargestArgumentFile) return absl::InvalidArgumentError(fmt::format("{}: larger than 64 MiB", path));
+    if (text.size() > kLargestArgumentFile)
+      return absl::InvalidArgumentError(fmt::format("{}: larger than 64 MiB", path));
   }
   return text;
 }

@@ -37,8 +37,8 @@ struct Answer {
 };
 using Action = std::function<absl::StatusOr<Answer>()>;
 
-// Adds a sub-command with the common options. `action` runs after parsing, if the command was given; its answer goes to stdout, its
-// error as one line to stderr.
+// Adds a sub-command with the common options. `action` runs after parsing, if the command was given; its answer goes to
+// stdout, its error as one line to stderr.
 CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description, const std::string& example,
                      Common& common, Action action);
 

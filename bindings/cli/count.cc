@@ -19,10 +19,11 @@ absl::StatusOr<Answer> Count(const Options& o) {
   if (!choice.ok()) return choice.status();
   auto network = supernet::CountNetwork(**space, *choice);
   if (!network.ok()) return network.status();
-  const std::pair<const char*, int64_t supernet::Cost::*> fields[] = {{"flops", &supernet::Cost::flops},
-                                                                      {"macs", &supernet::Cost::macs},
-                                                                      {"parameters", &supernet::Cost::parameters},
-                                                                      {"activation_bytes", &supernet::Cost::activation_bytes}};
+  const std::pair<const char*, int64_t supernet::Cost::*> fields[] = {
+      {"flops", &supernet::Cost::flops},
+      {"macs", &supernet::Cost::macs},
+      {"parameters", &supernet::Cost::parameters},
+      {"activation_bytes", &supernet::Cost::activation_bytes}};
   Answer answer;
   answer.json = {{"space", (*space)->name()}, {"subnet", Json::parse((*space)->SubnetJson(*choice))}};
   Json by_block;
@@ -33,10 +34,11 @@ absl::StatusOr<Answer> Count(const Options& o) {
   }
   answer.json["by_block"] = by_block;
   answer.json["convention"] = (*space)->flops_convention();
-  answer.text += fmt::format("\n{:16} {:>14} {:>14} {:>12} {:>16}\n", "block", "flops", "macs", "parameters", "activation_bytes");
+  answer.text +=
+      fmt::format("\n{:16} {:>14} {:>14} {:>12} {:>16}\n", "block", "flops", "macs", "parameters", "activation_bytes");
   for (const supernet::BlockCost& b : network->blocks) {
-    answer.text += fmt::format("{:16} {:>14} {:>14} {:>12} {:>16}\n", b.block, b.cost.flops, b.cost.macs, b.cost.parameters,
-                               b.cost.activation_bytes);
+    answer.text += fmt::format("{:16} {:>14} {:>14} {:>12} {:>16}\n", b.block, b.cost.flops, b.cost.macs,
+                               b.cost.parameters, b.cost.activation_bytes);
   }
   answer.text += fmt::format("flops: {}; activation_bytes: peak, batch 1, inference\n", (*space)->flops_convention());
   return answer;
@@ -46,9 +48,9 @@ absl::StatusOr<Answer> Count(const Options& o) {
 
 void AddCount(CLI::App& app) {
   static Options o;
-  CLI::App* command = AddCommand(app, "count", "FLOPs, multiply-adds, parameters and memory of a network, by block",
-                                 "mathnas count nasbench201 --subnet '[3,3,3,1,3,3]' --json", o.common,
-                                 [] { return Count(o); });
+  CLI::App* command =
+      AddCommand(app, "count", "FLOPs, multiply-adds, parameters and memory of a network, by block",
+                 "mathnas count nasbench201 --subnet '[3,3,3,1,3,3]' --json", o.common, [] { return Count(o); });
   o.space.AddTo(command);
   command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
 }

@@ -16,7 +16,8 @@ struct EstimatorChoice {
 
   void AddTo(CLI::App* command) {
     command->add_option("--estimator", kind, "linear, eq5 or eq6")->capture_default_str();
-    command->add_option("--flops-fixed", fixed, "Whether the FLOPs of the fixed part count: include or exclude")->capture_default_str();
+    command->add_option("--flops-fixed", fixed, "Whether the FLOPs of the fixed part count: include or exclude")
+        ->capture_default_str();
   }
   absl::StatusOr<core::EstimatorOptions> Make() const {
     auto k = core::ParseEstimatorKind(kind);

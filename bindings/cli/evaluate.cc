@@ -1,8 +1,7 @@
 // mathnas evaluate --checkpoint C --subnet S --data D
-#include "supernet/evaluation.h"
-
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
+#include "supernet/evaluation.h"
 #include "supernet/training/checkpoint.h"
 #include "supernet/weights.h"
 
@@ -22,12 +21,14 @@ absl::StatusOr<Answer> Evaluate(const Options& o) {
   if (!space.ok()) return space.status();
   const bool own = checkpoint->subnet.has_value();
   if (!own && o.subnet.empty()) {
-    return absl::InvalidArgumentError(fmt::format("{} is a supernet: --subnet says which of its networks", o.checkpoint));
+    return absl::InvalidArgumentError(
+        fmt::format("{} is a supernet: --subnet says which of its networks", o.checkpoint));
   }
   auto choice = own && o.subnet.empty() ? (*space)->ParseSubnet(*checkpoint->subnet) : ParseSubnet(**space, o.subnet);
   if (!choice.ok()) return choice.status();
   if (own && (*space)->SubnetJson(*choice) != *checkpoint->subnet) {
-    return absl::InvalidArgumentError(fmt::format("--subnet {}: {} is a network {}", o.subnet, o.checkpoint, *checkpoint->subnet));
+    return absl::InvalidArgumentError(
+        fmt::format("--subnet {}: {} is a network {}", o.subnet, o.checkpoint, *checkpoint->subnet));
   }
   auto data = supernet::LoadDataset(o.data);
   if (!data.ok()) return data.status();
@@ -51,8 +52,8 @@ absl::StatusOr<Answer> Evaluate(const Options& o) {
                  {"loss", result->loss},
                  {"images", result->images},
                  {"recalibrated", !own}};
-  answer.text = fmt::format("{}: accuracy {:.2f} %, loss {:.4f} on {} images{}\n", (*space)->SubnetJson(*choice), result->accuracy,
-                            result->loss, result->images, own ? "" : ", statistics recalibrated");
+  answer.text = fmt::format("{}: accuracy {:.2f} %, loss {:.4f} on {} images{}\n", (*space)->SubnetJson(*choice),
+                            result->accuracy, result->loss, result->images, own ? "" : ", statistics recalibrated");
   return answer;
 }
 
@@ -60,14 +61,17 @@ absl::StatusOr<Answer> Evaluate(const Options& o) {
 
 void AddEvaluate(CLI::App& app) {
   static Options o;
-  CLI::App* command =
-      AddCommand(app, "evaluate", "Accuracy and loss on the held-out images",
-                 "mathnas evaluate --checkpoint run/checkpoint.safetensors --subnet '[3,3,3,1,3,3]' --data fashion-mnist", o.common,
-                 [] { return Evaluate(o); });
+  CLI::App* command = AddCommand(
+      app, "evaluate", "Accuracy and loss on the held-out images",
+      "mathnas evaluate --checkpoint run/checkpoint.safetensors --subnet '[3,3,3,1,3,3]' --data fashion-mnist",
+      o.common, [] { return Evaluate(o); });
   command->add_option("--checkpoint", o.checkpoint, "A supernet's or a network's checkpoint")->required();
   command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE");
   command->add_option("--data", o.data, "The data set, as for train")->required();
-  command->add_option("--recalibration-batches", o.recalibration_batches, "Batches of 128 training images for the statistics")->capture_default_str()
+  command
+      ->add_option("--recalibration-batches", o.recalibration_batches,
+                   "Batches of 128 training images for the statistics")
+      ->capture_default_str()
       ->check(CLI::Range(1, 100000));
 }
 

@@ -29,7 +29,8 @@ struct Options {
 // "1x3x32x32".
 absl::StatusOr<Shape> ParseShape(const std::string& text) {
   const auto bad = [&] {
-    return absl::InvalidArgumentError(fmt::format("--shape {:.100}: expected BATCHxCHANNELSxHEIGHTxWIDTH, as 1x3x32x32", text));
+    return absl::InvalidArgumentError(
+        fmt::format("--shape {:.100}: expected BATCHxCHANNELSxHEIGHTxWIDTH, as 1x3x32x32", text));
   };
   Shape shape;
   const char* at = text.data();
@@ -89,8 +90,9 @@ absl::StatusOr<Images> ReadInput(const Options& o) {
   auto tensor = file->Get(name);
   if (!tensor.ok()) return tensor.status();
   if (tensor->desc.dtype != DType::kF32 || tensor->desc.shape.size() != 4) {
-    return absl::InvalidArgumentError(fmt::format("{}: tensor \"{}\" is {} {}, expected F32 of rank 4 (NCHW)", o.input, name,
-                                                  Name(tensor->desc.dtype), kernels::ToString(tensor->desc.shape)));
+    return absl::InvalidArgumentError(fmt::format("{}: tensor \"{}\" is {} {}, expected F32 of rank 4 (NCHW)", o.input,
+                                                  name, Name(tensor->desc.dtype),
+                                                  kernels::ToString(tensor->desc.shape)));
   }
   images.nchw = tensor->desc.shape;
   const auto values = tensor->as<float>();
@@ -117,7 +119,8 @@ Json Summary(const kernels::TensorView& view) {
 absl::StatusOr<Answer> Forward(const Options& o) {
   auto images = ReadInput(o);
   if (!images.ok()) return images.status();
-  supernet::NasBench201Macro macro = {.height = images->nchw[2], .width = images->nchw[3], .input_channels = images->nchw[1]};
+  supernet::NasBench201Macro macro = {
+      .height = images->nchw[2], .width = images->nchw[3], .input_channels = images->nchw[1]};
 
   TensorMap weights;
   bool shared = false;
@@ -130,7 +133,8 @@ absl::StatusOr<Answer> Forward(const Options& o) {
       auto stored = supernet::ParseNasBench201Macro(it->second);
       if (!stored.ok()) return kernels::Annotate(stored.status(), o.weights);
       macro = *stored;
-    } else if (const Tensor* classifier = weights.Find("classifier.weight"); classifier && classifier->shape().size() == 2) {
+    } else if (const Tensor* classifier = weights.Find("classifier.weight");
+               classifier && classifier->shape().size() == 2) {
       macro.classes = classifier->shape()[0];
     }
   }
@@ -138,8 +142,8 @@ absl::StatusOr<Answer> Forward(const Options& o) {
   if (!space.ok()) return space.status();
   auto choice = ParseSubnet(**space, o.subnet);
   if (!choice.ok()) return choice.status();
-  const supernet::NetworkGraph network =
-      (*space)->Network(*choice, {.batch = images->nchw[0], .weights = shared ? supernet::Weights::kShared : supernet::Weights::kOwn});
+  const supernet::NetworkGraph network = (*space)->Network(
+      *choice, {.batch = images->nchw[0], .weights = shared ? supernet::Weights::kShared : supernet::Weights::kOwn});
   if (!network.graph.status().ok()) return network.graph.status();
   if (o.weights == "synthetic") {
     weights = supernet::AllocateWeights(network.graph);
@@ -154,7 +158,8 @@ absl::StatusOr<Answer> Forward(const Options& o) {
       for (const auto& v : network.graph.values()) {
         if (v.kind == kernels::ValueKind::kComputed && !v.name.empty()) names.push_back(v.name);
       }
-      return absl::InvalidArgumentError(fmt::format("--activation {:.100}: expected one of {}", name, fmt::join(names, ", ")));
+      return absl::InvalidArgumentError(
+          fmt::format("--activation {:.100}: expected one of {}", name, fmt::join(names, ", ")));
     }
     outputs.push_back({name, value});
   }
@@ -168,8 +173,8 @@ absl::StatusOr<Answer> Forward(const Options& o) {
   if (!input.ok()) return input.status();
   const Shape expected = {images->nchw[0], images->nchw[2], images->nchw[3], images->nchw[1]};
   if (input->desc.shape != expected) {
-    return absl::InvalidArgumentError(fmt::format("input is {} (NHWC), the network takes {}", kernels::ToString(expected),
-                                                  kernels::ToString(input->desc.shape)));
+    return absl::InvalidArgumentError(fmt::format("input is {} (NHWC), the network takes {}",
+                                                  kernels::ToString(expected), kernels::ToString(input->desc.shape)));
   }
   const std::vector<float> nhwc = Transposed(images->values, images->nchw, /*to_nchw=*/false);
   std::memcpy(input->data, nhwc.data(), nhwc.size() * sizeof(float));
@@ -193,16 +198,17 @@ absl::StatusOr<Answer> Forward(const Options& o) {
 
 void AddForward(CLI::App& app) {
   static Options o;
-  CLI::App* command = AddCommand(
-      app, "forward", "One inference of a network of the space",
-      "mathnas forward nasbench201 --subnet '[3,3,3,1,3,3]' --weights synthetic --input synthetic --shape 1x3x32x32 --json",
-      o.common, [] { return Forward(o); });
+  CLI::App* command = AddCommand(app, "forward", "One inference of a network of the space",
+                                 "mathnas forward nasbench201 --subnet '[3,3,3,1,3,3]' --weights synthetic --input "
+                                 "synthetic --shape 1x3x32x32 --json",
+                                 o.common, [] { return Forward(o); });
   o.space.AddTo(command);
   command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
   command->add_option("--weights", o.weights, "A safetensors file (a network's or a supernet's), or synthetic");
   command->add_option("--input", o.input, "A safetensors file with a tensor \"input\" F32 NCHW, or synthetic");
   command->add_option("--shape", o.shape, "Shape of the synthetic input, NCHW (default 1x3x32x32)");
-  command->add_option("--activation", o.activations, "Also summarise this activation (stem, cells.0, .., pooled); repeatable");
+  command->add_option("--activation", o.activations,
+                      "Also summarise this activation (stem, cells.0, .., pooled); repeatable");
 }
 
 }  // namespace mathnas::cli

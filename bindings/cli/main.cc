@@ -10,9 +10,10 @@
 
 namespace {
 
-// Threads of OpenMP that wait for others spin for milliseconds by default. Where another process wants the core, the one that spins
-// keeps it from the one it waits for: a training step takes seven times as long (bench/RESULTS.md). A short spin costs next to
-// nothing on a quiet machine. libgomp reads the setting before main, so the program starts itself once more with it.
+// Threads of OpenMP that wait for others spin for milliseconds by default. Where another process wants the core, the
+// one that spins keeps it from the one it waits for: a training step takes seven times as long (bench/RESULTS.md). A
+// short spin costs next to nothing on a quiet machine. libgomp reads the setting before main, so the program starts
+// itself once more with it.
 void SpinShortly(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("GOMP_SPINCOUNT", "3000", 1);
@@ -25,7 +26,8 @@ int main(int argc, char** argv) {
   // A deployed network runs on one thread unless told otherwise, and wants to start fast.
   if (argc > 1 && std::strcmp(argv[1], "run") != 0) SpinShortly(argv);
   using namespace mathnas::cli;  // the commands
-  CLI::App app{"Finds the best network of a search space: trains, measures blocks, predicts networks, proves the choice"};
+  CLI::App app{
+      "Finds the best network of a search space: trains, measures blocks, predicts networks, proves the choice"};
   app.name("mathnas");
   app.set_version_flag("--version", MATHNAS_VERSION);
   app.require_subcommand(1);

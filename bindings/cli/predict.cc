@@ -21,11 +21,13 @@ struct Options {
 
 Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
-Json Predicted(const core::BlockTable& table, const core::Choice& choice, int shared, const std::map<std::string, double>& values) {
+Json Predicted(const core::BlockTable& table, const core::Choice& choice, int shared,
+               const std::map<std::string, double>& values) {
   Json predicted = Json::object();
   for (const auto& [metric, value] : values) predicted[metric] = Number(value);
   Json entry = {{"choice", choice}};
-  if (table.structure.shared) entry["shared"] = {{table.structure.shared->name, table.structure.shared->values[shared]}};
+  if (table.structure.shared)
+    entry["shared"] = {{table.structure.shared->name, table.structure.shared->values[shared]}};
   entry["predicted"] = predicted;
   return entry;
 }
@@ -35,10 +37,12 @@ absl::StatusOr<core::Choice> ParseChoice(const std::string& argument) {
   if (!text.ok()) return text.status();
   const Json list = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   core::Choice choice;
-  if (!list.is_array()) return absl::InvalidArgumentError(fmt::format("--choice {:.100}: expected a list of candidate numbers", *text));
+  if (!list.is_array())
+    return absl::InvalidArgumentError(fmt::format("--choice {:.100}: expected a list of candidate numbers", *text));
   for (size_t i = 0; i < list.size(); ++i) {
     if (!list[i].is_number_integer() || list[i] < 0 || list[i] > 1'000'000) {
-      return absl::InvalidArgumentError(fmt::format("--choice[{}]: {}, expected the number of a candidate", i, list[i].dump()));
+      return absl::InvalidArgumentError(
+          fmt::format("--choice[{}]: {}, expected the number of a candidate", i, list[i].dump()));
     }
     choice.push_back(list[i].get<int>());
   }
@@ -59,7 +63,8 @@ absl::StatusOr<Answer> Predict(const Options& o) {
     auto values = estimator->PredictAll(choice, shared);
     if (!values.ok()) return values.status();
     answer.text += fmt::format("[{}]", fmt::join(choice, ","));
-    for (const auto& [metric, value] : *values) answer.text += fmt::format("  {} {:.6g} {}", metric, value, table->metrics[metric].unit);
+    for (const auto& [metric, value] : *values)
+      answer.text += fmt::format("  {} {:.6g} {}", metric, value, table->metrics[metric].unit);
     answer.text += "\n";
     return Predicted(*table, choice, shared, *values);
   };
@@ -77,7 +82,8 @@ absl::StatusOr<Answer> Predict(const Options& o) {
     return answer;
   }
   if (core::CountNetworks(*table) > 1e6) {
-    return absl::InvalidArgumentError(fmt::format("--all: {:.0f} networks, expected at most 10^6", core::CountNetworks(*table)));
+    return absl::InvalidArgumentError(
+        fmt::format("--all: {:.0f} networks, expected at most 10^6", core::CountNetworks(*table)));
   }
   Json networks = Json::array();
   absl::Status failed;
@@ -100,8 +106,9 @@ absl::StatusOr<Answer> Predict(const Options& o) {
 
 void AddPredict(CLI::App& app) {
   static Options o;
-  CLI::App* command = AddCommand(app, "predict", "Predicts one network, or every one, from a block table",
-                                 "mathnas predict --table table.json --choice '[3,3,3,1,3,3]'", o.common, [] { return Predict(o); });
+  CLI::App* command =
+      AddCommand(app, "predict", "Predicts one network, or every one, from a block table",
+                 "mathnas predict --table table.json --choice '[3,3,3,1,3,3]'", o.common, [] { return Predict(o); });
   command->add_option("--table", o.table, "A block table")->required();
   command->add_option("--choice", o.choice, "A candidate number per node: JSON list, or @FILE");
   command->add_flag("--all", o.all, "Every network of the space");

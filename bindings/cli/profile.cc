@@ -39,15 +39,16 @@ absl::StatusOr<Answer> Profile(const Options& o) {
       .recalibration = o.measuring.recalibration,
       .latency = o.measuring.latency,
       .journal_path = o.out + ".measurements.json",
-      .identity = fmt::format("{} {} {} seed {} epoch {} batch {} on {} with {} validation images, batch {}, threads {}",
-                              checkpoint->space, checkpoint->macro, checkpoint->recipe, checkpoint->seed, checkpoint->epoch,
-                              checkpoint->batch, o.data, o.measuring.validation, o.measuring.latency.batch,
-                              o.measuring.latency.threads),
+      .identity = fmt::format(
+          "{} {} {} seed {} epoch {} batch {} on {} with {} validation images, batch {}, threads {}", checkpoint->space,
+          checkpoint->macro, checkpoint->recipe, checkpoint->seed, checkpoint->epoch, checkpoint->batch, o.data,
+          o.measuring.validation, o.measuring.latency.batch, o.measuring.latency.threads),
       .progress = [&](const profile::MeterProgress& p) { progress.Measuring(p); },
       .cancel = Interrupted()};
   const std::string journal = options.journal_path;
   if (!o.resume) std::filesystem::remove(journal);
-  auto meter = profile::Meter::Create(*space, *device, checkpoint->weights, split->train, split->validation, std::move(options));
+  auto meter =
+      profile::Meter::Create(*space, *device, checkpoint->weights, split->train, split->validation, std::move(options));
   if (!meter.ok()) return meter.status();
   auto table = profile::Profile(**space, **meter, o.measuring.metric_set(), o.measuring.latency, Now());
   if (!table.ok()) return table.status();
@@ -66,9 +67,10 @@ absl::StatusOr<Answer> Profile(const Options& o) {
 
 void AddProfile(CLI::App& app) {
   static Options o;
-  CLI::App* command = AddCommand(app, "profile", "Measures every block on this machine (Algorithm 1): the block table",
-                                 "mathnas profile --checkpoint run/checkpoint.safetensors --data fashion-mnist --out table.json",
-                                 o.common, [] { return Profile(o); });
+  CLI::App* command =
+      AddCommand(app, "profile", "Measures every block on this machine (Algorithm 1): the block table",
+                 "mathnas profile --checkpoint run/checkpoint.safetensors --data fashion-mnist --out table.json",
+                 o.common, [] { return Profile(o); });
   command->add_option("--checkpoint", o.checkpoint, "A trained supernet")->required();
   command->add_option("--data", o.data, "The data set, as for train")->required();
   command->add_option("--out", o.out, "The block table to write")->required();

@@ -16,10 +16,12 @@ constexpr double kSecondsBetweenLines = 10;  // when stderr is a file
 std::string Duration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return "-:--";
   const auto s = static_cast<int64_t>(std::lround(seconds));
-  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) : fmt::format("{}:{:02}", s / 60, s % 60);
+  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+                   : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
-Progress::Progress() : terminal_(isatty(STDERR_FILENO) != 0), start_(std::chrono::steady_clock::now()), last_line_(start_) {}
+Progress::Progress()
+    : terminal_(isatty(STDERR_FILENO) != 0), start_(std::chrono::steady_clock::now()), last_line_(start_) {}
 
 void Progress::Stage(std::string_view name) {
   const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
@@ -28,8 +30,8 @@ void Progress::Stage(std::string_view name) {
 
 void Progress::Training(const supernet::TrainingProgress& p) {
   Line(fmt::format("  epoch {}/{} batch {}/{}: loss {:.4f}, accuracy {:.2f} %, lr {:.4g}, {:.0f} images/s, {} left{}",
-                   p.epoch + 1, p.epochs, p.batch, p.batches, p.loss, 100 * p.accuracy, p.learning_rate, p.images_per_second,
-                   Duration(p.seconds_left), p.checkpointed ? ", saved" : ""),
+                   p.epoch + 1, p.epochs, p.batch, p.batches, p.loss, 100 * p.accuracy, p.learning_rate,
+                   p.images_per_second, Duration(p.seconds_left), p.checkpointed ? ", saved" : ""),
        p.batch == p.batches);
 }
 

@@ -21,17 +21,26 @@ struct RecipeOptions {
     command->add_option("--epochs", recipe.epochs, "Epochs")->capture_default_str();
     command->add_option("--batch", recipe.batch, "Images per step")->capture_default_str();
     command->add_option("--lr", recipe.learning_rate, "Learning rate")->capture_default_str();
-    command->add_option("--final-lr", recipe.final_learning_rate, "Learning rate at the end of the cosine")->capture_default_str();
+    command->add_option("--final-lr", recipe.final_learning_rate, "Learning rate at the end of the cosine")
+        ->capture_default_str();
     command->add_option("--warmup-epochs", recipe.warmup_epochs, "Epochs of linear warm-up")->capture_default_str();
-    command->add_option("--lr-update", rate_update, "Change the rate once per epoch, as the reference does, or at every step")->capture_default_str()
+    command
+        ->add_option("--lr-update", rate_update,
+                     "Change the rate once per epoch, as the reference does, or at every step")
+        ->capture_default_str()
         ->check(CLI::IsMember({"epoch", "step"}));
     command->add_option("--momentum", recipe.momentum, "Momentum")->capture_default_str();
     command->add_flag("--no-nesterov", no_nesterov, "Plain momentum");
-    command->add_option("--weight-decay", recipe.weight_decay, "Weight decay, on all parameters")->capture_default_str();
+    command->add_option("--weight-decay", recipe.weight_decay, "Weight decay, on all parameters")
+        ->capture_default_str();
     command->add_option("--label-smoothing", recipe.label_smoothing, "Label smoothing")->capture_default_str();
-    command->add_option("--sampling", sampling, "Networks per step of a supernet: full, uniform or fair")->capture_default_str();
+    command->add_option("--sampling", sampling, "Networks per step of a supernet: full, uniform or fair")
+        ->capture_default_str();
     command->add_flag("--no-augment", no_augment, "No flips and crops");
-    command->add_option("--crop-padding", recipe.crop_padding, "Zero padding of the random crop (-1: 4, or 2 below 28 pixels)")->capture_default_str();
+    command
+        ->add_option("--crop-padding", recipe.crop_padding,
+                     "Zero padding of the random crop (-1: 4, or 2 below 28 pixels)")
+        ->capture_default_str();
   }
 
   absl::StatusOr<supernet::TrainingRecipe> Make(uint64_t seed) const {

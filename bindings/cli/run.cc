@@ -23,7 +23,9 @@ struct Options {
   int runs = 200;
 };
 
-double Milliseconds(Clock::time_point since) { return std::chrono::duration<double, std::milli>(Clock::now() - since).count(); }
+double Milliseconds(Clock::time_point since) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - since).count();
+}
 
 // Pixels of one or more images, row-major NHWC.
 struct Input {
@@ -44,14 +46,16 @@ absl::StatusOr<Input> ReadInput(const Options& o, const deploy::Network& network
   if (file->contains("images")) {
     auto tensor = file->Get("images");
     if (tensor->desc.dtype != kernels::DType::kU8) {
-      return absl::InvalidArgumentError(fmt::format("{}: tensor \"images\" is {}, expected U8", o.input, Name(tensor->desc.dtype)));
+      return absl::InvalidArgumentError(
+          fmt::format("{}: tensor \"images\" is {}, expected U8", o.input, Name(tensor->desc.dtype)));
     }
     const auto pixels = tensor->as<uint8_t>();
     input.pixels.assign(pixels.begin(), pixels.end());
   } else if (file->contains("input")) {
     auto tensor = file->Get("input");
     if (tensor->desc.dtype != kernels::DType::kF32) {
-      return absl::InvalidArgumentError(fmt::format("{}: tensor \"input\" is {}, expected F32", o.input, Name(tensor->desc.dtype)));
+      return absl::InvalidArgumentError(
+          fmt::format("{}: tensor \"input\" is {}, expected F32", o.input, Name(tensor->desc.dtype)));
     }
     const auto values = tensor->as<float>();
     input.values.assign(values.begin(), values.end());
@@ -113,17 +117,19 @@ absl::StatusOr<Answer> RunNetwork(Options o) {
   }
   Answer answer;
   answer.json = {{"network", o.network},
-                 {"output", {{"shape", {static_cast<int64_t>(output.size()) / classes, classes}},
-                             {"data", std::vector<double>(output.begin(), output.end())}}},
+                 {"output",
+                  {{"shape", {static_cast<int64_t>(output.size()) / classes, classes}},
+                   {"data", std::vector<double>(output.begin(), output.end())}}},
                  {"classes", Largest(output, classes)},
                  {"first_inference_ms", first_ms}};
-  answer.text = fmt::format("{}: class {} of the first image; first inference {:.1f} ms after the program began\n", o.network,
-                            Largest(output, classes)[0], first_ms);
+  answer.text = fmt::format("{}: class {} of the first image; first inference {:.1f} ms after the program began\n",
+                            o.network, Largest(output, classes)[0], first_ms);
   if (!samples.empty()) {
     auto stats = profile::Summarise(samples);
     if (!stats.ok()) return stats.status();
-    answer.json["latency"] = {{"median_ms", stats->median_ms}, {"low_ms", stats->low_ms}, {"high_ms", stats->high_ms},
-                              {"runs", stats->rounds}, {"threads", o.common.threads}, {"batch", 1}};
+    answer.json["latency"] = {{"median_ms", stats->median_ms}, {"low_ms", stats->low_ms},
+                              {"high_ms", stats->high_ms},     {"runs", stats->rounds},
+                              {"threads", o.common.threads},   {"batch", 1}};
     answer.text += fmt::format("latency, batch 1, {} threads: median {:.3f} ms, quartiles {:.3f} to {:.3f}, {} runs\n",
                                o.common.threads, stats->median_ms, stats->low_ms, stats->high_ms, stats->rounds);
     for (const Json& limit : information.value("limits", Json::array())) {
@@ -153,12 +159,18 @@ absl::StatusOr<Answer> RunNetwork(Options o) {
 
 void AddRun(CLI::App& app) {
   static Options o;
-  CLI::App* command = AddCommand(app, "run", "Runs a deployed network", "mathnas run found/network.mathnas --input images.safetensors",
-                                 o.common, [] { return RunNetwork(o); });
+  CLI::App* command =
+      AddCommand(app, "run", "Runs a deployed network", "mathnas run found/network.mathnas --input images.safetensors",
+                 o.common, [] { return RunNetwork(o); });
   command->add_option("network", o.network, "network.mathnas, or the folder of search-network")->required();
-  command->add_option("--input", o.input, "A safetensors file with \"images\" (U8 NHWC) or \"input\" (F32 NHWC), or synthetic")->capture_default_str();
+  command
+      ->add_option("--input", o.input,
+                   "A safetensors file with \"images\" (U8 NHWC) or \"input\" (F32 NHWC), or synthetic")
+      ->capture_default_str();
   command->add_option("--data", o.data, "Also the accuracy on the test images of this data set");
-  command->add_option("--runs", o.runs, "Runs to measure the latency with")->capture_default_str()->check(CLI::Range(0, 10000000));
+  command->add_option("--runs", o.runs, "Runs to measure the latency with")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 10000000));
 }
 
 }  // namespace mathnas::cli

@@ -28,7 +28,8 @@ std::string Described(const core::BlockTable& table, const core::FoundNetwork& n
   for (const auto& [name, value] : n.shared) text += fmt::format(", {} {}", name, value);
   text += "\n ";
   for (const auto& [metric, value] : n.predicted) {
-    if (std::isfinite(value)) text += fmt::format("  {} {:.6g} {}", metric, value, table.metrics.find(metric)->second.unit);
+    if (std::isfinite(value))
+      text += fmt::format("  {} {:.6g} {}", metric, value, table.metrics.find(metric)->second.unit);
   }
   return text + "\n";
 }
@@ -40,12 +41,14 @@ std::string Summary(const core::BlockTable& table, const core::SearchResult& r) 
     for (int i : r.conflict) {
       const core::LimitReport& l = r.limits[i];
       text += fmt::format("  {} {} {}", l.limit.metric, core::Name(l.limit.op), l.limit.value);
-      if (l.reachable) text += fmt::format(" (reachable alone: {:.6g} to {:.6g})", l.reachable->first, l.reachable->second);
+      if (l.reachable)
+        text += fmt::format(" (reachable alone: {:.6g} to {:.6g})", l.reachable->first, l.reachable->second);
       text += "\n";
     }
     if (r.nearest) {
       text += "nearest budget that can be met:\n";
-      for (const core::Limit& l : r.nearest->limits) text += fmt::format("  {} {} {:.6g}\n", l.metric, core::Name(l.op), l.value);
+      for (const core::Limit& l : r.nearest->limits)
+        text += fmt::format("  {} {} {:.6g}\n", l.metric, core::Name(l.op), l.value);
       text += Described(table, r.nearest->network);
     }
     return text;
@@ -63,8 +66,8 @@ absl::StatusOr<Answer> Search(const Options& o) {
   if (!table.ok()) return table.status();
   auto estimator = o.estimator.Make();
   if (!estimator.ok()) return estimator.status();
-  core::SearchRequest request = {.objective = o.objective, .estimator = *estimator, .top = o.top, .front = o.front,
-                                 .cancel = Interrupted()};
+  core::SearchRequest request = {
+      .objective = o.objective, .estimator = *estimator, .top = o.top, .front = o.front, .cancel = Interrupted()};
   for (const std::string& text : o.limits) {
     auto limits = core::ParseLimits(text);
     if (!limits.ok()) return limits.status();
@@ -88,14 +91,16 @@ absl::StatusOr<Answer> Search(const Options& o) {
 void AddSearch(CLI::App& app) {
   static Options o;
   CLI::App* command = AddCommand(app, "search", "The proven best network within limits, the top K, or a whole front",
-                                 "mathnas search --table table.json --limit 'latency<=0.5' --limit 'flops<=20'", o.common,
-                                 [] { return Search(o); });
+                                 "mathnas search --table table.json --limit 'latency<=0.5' --limit 'flops<=20'",
+                                 o.common, [] { return Search(o); });
   command->add_option("--table", o.table, "A block table")->required();
   command->add_option("--objective", o.objective, "The metric to be best in")->capture_default_str();
   command->add_option("--limit", o.limits, "METRIC<=VALUE or METRIC>=VALUE; repeatable");
   command->add_option("--fix", o.fixed, "NAME=CANDIDATE, a node or a shared choice; repeatable");
   command->add_option("--forbid", o.forbidden, "NAME=CANDIDATE; repeatable");
-  command->add_option("--top", o.top, "This many networks, best first")->capture_default_str()->check(CLI::Range(1, 100000));
+  command->add_option("--top", o.top, "This many networks, best first")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000));
   command->add_option("--front", o.front, "Every network that is best for some value of this metric");
   o.estimator.AddTo(command);
 }

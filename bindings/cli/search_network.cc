@@ -101,13 +101,16 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
   }
   answer.json["subnet"] = Json::parse(result->subnet);
   answer.json["test_accuracy"] = result->test_accuracy;
-  answer.json["latency"] = {{"median_ms", result->latency.median_ms}, {"low_ms", result->latency.low_ms},
-                            {"high_ms", result->latency.high_ms},     {"rounds", result->latency.rounds}};
+  answer.json["latency"] = {{"median_ms", result->latency.median_ms},
+                            {"low_ms", result->latency.low_ms},
+                            {"high_ms", result->latency.high_ms},
+                            {"rounds", result->latency.rounds}};
   answer.json["within_budget"] = result->within_budget;
   answer.json["network"] = result->network_path;
   answer.json["report"] = result->report_path;
-  answer.text = report::RenderTerminalSummary(result->report) +
-                fmt::format("network: {}\ntable:   {}\nreport:  {}\n", result->network_path, result->table_path, result->report_path);
+  answer.text = report::RenderTerminalSummary(result->report) + fmt::format("network: {}\ntable:   {}\nreport:  {}\n",
+                                                                            result->network_path, result->table_path,
+                                                                            result->report_path);
   return answer;
 }
 
@@ -116,21 +119,26 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
 void AddSearchNetwork(CLI::App& app) {
   static Options o;
   o.estimator.fixed = "include";  // all-skip networks have no block FLOPs to divide by
-  CLI::App* command =
-      AddCommand(app, "search-network", "The main job: train, profile, search, fine-tune, test and write a network that runs",
-                 "mathnas search-network nasbench201 --data fashion-mnist --cells 1 --epochs 3 --limit 'latency<=0.4' --out found",
-                 o.common, [] { return SearchNetwork(o); });
+  CLI::App* command = AddCommand(
+      app, "search-network", "The main job: train, profile, search, fine-tune, test and write a network that runs",
+      "mathnas search-network nasbench201 --data fashion-mnist --cells 1 --epochs 3 --limit 'latency<=0.4' --out found",
+      o.common, [] { return SearchNetwork(o); });
   o.space.AddTo(command);
   command->add_option("--data", o.data, "The data set, as for train")->capture_default_str();
   command->add_option("--out", o.out, "Folder for the network, the table and the report")->required();
   command->add_option("--checkpoint", o.checkpoint, "A trained supernet to use instead of training one");
-  command->add_option("--limit", o.limits, "METRIC<=VALUE; repeatable (default: latency at most the median of the space)");
-  command->add_option("--fine-tune-epochs", o.fine_tune_epochs, "Epochs of the network that was found")->capture_default_str();
+  command->add_option("--limit", o.limits,
+                      "METRIC<=VALUE; repeatable (default: latency at most the median of the space)");
+  command->add_option("--fine-tune-epochs", o.fine_tune_epochs, "Epochs of the network that was found")
+      ->capture_default_str();
   command->add_option("--fine-tune-lr", o.fine_tune_rate, "Its learning rate")->capture_default_str();
-  command->add_option("--audit", o.audited, "Random networks to be predicted and measured for the report")->capture_default_str()
+  command->add_option("--audit", o.audited, "Random networks to be predicted and measured for the report")
+      ->capture_default_str()
       ->check(CLI::Range(0, 100000));
   command->add_flag("--resume", o.resume, "Go on with an interrupted job in --out");
-  command->add_option("--checkpoint-seconds", o.checkpoint_seconds, "Seconds between checkpoints")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command->add_option("--checkpoint-seconds", o.checkpoint_seconds, "Seconds between checkpoints")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   o.recipe.AddTo(command);
   o.measuring.AddTo(command);
   o.estimator.AddTo(command);

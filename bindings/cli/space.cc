@@ -15,11 +15,13 @@ absl::StatusOr<Answer> Describe(const Options& o) {
   auto space = o.space.Make();
   if (!space.ok()) return space.status();
   Answer answer;
-  answer.text = fmt::format("{}: {:.0f} networks, macro parameters {}\n", (*space)->name(), (*space)->size(), (*space)->MacroJson());
+  answer.text = fmt::format("{}: {:.0f} networks, macro parameters {}\n", (*space)->name(), (*space)->size(),
+                            (*space)->MacroJson());
   Json nodes = Json::array();
   for (const supernet::SpaceNode& n : (*space)->nodes()) {
     nodes.push_back({{"name", n.name}, {"candidates", n.candidates}, {"reference", n.reference}});
-    answer.text += fmt::format("  node {}: {} (reference {})\n", n.name, fmt::join(n.candidates, ", "), n.candidates[n.reference]);
+    answer.text +=
+        fmt::format("  node {}: {} (reference {})\n", n.name, fmt::join(n.candidates, ", "), n.candidates[n.reference]);
   }
   answer.json = {{"space", (*space)->name()},
                  {"networks", (*space)->size()},

@@ -13,7 +13,8 @@ void SpaceOptions::AddTo(CLI::App* command) {
   command->add_option("--input-channels", input_channels, "Channels of the input (default: of the data, else 3)");
 }
 
-absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>> SpaceOptions::Make(supernet::NasBench201Macro macro) const {
+absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>> SpaceOptions::Make(
+    supernet::NasBench201Macro macro) const {
   if (name != "nasbench201") {
     return absl::InvalidArgumentError(fmt::format("space \"{:.100}\": expected nasbench201", name));
   }

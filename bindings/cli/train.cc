@@ -67,11 +67,14 @@ absl::StatusOr<Answer> Train(const Options& o) {
   for (const supernet::EpochRecord& e : trained->epochs) {
     epochs.push_back({{"loss", e.loss}, {"accuracy", 100 * e.accuracy}, {"images", e.images}, {"seconds", e.seconds}});
   }
-  answer.json = {{"checkpoint", path}, {"space", trained->space}, {"macro", Json::parse(trained->macro)},
-                 {"recipe", Json::parse(trained->recipe)}, {"epochs", epochs}};
+  answer.json = {{"checkpoint", path},
+                 {"space", trained->space},
+                 {"macro", Json::parse(trained->macro)},
+                 {"recipe", Json::parse(trained->recipe)},
+                 {"epochs", epochs}};
   const supernet::EpochRecord& last = trained->epochs.back();
-  answer.text = fmt::format("{}: {} epochs, loss {:.4f}, training accuracy {:.2f} %\n", path, trained->epochs.size(), last.loss,
-                            100 * last.accuracy);
+  answer.text = fmt::format("{}: {} epochs, loss {:.4f}, training accuracy {:.2f} %\n", path, trained->epochs.size(),
+                            last.loss, 100 * last.accuracy);
   return answer;
 }
 
@@ -80,16 +83,19 @@ absl::StatusOr<Answer> Train(const Options& o) {
 void AddTrain(CLI::App& app) {
   static Options o;
   CLI::App* command = AddCommand(app, "train", "Trains the supernet of a space, or one network of it",
-                                 "mathnas train nasbench201 --data fashion-mnist --out run --cells 1 --epochs 3", o.common,
-                                 [] { return Train(o); });
+                                 "mathnas train nasbench201 --data fashion-mnist --out run --cells 1 --epochs 3",
+                                 o.common, [] { return Train(o); });
   o.space.AddTo(command);
   o.recipe.AddTo(command);
-  command->add_option("--data", o.data, "fashion-mnist, a folder of IDX files, cifar10:FOLDER, arrays:FILE, synthetic")->required();
+  command->add_option("--data", o.data, "fashion-mnist, a folder of IDX files, cifar10:FOLDER, arrays:FILE, synthetic")
+      ->required();
   command->add_option("--out", o.out, "Folder for checkpoint.safetensors")->required();
   command->add_option("--subnet", o.subnet, "Train this network with weights of its own: JSON, or @FILE");
   command->add_option("--validation", o.validation, "Training images to hold out")->capture_default_str();
   command->add_flag("--resume", o.resume, "Go on from the checkpoint in --out");
-  command->add_option("--checkpoint-seconds", o.checkpoint_seconds, "Seconds between checkpoints")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command->add_option("--checkpoint-seconds", o.checkpoint_seconds, "Seconds between checkpoints")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
 }
 
 }  // namespace mathnas::cli

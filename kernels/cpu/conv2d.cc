@@ -1,5 +1,5 @@
-// Convolutions: NHWC activations, weights in whatever layout the primitive asks for (a plain layout runs oneDNN's reference
-// kernel, seen in 2.6.3 and 3.7.2). The masters are plain OIHW.
+// Convolutions: NHWC activations, weights in whatever layout the primitive asks for (a plain layout runs oneDNN's
+// reference kernel, seen in 2.6.3 and 3.7.2). The masters are plain OIHW.
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/primitive_kernel.h"
 #include "kernels/cpu/zero_outputs.h"
@@ -39,9 +39,9 @@ KernelOr Make(const Conv2d& op, const Request& r) {
   const Shape &src = r.inputs[0].shape, &weights = r.inputs[1].shape, &dst = r.outputs[0].shape;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md bias = op.has_bias ? Dense({weights[0]}, Tag::a) : Md();
-    const auto pd = onednn::ConvolutionForward(
-        Image(src), Any(WeightDims(weights, op.groups)), bias, Image(dst),
-        MakeWindow(src, dst, weights[2], weights[3], op.stride, op.padding), onednn::Attributes(op.has_addend, op.relu));
+    const auto pd = onednn::ConvolutionForward(Image(src), Any(WeightDims(weights, op.groups)), bias, Image(dst),
+                                               MakeWindow(src, dst, weights[2], weights[3], op.stride, op.padding),
+                                               onednn::Attributes(op.has_addend, op.relu));
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     PrimitiveKernel::Arguments arguments = {
         {DNNL_ARG_SRC, PrimitiveKernel::Input(0, Image(src))},
@@ -57,9 +57,9 @@ KernelOr Make(const Conv2dBackwardData& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   const Shape &diff_dst = r.inputs[0].shape, &weights = r.inputs[1].shape, &diff_src = r.outputs[0].shape;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
-    const auto pd = onednn::ConvolutionBackwardData(
-        Image(diff_src), Any(WeightDims(weights, op.groups)), Image(diff_dst),
-        MakeWindow(diff_src, diff_dst, weights[2], weights[3], op.stride, op.padding));
+    const auto pd =
+        onednn::ConvolutionBackwardData(Image(diff_src), Any(WeightDims(weights, op.groups)), Image(diff_dst),
+                                        MakeWindow(diff_src, diff_dst, weights[2], weights[3], op.stride, op.padding));
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     kernel->Add(pd, {{DNNL_ARG_DIFF_DST, PrimitiveKernel::Input(0, Image(diff_dst))},
                      {DNNL_ARG_WEIGHTS, kernel->Packed(1, PlainWeights(weights, op.groups), pd.weights_desc())},
@@ -73,9 +73,9 @@ KernelOr Make(const Conv2dBackwardWeights& op, const Request& r) {
   const Shape &src = r.inputs[0].shape, &diff_dst = r.inputs[1].shape, &weights = r.outputs[0].shape;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md diff_bias = op.has_bias ? Dense({weights[0]}, Tag::a) : Md();
-    const auto pd = onednn::ConvolutionBackwardWeights(
-        Image(src), Any(WeightDims(weights, op.groups)), diff_bias, Image(diff_dst),
-        MakeWindow(src, diff_dst, weights[2], weights[3], op.stride, op.padding));
+    const auto pd =
+        onednn::ConvolutionBackwardWeights(Image(src), Any(WeightDims(weights, op.groups)), diff_bias, Image(diff_dst),
+                                           MakeWindow(src, diff_dst, weights[2], weights[3], op.stride, op.padding));
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     const Md plain = PlainWeights(weights, op.groups);
     const bool is_plain = pd.diff_weights_desc() == plain;

@@ -31,11 +31,13 @@ KernelOr Make(const LinearBackwardData&, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   const int64_t n = r.inputs[0].shape[0], out = r.inputs[0].shape[1], in = r.outputs[0].shape[1];
   return onednn::Guard(r.threads, [&]() -> KernelOr {
-    const Md diff_dst = Dense({n, out}, Tag::ab), weights = Dense({out, in}, Tag::ab), diff_src = Dense({n, in}, Tag::ab);
+    const Md diff_dst = Dense({n, out}, Tag::ab), weights = Dense({out, in}, Tag::ab),
+             diff_src = Dense({n, in}, Tag::ab);
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
-    kernel->Add(onednn::Matmul(diff_dst, weights, Md(), diff_src), {{DNNL_ARG_SRC, PrimitiveKernel::Input(0, diff_dst)},
-                                                                    {DNNL_ARG_WEIGHTS, PrimitiveKernel::Input(1, weights)},
-                                                                    {DNNL_ARG_DST, PrimitiveKernel::Output(0, diff_src)}});
+    kernel->Add(onednn::Matmul(diff_dst, weights, Md(), diff_src),
+                {{DNNL_ARG_SRC, PrimitiveKernel::Input(0, diff_dst)},
+                 {DNNL_ARG_WEIGHTS, PrimitiveKernel::Input(1, weights)},
+                 {DNNL_ARG_DST, PrimitiveKernel::Output(0, diff_src)}});
     return kernel;
   });
 }
@@ -44,7 +46,8 @@ KernelOr Make(const LinearBackwardWeights& op, const Request& r) {
   if (r.inputs[0].elements() == 0 || r.inputs[1].elements() == 0) return ZeroOutputs(r);
   const int64_t n = r.inputs[0].shape[0], in = r.inputs[0].shape[1], out = r.inputs[1].shape[1];
   return onednn::Guard(r.threads, [&]() -> KernelOr {
-    const Md src = Dense({n, in}, Tag::ab), diff_dst = Dense({n, out}, Tag::ab), diff_weights = Dense({out, in}, Tag::ab);
+    const Md src = Dense({n, in}, Tag::ab), diff_dst = Dense({n, out}, Tag::ab),
+             diff_weights = Dense({out, in}, Tag::ab);
     const Md diff_bias = op.has_bias ? Dense({out}, Tag::a) : Md();
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     PrimitiveKernel::Arguments arguments = {{DNNL_ARG_SRC, PrimitiveKernel::Input(0, src)},

@@ -1,5 +1,5 @@
-// The seam to oneDNN: factories shaped like version 3 that map down to version 2 (2.6 and newer). The only file that looks at
-// DNNL_VERSION_MAJOR. Factories throw dnnl::error, as oneDNN does; Guard turns that into a status at the edge.
+// The seam to oneDNN: factories shaped like version 3 that map down to version 2 (2.6 and newer). The only file that
+// looks at DNNL_VERSION_MAJOR. Factories throw dnnl::error, as oneDNN does; Guard turns that into a status at the edge.
 #ifndef MATHNAS_KERNELS_CPU_ONEDNN_H_
 #define MATHNAS_KERNELS_CPU_ONEDNN_H_
 
@@ -94,7 +94,8 @@ inline dnnl::convolution_forward::primitive_desc ConvolutionForward(const Md& sr
 #if DNNL_VERSION_MAJOR >= 3
   return {Engine(), kProp, kAlgorithm, src, weights, bias, dst, w.strides, w.padding_left, w.padding_right, attributes};
 #else
-  return {{kProp, kAlgorithm, src, weights, bias, dst, w.strides, w.padding_left, w.padding_right}, attributes, Engine()};
+  return {
+      {kProp, kAlgorithm, src, weights, bias, dst, w.strides, w.padding_left, w.padding_right}, attributes, Engine()};
 #endif
 }
 
@@ -113,9 +114,8 @@ inline dnnl::convolution_backward_data::primitive_desc ConvolutionBackwardData(c
 #endif
 }
 
-inline dnnl::convolution_backward_weights::primitive_desc ConvolutionBackwardWeights(const Md& src, const Md& diff_weights,
-                                                                                     const Md& diff_bias,
-                                                                                     const Md& diff_dst, const Window& w) {
+inline dnnl::convolution_backward_weights::primitive_desc ConvolutionBackwardWeights(
+    const Md& src, const Md& diff_weights, const Md& diff_bias, const Md& diff_dst, const Window& w) {
   const auto hint = ConvolutionForward(src, diff_weights, diff_bias, diff_dst, w, Attributes());
   constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
@@ -137,8 +137,17 @@ inline dnnl::pooling_forward::primitive_desc AvgPoolForward(const Md& src, const
                                                             const Window& w, bool include_padding) {
   constexpr auto kProp = dnnl::prop_kind::forward_training;
 #if DNNL_VERSION_MAJOR >= 3
-  return {Engine(), kProp,        AveragePooling(include_padding), src, dst, w.strides, kernel, Dims(kernel.size(), 0),
-          w.padding_left, w.padding_right, Attributes()};
+  return {Engine(),
+          kProp,
+          AveragePooling(include_padding),
+          src,
+          dst,
+          w.strides,
+          kernel,
+          Dims(kernel.size(), 0),
+          w.padding_left,
+          w.padding_right,
+          Attributes()};
 #else
   return {{kProp, AveragePooling(include_padding), src, dst, w.strides, kernel, w.padding_left, w.padding_right},
           Attributes(),
@@ -146,12 +155,14 @@ inline dnnl::pooling_forward::primitive_desc AvgPoolForward(const Md& src, const
 #endif
 }
 
-inline dnnl::pooling_backward::primitive_desc AvgPoolBackward(const Md& diff_src, const Md& diff_dst, const Dims& kernel,
-                                                              const Window& w, bool include_padding) {
+inline dnnl::pooling_backward::primitive_desc AvgPoolBackward(const Md& diff_src, const Md& diff_dst,
+                                                              const Dims& kernel, const Window& w,
+                                                              bool include_padding) {
   const auto hint = AvgPoolForward(diff_src, diff_dst, kernel, w, include_padding);
 #if DNNL_VERSION_MAJOR >= 3
-  return {Engine(), AveragePooling(include_padding), diff_src, diff_dst, w.strides, kernel, Dims(kernel.size(), 0),
-          w.padding_left, w.padding_right, hint, Attributes()};
+  return {Engine(),    AveragePooling(include_padding), diff_src,       diff_dst,        w.strides,
+          kernel,      Dims(kernel.size(), 0),          w.padding_left, w.padding_right, hint,
+          Attributes()};
 #else
   return {{AveragePooling(include_padding), diff_src, diff_dst, w.strides, kernel, w.padding_left, w.padding_right},
           Attributes(),

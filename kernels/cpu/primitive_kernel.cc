@@ -7,8 +7,8 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-// Primitives with their memory objects, ready to be executed. Through the C interface, whose arguments can be prepared: the C++
-// one builds a list at each call.
+// Primitives with their memory objects, ready to be executed. Through the C interface, whose arguments can be prepared:
+// the C++ one builds a list at each call.
 class BoundPrimitives : public BoundKernel {
  public:
   explicit BoundPrimitives(int threads) : threads_(threads) {}
@@ -27,8 +27,8 @@ class BoundPrimitives : public BoundKernel {
     onednn::ThreadScope scope(threads_);
     const dnnl_stream_t stream = onednn::Stream().get();
     for (const Call& call : calls_) {
-      const dnnl_status_t status = dnnl_primitive_execute(call.primitive.get(), stream,
-                                                          static_cast<int>(call.arguments.size()), call.arguments.data());
+      const dnnl_status_t status = dnnl_primitive_execute(
+          call.primitive.get(), stream, static_cast<int>(call.arguments.size()), call.arguments.data());
       if (status != dnnl_success) {
         return absl::InternalError(fmt::format("oneDNN: execution failed (status {})", static_cast<int>(status)));
       }
@@ -82,8 +82,8 @@ void PrimitiveKernel::Name(std::string_view implementation) {
   implementation_ += fmt::format("{}{}", implementation_.empty() ? "" : " + ", implementation);
 }
 
-void PrimitiveKernel::AddPrimitive(dnnl::primitive primitive, std::string_view implementation, const onednn::Md& scratchpad,
-                                   Arguments arguments) {
+void PrimitiveKernel::AddPrimitive(dnnl::primitive primitive, std::string_view implementation,
+                                   const onednn::Md& scratchpad, Arguments arguments) {
   Name(implementation);
   if (scratchpad.get_size() > 0) arguments.emplace_back(DNNL_ARG_SCRATCHPAD, Scratch(scratchpad));
   steps_.push_back({std::move(primitive), std::move(arguments), -1});
@@ -97,10 +97,18 @@ absl::StatusOr<std::unique_ptr<BoundKernel>> PrimitiveKernel::Bind(const KernelB
     const auto memory = [&](const Slot& slot) {
       void* data = nullptr;
       switch (slot.kind) {
-        case Slot::kInput: data = buffers.inputs[slot.index].data; break;
-        case Slot::kOutput: data = buffers.outputs[slot.index]; break;
-        case Slot::kScratch: data = static_cast<std::byte*>(buffers.scratch) + slot.index; break;
-        case Slot::kPacked: data = packed[slot.index]; break;
+        case Slot::kInput:
+          data = buffers.inputs[slot.index].data;
+          break;
+        case Slot::kOutput:
+          data = buffers.outputs[slot.index];
+          break;
+        case Slot::kScratch:
+          data = static_cast<std::byte*>(buffers.scratch) + slot.index;
+          break;
+        case Slot::kPacked:
+          data = packed[slot.index];
+          break;
       }
       return dnnl::memory(slot.md, onednn::Engine(), data);
     };

@@ -25,7 +25,8 @@ struct BatchNormTraining {
   bool operator==(const BatchNormTraining&) const = default;
 };
 
-// Inputs: x, diff_y, mean{C}, inv_std{C}, gamma{C} if affine. Outputs: diff_x, and if affine diff_gamma{C}, diff_beta{C}.
+// Inputs: x, diff_y, mean{C}, inv_std{C}, gamma{C} if affine. Outputs: diff_x, and if affine diff_gamma{C},
+// diff_beta{C}.
 struct BatchNormBackward {
   bool affine = true;
 

@@ -6,8 +6,8 @@
 
 namespace mathnas::kernels {
 
-// loss{} = mean over the batch of -sum_k target_k log softmax(logits)_k, target = (1 - smoothing) onehot + smoothing / K.
-// Inputs: logits{N,K}, labels{N} int64 in 0 .. K-1 (others count as a loss of NaN: they must be checked before).
+// loss{} = mean over the batch of -sum_k target_k log softmax(logits)_k, target = (1 - smoothing) onehot + smoothing /
+// K. Inputs: logits{N,K}, labels{N} int64 in 0 .. K-1 (others count as a loss of NaN: they must be checked before).
 // Outputs: loss{}, probabilities{N,K}.
 struct SoftmaxCrossEntropy {
   double label_smoothing = 0;

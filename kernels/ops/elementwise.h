@@ -44,8 +44,8 @@ struct Scale {
   bool operator==(const Scale&) const = default;
 };
 
-// y = 0 * x: zeros of the shape of x that depend on x. What lies before it gets a zero gradient, which is not the same as
-// none (spec/training-golden.md 1): weight decay still moves its parameters.
+// y = 0 * x: zeros of the shape of x that depend on x. What lies before it gets a zero gradient, which is not the same
+// as none (spec/training-golden.md 1): weight decay still moves its parameters.
 struct Zero {
   static constexpr std::string_view kName = "zero";
   template <typename V>

@@ -13,9 +13,7 @@ size_t HashOf(const Operator& op) {
   size_t hash = op.index();
   std::visit(
       [&hash](auto o) {  // by value: Visit hands out references that a reader may assign to
-        o.Visit([&hash](std::string_view, const auto& attribute) {
-          hash = absl::HashOf(hash, attribute);
-        });
+        o.Visit([&hash](std::string_view, const auto& attribute) { hash = absl::HashOf(hash, attribute); });
       },
       op);
   return hash;

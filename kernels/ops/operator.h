@@ -14,18 +14,19 @@
 
 namespace mathnas::kernels {
 
-using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,                 //
-                              BatchNormTraining, BatchNormBackward, BatchNormInference,          //
-                              Relu, ReluBackward, Add, Scale, Zero, Fill, Accumulate,            //
+using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,                   //
+                              BatchNormTraining, BatchNormBackward, BatchNormInference,            //
+                              Relu, ReluBackward, Add, Scale, Zero, Fill, Accumulate,              //
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,  //
-                              Linear, LinearBackwardData, LinearBackwardWeights,                 //
+                              Linear, LinearBackwardData, LinearBackwardWeights,                   //
                               SoftmaxCrossEntropy, SoftmaxCrossEntropyBackward>;
 
 inline std::string_view NameOf(const Operator& op) {
   return std::visit([](const auto& o) { return o.kName; }, op);
 }
 
-// Whether running the operator changes a state: it runs even if nobody reads its outputs, and is never merged with its twin.
+// Whether running the operator changes a state: it runs even if nobody reads its outputs, and is never merged with its
+// twin.
 bool ChangesState(const Operator& op);
 
 // A hash over the kind and all attributes.

@@ -126,7 +126,8 @@ absl::Status CheckCell(const BlockTable& table) {
     }
   }
   if (!IsConnected(cell, (uint32_t{1} << cell.edges.size()) - 1)) {
-    return Expected(path, "edges that lead from input to output", fmt::format("input {}, output {}", cell.input, cell.output));
+    return Expected(path, "edges that lead from input to output",
+                    fmt::format("input {}, output {}", cell.input, cell.output));
   }
   return absl::OkStatus();
 }

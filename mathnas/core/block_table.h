@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "mathnas/core/cell.h"
 #include "absl/status/statusor.h"
+#include "mathnas/core/cell.h"
 
 namespace mathnas::core {
 

@@ -191,7 +191,9 @@ void ReadStructureEntry(Reader& reader, const Json& json, const std::string& pat
   enum class Kind { kDepth, kShared, kCell };
   switch (OneOf<Kind>(reader, *kind, path + ".kind",
                       {{"depth", Kind::kDepth}, {"shared", Kind::kShared}, {"cell", Kind::kCell}})) {
-    case Kind::kDepth: structure.depth.push_back(ReadDepthGroup(reader, json, path)); return;
+    case Kind::kDepth:
+      structure.depth.push_back(ReadDepthGroup(reader, json, path));
+      return;
     case Kind::kShared:
       if (structure.shared) return reader.Fail(path, "one entry of kind shared", "a second one");
       structure.shared = ReadSharedChoice(reader, json, path);

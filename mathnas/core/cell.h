@@ -9,10 +9,10 @@
 
 namespace mathnas::core {
 
-// Structure kind "cell". Node `node` of the table is the edge from vertex `from` to vertex `to` > `from`; its candidate `none`
-// passes nothing on. An edge is live if there is a way from `input` to its start and from its end to `output` without
-// `none`. Networks that differ in dead edges alone are one network, in which these are `none`; a network without any way
-// from `input` to `output` computes nothing and is not in the space.
+// Structure kind "cell". Node `node` of the table is the edge from vertex `from` to vertex `to` > `from`; its candidate
+// `none` passes nothing on. An edge is live if there is a way from `input` to its start and from its end to `output`
+// without `none`. Networks that differ in dead edges alone are one network, in which these are `none`; a network
+// without any way from `input` to `output` computes nothing and is not in the space.
 struct CellStructure {
   static constexpr int kMaxEdges = 16;
   struct Edge {

@@ -46,9 +46,8 @@ class Estimator {
   static absl::StatusOr<Estimator> Create(const BlockTable& table, EstimatorOptions options = {});
   static absl::StatusOr<Estimator> Create(BlockTable&& table, EstimatorOptions options = {}) = delete;
 
-  // In the unit of the metric. Nodes behind a cut do not count, whatever `choice` says there; dead edges of a cell count as
-  // their `none`.
-  // InvalidArgument: no such metric, choice out of range, table lacks what the estimator needs.
+  // In the unit of the metric. Nodes behind a cut do not count, whatever `choice` says there; dead edges of a cell
+  // count as their `none`. InvalidArgument: no such metric, choice out of range, table lacks what the estimator needs.
   // FailedPrecondition: a chosen candidate is not measured, F(N) is not positive, or the cell is cut.
   absl::StatusOr<double> Predict(std::string_view metric, const Choice& choice, int shared = 0) const;
 

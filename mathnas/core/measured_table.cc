@@ -33,8 +33,8 @@ absl::Status CheckShape(const BlockTable& table, const SwitchMeasurements& slice
   return absl::OkStatus();
 }
 
-// `none` on an edge of a cell can leave other edges dead, and what was measured is all of them together. Leaves the edge's
-// own share in values[node][none], so that the sum over the dead edges is what was measured.
+// `none` on an edge of a cell can leave other edges dead, and what was measured is all of them together. Leaves the
+// edge's own share in values[node][none], so that the sum over the dead edges is what was measured.
 void SeparateDeadEdges(const BlockTable& table, const SwitchMeasurements& slice, Grid& values) {
   const CellStructure& cell = *table.structure.cell;
   const uint32_t carrying = CarryingEdges(cell, slice.average);

@@ -142,7 +142,11 @@ Mask Choosable(const Mask& allowed, const Channels& channels) {
 class Walker {
  public:
   Walker(const BlockTable& table, const Mask& allowed, const Channels& channels, size_t metrics)
-      : cell_(table.structure.cell ? &*table.structure.cell : nullptr), channels_(channels), nodes_(table.nodes.size()), values_(metrics), choice_(table.nodes.size(), 0) {
+      : cell_(table.structure.cell ? &*table.structure.cell : nullptr),
+        channels_(channels),
+        nodes_(table.nodes.size()),
+        values_(metrics),
+        choice_(table.nodes.size(), 0) {
     const Mask choosable = Choosable(allowed, channels);
     empty_ = CountMasked(table, allowed, choosable) == 0;
     cut_by_.assign(table.structure.depth.size(), -1);
@@ -240,7 +244,8 @@ class Walker {
   }
 
   bool Emit(int shared, absl::FunctionRef<bool(const NetworkView&)> visit, WalkReport& report) {
-    if (cell_ != nullptr && !reported_[CarryingEdges(*cell_, choice_)]) return true;  // stands for another network, or none
+    if (cell_ != nullptr && !reported_[CarryingEdges(*cell_, choice_)])
+      return true;  // stands for another network, or none
     const std::span<const double> totals(&sums_[nodes_.size() * channels_.size()], channels_.size());
     if (!channels_.Values(totals, values_)) {
       ++report.undefined;
@@ -250,7 +255,7 @@ class Walker {
     return visit({.choice = choice_, .shared = shared, .values = values_});
   }
 
-  const CellStructure* cell_;  // null if there is none
+  const CellStructure* cell_;   // null if there is none
   std::vector<bool> reported_;  // by the edges that carry something
   const Channels& channels_;
   std::vector<NodeState> nodes_;

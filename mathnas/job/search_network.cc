@@ -67,13 +67,18 @@ class Job {
 
   absl::StatusOr<SearchNetworkResult> Run() {
     using Stage = absl::Status (Job::*)();
-    const std::pair<const char*, Stage> stages[] = {
-        {"split data", &Job::SplitData},     {"train supernet", &Job::TrainSupernet}, {"profile blocks", &Job::ProfileBlocks},
-        {"search", &Job::Search},            {"audit predictions", &Job::Audit},      {"fine-tune", &Job::FineTune},
-        {"deploy", &Job::Deploy},            {"report", &Job::WriteReport}};
+    const std::pair<const char*, Stage> stages[] = {{"split data", &Job::SplitData},
+                                                    {"train supernet", &Job::TrainSupernet},
+                                                    {"profile blocks", &Job::ProfileBlocks},
+                                                    {"search", &Job::Search},
+                                                    {"audit predictions", &Job::Audit},
+                                                    {"fine-tune", &Job::FineTune},
+                                                    {"deploy", &Job::Deploy},
+                                                    {"report", &Job::WriteReport}};
     std::error_code error;
     std::filesystem::create_directories(options_.out, error);
-    if (error) return absl::InvalidArgumentError(fmt::format("{}: cannot be created: {}", options_.out, error.message()));
+    if (error)
+      return absl::InvalidArgumentError(fmt::format("{}: cannot be created: {}", options_.out, error.message()));
     for (const auto& [name, stage] : stages) {
       if (options_.on_stage) options_.on_stage(name);
       const Clock::time_point start = Clock::now();
@@ -115,10 +120,9 @@ class Job {
       trained = supernet::LoadCheckpoint(*options_.checkpoint);
       if (!trained.ok()) return trained.status();
       if (trained->subnet || trained->space != space_.name() || trained->macro != space_.MacroJson()) {
-        return absl::InvalidArgumentError(fmt::format("{}: expected a supernet of {} with {}, found {}{} with {}",
-                                                      *options_.checkpoint, space_.name(), space_.MacroJson(),
-                                                      trained->subnet ? "one network of " : "", trained->space,
-                                                      trained->macro));
+        return absl::InvalidArgumentError(fmt::format(
+            "{}: expected a supernet of {} with {}, found {}{} with {}", *options_.checkpoint, space_.name(),
+            space_.MacroJson(), trained->subnet ? "one network of " : "", trained->space, trained->macro));
       }
     } else {
       TensorMap weights = supernet::AllocateWeights(space_.Supernet({.mode = supernet::Mode::kTraining}).graph);
@@ -139,15 +143,16 @@ class Job {
   }
 
   absl::Status ProfileBlocks() {
-    profile::MeterOptions meter = {.recalibration = options_.recalibration,
-                                   .latency = options_.latency,
-                                   .journal_path = Path("measurements.json"),
-                                   .identity = fmt::format("{} {} {} seed {} epoch {} on {} with {} validation images, batch {}, threads {}",
-                                                           supernet_.space, supernet_.macro, supernet_.recipe, supernet_.seed,
-                                                           supernet_.epoch, options_.data_name, validation_.count,
-                                                           options_.latency.batch, options_.latency.threads),
-                                   .progress = options_.on_measuring,
-                                   .cancel = options_.cancel};
+    profile::MeterOptions meter = {
+        .recalibration = options_.recalibration,
+        .latency = options_.latency,
+        .journal_path = Path("measurements.json"),
+        .identity =
+            fmt::format("{} {} {} seed {} epoch {} on {} with {} validation images, batch {}, threads {}",
+                        supernet_.space, supernet_.macro, supernet_.recipe, supernet_.seed, supernet_.epoch,
+                        options_.data_name, validation_.count, options_.latency.batch, options_.latency.threads),
+        .progress = options_.on_measuring,
+        .cancel = options_.cancel};
     if (!options_.resume) std::filesystem::remove(meter.journal_path);
     auto created = profile::Meter::Create(options_.space, options_.device, supernet_.weights, data_.train, validation_,
                                           std::move(meter));
@@ -167,10 +172,11 @@ class Job {
     if (!estimator.ok()) return estimator.status();
     std::vector<double> latencies;
     const std::string metric = "latency";
-    auto walked = core::ForEachNetwork(*estimator, {&metric, 1}, core::AllowAll(table_), [&](const core::NetworkView& n) {
-      latencies.push_back(n.values[0]);
-      return true;
-    });
+    auto walked =
+        core::ForEachNetwork(*estimator, {&metric, 1}, core::AllowAll(table_), [&](const core::NetworkView& n) {
+          latencies.push_back(n.values[0]);
+          return true;
+        });
     if (!walked.ok()) return walked.status();
     return core::Median(latencies);
   }
@@ -186,8 +192,11 @@ class Job {
     }
     for (const core::Limit& l : limits) result_.report.budgets.push_back({l, origin});
 
-    core::SearchRequest request = {.limits = limits, .estimator = options_.estimator, .top = options_.verified,
-                                   .front = "latency", .cancel = options_.cancel};
+    core::SearchRequest request = {.limits = limits,
+                                   .estimator = options_.estimator,
+                                   .top = options_.verified,
+                                   .front = "latency",
+                                   .cancel = options_.cancel};
     if (auto s = CollectLandscape(); !s.ok()) return s;
     for (int attempt = 0; attempt < kTightenings; ++attempt) {
       auto found = core::Search(table_, request);
@@ -205,7 +214,8 @@ class Job {
       if (*taken) return absl::OkStatus();
     }
     result_.within_budget = false;
-    result_.report.notes.push_back("No network near the predicted optimum met the latency budget when it was measured.");
+    result_.report.notes.push_back(
+        "No network near the predicted optimum met the latency budget when it was measured.");
     return absl::OkStatus();
   }
 
@@ -222,7 +232,8 @@ class Job {
       if (!stats.ok()) return stats.status();
       double excess = 0;  // the upper quartile must be within the limit, so that the next run is too
       for (const core::Limit& l : limits) {
-        if (l.metric == "latency" && l.op == core::LimitOp::kAtMost) excess = std::max(excess, stats->high_ms / l.value);
+        if (l.metric == "latency" && l.op == core::LimitOp::kAtMost)
+          excess = std::max(excess, stats->high_ms / l.value);
       }
       least_excess = std::min(least_excess, excess);
       if (excess > 1 && !(attempt + 1 == kTightenings && rank == 0)) continue;
@@ -231,9 +242,10 @@ class Job {
       result_.latency = *stats;
       if (excess > 1) continue;
       if (rank > 0 || attempt > 0) {
-        result_.report.notes.push_back(fmt::format(
-            "The predicted optimum took longer than the budget when it was measured. Taken is network {} of the search{}.",
-            rank + 1, attempt > 0 ? " under a tightened limit" : ""));
+        result_.report.notes.push_back(
+            fmt::format("The predicted optimum took longer than the budget when it was measured. Taken is network {} "
+                        "of the search{}.",
+                        rank + 1, attempt > 0 ? " under a tightened limit" : ""));
       }
       return true;
     }
@@ -274,9 +286,12 @@ class Job {
     if (auto s = meter_->MeasureLatency(choices); !s.ok()) return s;
     auto estimator = core::Estimator::Create(table_, options_.estimator);
     if (!estimator.ok()) return estimator.status();
-    report::Audit accuracy = {.metric = "accuracy", .unit = "%",
-                              .method = "networks drawn at random, cut ones left out; inherited weights, recalibrated, validation images"};
-    report::Audit latency = {.metric = "latency", .unit = "ms",
+    report::Audit accuracy = {
+        .metric = "accuracy",
+        .unit = "%",
+        .method = "networks drawn at random, cut ones left out; inherited weights, recalibrated, validation images"};
+    report::Audit latency = {.metric = "latency",
+                             .unit = "ms",
                              .method = fmt::format("the same networks; batch {}, {} threads, median of rounds",
                                                    options_.latency.batch, options_.latency.threads)};
     for (const Choice& c : choices) {
@@ -299,25 +314,28 @@ class Job {
     report::TestAccuracy& test = result_.report.chosen.test;
     auto weights = supernet::ExtractWeights(space_, result_.choice, supernet_.weights);
     if (!weights.ok()) return weights.status();
-    auto s = supernet::Recalibrate(space_, result_.choice, *weights, options_.device, data_.train, options_.recalibration);
+    auto s =
+        supernet::Recalibrate(space_, result_.choice, *weights, options_.device, data_.train, options_.recalibration);
     if (!s.ok()) return s;
-    auto inherited = supernet::Evaluate(space_, result_.choice, *weights, options_.device, data_.test, 256, options_.cancel);
+    auto inherited =
+        supernet::Evaluate(space_, result_.choice, *weights, options_.device, data_.test, 256, options_.cancel);
     if (!inherited.ok()) return inherited.status();
     test.inherited = {inherited->accuracy};
 
     const std::string path = Path("finetuned.safetensors");
     const ImageDataset all = Joined(data_.train, validation_);
-    auto tuned = supernet::Train(options_.space, options_.device, all, result_.choice, *std::move(weights),
-                                 options_.fine_tuning,
-                                 {.checkpoint_path = path,
-                                  .checkpoint_seconds = options_.checkpoint_seconds,
-                                  .resume = options_.resume,
-                                  .progress = options_.on_training,
-                                  .cancel = options_.cancel});
+    auto tuned =
+        supernet::Train(options_.space, options_.device, all, result_.choice, *std::move(weights), options_.fine_tuning,
+                        {.checkpoint_path = path,
+                         .checkpoint_seconds = options_.checkpoint_seconds,
+                         .resume = options_.resume,
+                         .progress = options_.on_training,
+                         .cancel = options_.cancel});
     if (!tuned.ok()) return tuned.status();
     result_.report.fine_tuning = Described(*tuned);
     network_ = std::move(tuned->weights);
-    auto evaluated = supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, 256, options_.cancel);
+    auto evaluated =
+        supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, 256, options_.cancel);
     if (!evaluated.ok()) return evaluated.status();
     result_.test_accuracy = evaluated->accuracy;
     test.fine_tuned = {evaluated->accuracy};
@@ -333,25 +351,27 @@ class Job {
     result_.subnet = space_.SubnetJson(result_.choice);
     json limits = json::array();
     for (const report::Budget& b : result_.report.budgets) {
-      limits.push_back({{"metric", b.limit.metric}, {"op", std::string(core::Name(b.limit.op))}, {"value", b.limit.value},
+      limits.push_back({{"metric", b.limit.metric},
+                        {"op", std::string(core::Name(b.limit.op))},
+                        {"value", b.limit.value},
                         {"unit", b.limit.unit}});
     }
     json predicted;
     for (const auto& [metric, value] : predicted_) {
       if (std::isfinite(value)) predicted[metric] = value;
     }
-    const json information = {
-        {"space", std::string(space_.name())},
-        {"subnet", json::parse(result_.subnet)},
-        {"macro", json::parse(space_.MacroJson())},
-        {"data", options_.data_name},
-        {"limits", limits},
-        {"predicted", predicted},
-        {"measured", {{"test_accuracy", result_.test_accuracy},
-                      {"latency", result_.latency.median_ms},
-                      {"latency_batch", options_.latency.batch},
-                      {"threads", options_.latency.threads}}},
-        {"cost", {{"flops", cost->total.flops}, {"parameters", cost->total.parameters}}}};
+    const json information = {{"space", std::string(space_.name())},
+                              {"subnet", json::parse(result_.subnet)},
+                              {"macro", json::parse(space_.MacroJson())},
+                              {"data", options_.data_name},
+                              {"limits", limits},
+                              {"predicted", predicted},
+                              {"measured",
+                               {{"test_accuracy", result_.test_accuracy},
+                                {"latency", result_.latency.median_ms},
+                                {"latency_batch", options_.latency.batch},
+                                {"threads", options_.latency.threads}}},
+                              {"cost", {{"flops", cost->total.flops}, {"parameters", cost->total.parameters}}}};
     result_.network_path = Path("network.mathnas");
     deploy::DeployedNetwork network = {.graph = std::move(folded->graph),
                                        .weights = std::move(folded->weights),
@@ -374,17 +394,30 @@ class Job {
       auto it = predicted_.find(metric);
       return it == predicted_.end() ? report::Reading{.reason = "not profiled"} : report::Reading{it->second};
     };
-    chosen.metrics = {
-        {.metric = "accuracy", .unit = "%", .goal = core::Goal::kMax, .predicted = predicted("accuracy"),
-         .measured = {result_.test_accuracy}, .method = "predicted: inherited weights, validation; measured: fine-tuned, test"},
-        {.metric = "latency", .unit = "ms", .predicted = predicted("latency"), .measured = {result_.latency.median_ms},
-         .measured_low = {result_.latency.low_ms}, .measured_high = {result_.latency.high_ms},
-         .samples = result_.latency.rounds,
-         .method = fmt::format("batch {}, {} threads", options_.latency.batch, options_.latency.threads)},
-        {.metric = "flops", .unit = "MMAC", .predicted = predicted("flops"),
-         .measured = {1e-6 * static_cast<double>(cost.total.flops)}, .method = std::string(space_.flops_convention())},
-        {.metric = "parameters", .unit = "M", .predicted = predicted("parameters"),
-         .measured = {1e-6 * static_cast<double>(cost.total.parameters)}, .method = "counted"}};
+    chosen.metrics = {{.metric = "accuracy",
+                       .unit = "%",
+                       .goal = core::Goal::kMax,
+                       .predicted = predicted("accuracy"),
+                       .measured = {result_.test_accuracy},
+                       .method = "predicted: inherited weights, validation; measured: fine-tuned, test"},
+                      {.metric = "latency",
+                       .unit = "ms",
+                       .predicted = predicted("latency"),
+                       .measured = {result_.latency.median_ms},
+                       .measured_low = {result_.latency.low_ms},
+                       .measured_high = {result_.latency.high_ms},
+                       .samples = result_.latency.rounds,
+                       .method = fmt::format("batch {}, {} threads", options_.latency.batch, options_.latency.threads)},
+                      {.metric = "flops",
+                       .unit = "MMAC",
+                       .predicted = predicted("flops"),
+                       .measured = {1e-6 * static_cast<double>(cost.total.flops)},
+                       .method = std::string(space_.flops_convention())},
+                      {.metric = "parameters",
+                       .unit = "M",
+                       .predicted = predicted("parameters"),
+                       .measured = {1e-6 * static_cast<double>(cost.total.parameters)},
+                       .method = "counted"}};
   }
 
   absl::Status WriteReport() {

@@ -25,13 +25,13 @@ namespace mathnas::job {
 struct SearchNetworkOptions {
   std::shared_ptr<const supernet::SearchSpace> space;
   std::shared_ptr<kernels::Device> device;
-  std::string data_name;  // as given to --data
+  std::string data_name;             // as given to --data
   int64_t validation_images = 5000;  // held out of the training part: blocks are scored on them
 
   // Everything is written into this folder: supernet.safetensors, measurements.json, table.json, finetuned.safetensors,
   // network.mathnas, report.html, result.json.
   std::string out;
-  bool resume = false;               // go on with what lies in `out`
+  bool resume = false;                    // go on with what lies in `out`
   std::optional<std::string> checkpoint;  // a trained supernet to use instead of training one
   supernet::TrainingRecipe supernet;
   supernet::TrainingRecipe fine_tuning;  // of the chosen network, on training and validation images
@@ -59,7 +59,7 @@ struct SearchNetworkResult {
   core::SearchResult search;  // of the limits as requested
   bool infeasible = false;    // no network meets them; nothing else below is set then
   supernet::Choice choice;
-  std::string subnet;  // JSON
+  std::string subnet;        // JSON
   double test_accuracy = 0;  // in %, after fine-tuning
   profile::LatencyStats latency;
   bool within_budget = true;  // in measurement, where latency is limited

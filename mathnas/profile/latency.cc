@@ -52,7 +52,8 @@ bool Settled(const std::vector<double>& samples_ms, const LatencyOptions& option
 
 absl::Status MeasureInTurn(absl::Span<kernels::Context* const> contexts, const LatencyOptions& options,
                            std::vector<std::vector<double>>& samples_ms,
-                           const std::function<absl::Status(int rounds)>& after_round, const std::atomic<bool>* cancel) {
+                           const std::function<absl::Status(int rounds)>& after_round,
+                           const std::atomic<bool>* cancel) {
   samples_ms.resize(contexts.size());
   const auto all_settled = [&] {
     return std::all_of(samples_ms.begin(), samples_ms.end(), [&](const auto& s) { return Settled(s, options); });

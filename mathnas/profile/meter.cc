@@ -42,11 +42,13 @@ struct Runnable {
 };
 
 absl::StatusOr<std::unique_ptr<Runnable>> MakeRunnable(const supernet::SearchSpace& space, const Choice& choice,
-                                                       const TensorMap& weights, kernels::Device& device, int64_t batch) {
+                                                       const TensorMap& weights, kernels::Device& device,
+                                                       int64_t batch) {
   auto folded = supernet::FoldedNetwork(space, choice, weights, batch);
   if (!folded.ok()) return folded.status();
   auto runnable = std::make_unique<Runnable>(Runnable{*std::move(folded), nullptr});
-  auto plan = kernels::Plan::Create(runnable->folded.graph, runnable->folded.outputs, device, {.constant_weights = true});
+  auto plan =
+      kernels::Plan::Create(runnable->folded.graph, runnable->folded.outputs, device, {.constant_weights = true});
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&runnable->folded.weights});
   if (!context.ok()) return context.status();
@@ -169,7 +171,8 @@ absl::Status Meter::MeasureMemory(const std::vector<Choice>& choices) {
 absl::Status Meter::MeasureEnergy(const std::vector<Choice>& choices) {
   auto counter = RaplCounter::Open();
   if (!counter.ok()) return counter.status();
-  const std::vector<Choice> missing = Missing(choices, [&](const Choice& c) { return known_[c].energy_mj.has_value(); });
+  const std::vector<Choice> missing =
+      Missing(choices, [&](const Choice& c) { return known_[c].energy_mj.has_value(); });
   for (size_t i = 0; i < missing.size(); ++i) {
     if (auto s = Cancelled(); !s.ok()) return s;
     auto weights = supernet::ExtractWeights(*space_, missing[i], *shared_);
@@ -231,7 +234,8 @@ absl::Status Meter::ReadJournal() {
     }
     if (!space_->Check(choice).ok()) return bad_field("choice", "a network of the space");
     Measurement m;
-    for (const auto& [name, field] : {std::pair{"accuracy", &m.accuracy}, {"loss", &m.loss}, {"energy_mj", &m.energy_mj}}) {
+    for (const auto& [name, field] :
+         {std::pair{"accuracy", &m.accuracy}, {"loss", &m.loss}, {"energy_mj", &m.energy_mj}}) {
       if (!n.contains(name)) continue;
       if (!n[name].is_number()) return bad_field(name, "a number");
       *field = n[name].get<double>();
@@ -264,7 +268,8 @@ absl::Status Meter::WriteJournal() {
     if (!m.latency_ms.empty()) n["latency_ms"] = m.latency_ms;
     networks.push_back(std::move(n));
   }
-  const json journal = {{"format", std::string(kFormat)}, {"identity", options_.identity}, {"networks", std::move(networks)}};
+  const json journal = {
+      {"format", std::string(kFormat)}, {"identity", options_.identity}, {"networks", std::move(networks)}};
   return supernet::AtomicWriteFile(options_.journal_path, journal.dump() + "\n");
 }
 

@@ -26,8 +26,8 @@ using supernet::Choice;
 struct Measurement {
   std::optional<double> accuracy;  // in %, of the validation images
   std::optional<double> loss;
-  std::vector<double> latency_ms;  // one per round
-  std::optional<double> energy_mj;  // of one run
+  std::vector<double> latency_ms;       // one per round
+  std::optional<double> energy_mj;      // of one run
   std::optional<int64_t> memory_bytes;  // folded weights and arena
 };
 
@@ -50,8 +50,9 @@ struct MeterOptions {
 
 class Meter {
  public:
-  // References must outlive the meter; `shared` are the supernet's weights, `training` the images that statistics are recalibrated
-  // on, `validation` those that accuracy is measured on. InvalidArgument: a journal that is damaged or of another identity.
+  // References must outlive the meter; `shared` are the supernet's weights, `training` the images that statistics are
+  // recalibrated on, `validation` those that accuracy is measured on. InvalidArgument: a journal that is damaged or of
+  // another identity.
   static absl::StatusOr<std::unique_ptr<Meter>> Create(std::shared_ptr<const supernet::SearchSpace> space,
                                                        std::shared_ptr<kernels::Device> device,
                                                        const kernels::TensorMap& shared,

@@ -21,19 +21,19 @@ absl::StatusOr<core::BlockTable> CountedTable(const supernet::SearchSpace& space
 
 // The networks that Algorithm 1 measures: N~, N^avg, and N^avg with every candidate of every node.
 struct Switches {
-  Choice base;     // N~
-  Choice average;  // N^avg, core::AverageNetwork of the counted table
+  Choice base;                                // N~
+  Choice average;                             // N^avg, core::AverageNetwork of the counted table
   std::vector<std::vector<Choice>> switched;  // [node][candidate]
   std::vector<Choice> all() const;
 };
 absl::StatusOr<Switches> PlanSwitches(const supernet::SearchSpace& space, const core::BlockTable& counted);
 
-// The block table with these metrics ("flops" always, since equations 4 to 6 divide by it). Accuracy is the saving form of
-// equation 5 from single switches of N^avg; latency, energy and memory are costs. Energy that cannot be measured
+// The block table with these metrics ("flops" always, since equations 4 to 6 divide by it). Accuracy is the saving form
+// of equation 5 from single switches of N^avg; latency, energy and memory are costs. Energy that cannot be measured
 // here is there with null values and the reason as "x-reason". `measured_at` is a date for the record.
 absl::StatusOr<core::BlockTable> Profile(const supernet::SearchSpace& space, Meter& meter,
-                                         const std::set<std::string, std::less<>>& metrics, const LatencyOptions& latency,
-                                         std::string measured_at);
+                                         const std::set<std::string, std::less<>>& metrics,
+                                         const LatencyOptions& latency, std::string measured_at);
 
 }  // namespace mathnas::profile
 

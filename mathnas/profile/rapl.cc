@@ -27,7 +27,8 @@ absl::StatusOr<RaplCounter> RaplCounter::Open(const std::string& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     // "intel-rapl:0" is a package, "intel-rapl:0:1" a part of it. AMD's counters carry the same name.
     const std::string name = entry.path().filename();
-    if (name.starts_with("intel-rapl:") && std::count(name.begin(), name.end(), ':') == 1) packages.push_back(entry.path());
+    if (name.starts_with("intel-rapl:") && std::count(name.begin(), name.end(), ':') == 1)
+      packages.push_back(entry.path());
   }
   if (packages.empty()) return absl::UnavailableError(fmt::format("no RAPL energy counters in {}", folder));
   std::sort(packages.begin(), packages.end());

@@ -16,14 +16,14 @@ class RaplCounter {
   // Unavailable says why energy cannot be measured here: no counters, or no right to read them.
   static absl::StatusOr<RaplCounter> Open(const std::string& folder = "/sys/class/powercap");
 
-  // Joules since some point in the past; counters that wrap are unwrapped as long as this is called more often than they do
-  // (minutes at least).
+  // Joules since some point in the past; counters that wrap are unwrapped as long as this is called more often than
+  // they do (minutes at least).
   absl::StatusOr<double> Joules();
 
  private:
   struct Package {
-    std::string path;      // of energy_uj
-    uint64_t range;        // it counts up to this
+    std::string path;  // of energy_uj
+    uint64_t range;    // it counts up to this
     uint64_t last = 0;
     uint64_t total = 0;  // microjoules since Open
   };

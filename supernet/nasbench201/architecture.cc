@@ -22,8 +22,8 @@ std::string_view Separator(size_t edge) {
 
 absl::StatusOr<Architecture> ParseArchitecture(std::string_view text) {
   const auto error = [&](size_t edge, std::string_view expected) {
-    return absl::InvalidArgumentError(
-        fmt::format("arch \"{:.200}\", edge {}<-{}: expected {}", text, kCellEdges[edge].to, kCellEdges[edge].from, expected));
+    return absl::InvalidArgumentError(fmt::format("arch \"{:.200}\", edge {}<-{}: expected {}", text,
+                                                  kCellEdges[edge].to, kCellEdges[edge].from, expected));
   };
   Architecture architecture{};
   std::string_view rest = text;
@@ -47,7 +47,8 @@ absl::StatusOr<Architecture> ParseArchitecture(std::string_view text) {
 std::string ToString(const Architecture& architecture) {
   std::string text;
   for (size_t e = 0; e < kCellEdges.size(); ++e) {
-    text += fmt::format("{}{}~{}", Separator(e), kCellOpNames[static_cast<size_t>(architecture[e])], kCellEdges[e].from);
+    text +=
+        fmt::format("{}{}~{}", Separator(e), kCellOpNames[static_cast<size_t>(architecture[e])], kCellEdges[e].from);
   }
   return text + "|";
 }

@@ -29,9 +29,7 @@ struct Names {
   Weights weights;
 
   std::string Stem() const { return weights == Weights::kOwn ? "stem" : "_stem"; }
-  std::string Cell(int64_t cell) const {
-    return fmt::format("{}cells.{}", weights == Weights::kOwn ? "" : "_", cell);
-  }
+  std::string Cell(int64_t cell) const { return fmt::format("{}cells.{}", weights == Weights::kOwn ? "" : "_", cell); }
   std::string Edge(int64_t cell, int edge, CellOp op) const {
     if (weights == Weights::kOwn) return fmt::format("cells.{}.layers.{}", cell, edge);
     return fmt::format("_cells.{}.edges.{}<-{}.{}", cell, kCellEdges[edge].to, kCellEdges[edge].from,
@@ -55,14 +53,9 @@ class Space : public SearchSpace {
   int64_t classes() const override { return macro_.classes; }
 
   std::string MacroJson() const override {
-    return json{{"channels", macro_.channels},
-                {"cells", macro_.cells},
-                {"classes", macro_.classes},
-                {"height", macro_.height},
-                {"width", macro_.width},
-                {"input_channels", macro_.input_channels},
-                {"affine", macro_.affine},
-                {"track", macro_.track}}
+    return json{{"channels", macro_.channels}, {"cells", macro_.cells}, {"classes", macro_.classes},
+                {"height", macro_.height},     {"width", macro_.width}, {"input_channels", macro_.input_channels},
+                {"affine", macro_.affine},     {"track", macro_.track}}
         .dump();
   }
 
@@ -70,8 +63,10 @@ class Space : public SearchSpace {
     const json subnet = json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (subnet.is_array()) return ParseCodes(subnet);
     if (!subnet.is_object() || !subnet.contains("arch") || subnet.size() != 1) {
-      return absl::InvalidArgumentError(fmt::format(
-          "subnet \"{:.200}\": expected {{\"arch\": \"|op~0|+|op~0|op~1|+|op~0|op~1|op~2|\"}} or six codes [3,3,3,1,3,3]", text));
+      return absl::InvalidArgumentError(
+          fmt::format("subnet \"{:.200}\": expected {{\"arch\": \"|op~0|+|op~0|op~1|+|op~0|op~1|op~2|\"}} or six codes "
+                      "[3,3,3,1,3,3]",
+                      text));
     }
     const json& arch = subnet["arch"];
     if (arch.is_array()) return ParseCodes(arch);
@@ -111,7 +106,8 @@ class Space : public SearchSpace {
   std::optional<SpaceCell> cell() const override {
     SpaceCell cell = {.edges = {}, .input = 0, .output = blocks::kCellNodes - 1};
     for (size_t e = 0; e < kCellEdges.size(); ++e) {
-      cell.edges.push_back({static_cast<int>(e), kCellEdges[e].from, kCellEdges[e].to, static_cast<int>(CellOp::kNone)});
+      cell.edges.push_back(
+          {static_cast<int>(e), kCellEdges[e].from, kCellEdges[e].to, static_cast<int>(CellOp::kNone)});
     }
     return cell;
   }
@@ -207,17 +203,17 @@ absl::Status CheckMacro(const NasBench201Macro& macro) {
   const struct {
     std::string_view name;
     int64_t value, low, high;
-  } fields[] = {{"channels", macro.channels, 1, 4096},        {"cells", macro.cells, 1, 100},
-                {"classes", macro.classes, 1, 100000},        {"height", macro.height, 4, 4096},
-                {"width", macro.width, 4, 4096},              {"input_channels", macro.input_channels, 1, 1024}};
+  } fields[] = {{"channels", macro.channels, 1, 4096}, {"cells", macro.cells, 1, 100},
+                {"classes", macro.classes, 1, 100000}, {"height", macro.height, 4, 4096},
+                {"width", macro.width, 4, 4096},       {"input_channels", macro.input_channels, 1, 1024}};
   for (const auto& f : fields) {
     if (f.value < f.low || f.value > f.high) {
       return absl::InvalidArgumentError(fmt::format("{}: {}, expected {} to {}", f.name, f.value, f.low, f.high));
     }
   }
   if (macro.height % 4 != 0 || macro.width % 4 != 0) {
-    return absl::InvalidArgumentError(fmt::format("input {}x{}: expected multiples of 4, since two reductions halve it",
-                                                  macro.height, macro.width));
+    return absl::InvalidArgumentError(
+        fmt::format("input {}x{}: expected multiples of 4, since two reductions halve it", macro.height, macro.width));
   }
   return absl::OkStatus();
 }

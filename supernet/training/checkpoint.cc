@@ -62,17 +62,16 @@ absl::Status ReadProgress(const std::string& path, const std::string& text, Chec
 absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoint) {
   json epochs = json::array();
   for (const EpochRecord& e : checkpoint.epochs) epochs.push_back({e.loss, e.accuracy, e.images, e.seconds});
-  Metadata metadata = {
-      {"format", std::string(kFormat)},
-      {"space", checkpoint.space},
-      {"macro", checkpoint.macro},
-      {"recipe", checkpoint.recipe},
-      {"progress", json{{"epoch", checkpoint.epoch},
-                        {"batch", checkpoint.batch},
-                        {"generator", "philox4x32-10"},
-                        {"seed", checkpoint.seed},
-                        {"epochs", epochs}}
-                       .dump()}};
+  Metadata metadata = {{"format", std::string(kFormat)},
+                       {"space", checkpoint.space},
+                       {"macro", checkpoint.macro},
+                       {"recipe", checkpoint.recipe},
+                       {"progress", json{{"epoch", checkpoint.epoch},
+                                         {"batch", checkpoint.batch},
+                                         {"generator", "philox4x32-10"},
+                                         {"seed", checkpoint.seed},
+                                         {"epochs", epochs}}
+                                        .dump()}};
   if (checkpoint.subnet) metadata["subnet"] = *checkpoint.subnet;
   std::vector<NamedTensor> tensors;
   for (const TensorMap::Entry& e : checkpoint.weights.entries()) tensors.emplace_back(e.name, e.tensor.view());
@@ -91,7 +90,8 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
     return it == metadata.end() ? nullptr : &it->second;
   };
   if (const std::string* format = field("format"); format == nullptr || *format != kFormat) {
-    return Bad(path, fmt::format("metadata \"format\" is \"{:.100}\", expected \"{}\"", format ? *format : "", kFormat));
+    return Bad(path,
+               fmt::format("metadata \"format\" is \"{:.100}\", expected \"{}\"", format ? *format : "", kFormat));
   }
   for (const char* name : {"space", "macro", "recipe", "progress"}) {
     if (field(name) == nullptr) return Bad(path, fmt::format("metadata \"{}\": missing", name));
@@ -160,7 +160,8 @@ absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>&
       const Tensor* counter = weights.Find(name);
       if (counter != nullptr && counter->desc() != kernels::TensorDesc{kernels::DType::kI64, {}}) {
         return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {} {}, expected I64 scalar", name,
-                                                      Name(counter->desc().dtype), kernels::ToString(counter->shape())));
+                                                      Name(counter->desc().dtype),
+                                                      kernels::ToString(counter->shape())));
       }
     }
   }

@@ -1,5 +1,5 @@
-// What a training run needs to go on as if it had never stopped, in one safetensors file: weights and running statistics by their
-// names, momentum as "momentum.NAME", and the rest as metadata.
+// What a training run needs to go on as if it had never stopped, in one safetensors file: weights and running
+// statistics by their names, momentum as "momentum.NAME", and the rest as metadata.
 #ifndef MATHNAS_SUPERNET_TRAINING_CHECKPOINT_H_
 #define MATHNAS_SUPERNET_TRAINING_CHECKPOINT_H_
 
@@ -22,12 +22,12 @@ struct EpochRecord {
 };
 
 struct Checkpoint {
-  std::string space;                // "nasbench201"
-  std::string macro;                // SearchSpace::MacroJson
+  std::string space;                  // "nasbench201"
+  std::string macro;                  // SearchSpace::MacroJson
   std::optional<std::string> subnet;  // SearchSpace::SubnetJson of a network with own weights; none: a supernet
-  std::string recipe;               // JSON of the options that decide the result; a run resumes only under the same
-  uint64_t seed = 0;                // of the counter-based generator: with epoch and batch, its whole state
-  int64_t epoch = 0;                // where to go on: `batch` batches of `epoch` are done
+  std::string recipe;                 // JSON of the options that decide the result; a run resumes only under the same
+  uint64_t seed = 0;                  // of the counter-based generator: with epoch and batch, its whole state
+  int64_t epoch = 0;                  // where to go on: `batch` batches of `epoch` are done
   int64_t batch = 0;
   std::vector<EpochRecord> epochs;  // finished ones, then the one under way
   kernels::TensorMap weights;
@@ -41,9 +41,10 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path);
 
 // The space that a checkpoint belongs to.
 absl::StatusOr<std::shared_ptr<const SearchSpace>> SpaceOf(const std::string& space, const std::string& macro);
-// InvalidArgument names the first tensor that the space's supernet (or the network) needs and `weights` lack, or that has another
-// shape. Finite values are not checked.
-absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>& own, const kernels::TensorMap& weights);
+// InvalidArgument names the first tensor that the space's supernet (or the network) needs and `weights` lack, or that
+// has another shape. Finite values are not checked.
+absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>& own,
+                          const kernels::TensorMap& weights);
 
 }  // namespace mathnas::supernet
 

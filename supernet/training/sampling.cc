@@ -30,9 +30,12 @@ Choice DrawUniform(const SearchSpace& space, Random& random) {
 
 std::string_view Name(Sampling sampling) {
   switch (sampling) {
-    case Sampling::kFull: return "full";
-    case Sampling::kUniform: return "uniform";
-    case Sampling::kFair: return "fair";
+    case Sampling::kFull:
+      return "full";
+    case Sampling::kUniform:
+      return "uniform";
+    case Sampling::kFair:
+      return "fair";
   }
   return "";
 }
@@ -44,7 +47,8 @@ absl::StatusOr<Sampling> ParseSampling(std::string_view name) {
   return absl::InvalidArgumentError(fmt::format("sampling \"{}\": expected full, uniform or fair", name));
 }
 
-std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Sampling sampling, uint64_t seed, int64_t step) {
+std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Sampling sampling, uint64_t seed,
+                                               int64_t step) {
   if (sampling == Sampling::kFull) return {std::nullopt};
   Random random(seed, StreamOf(kPathPurpose, step));
   if (sampling == Sampling::kUniform) return {DrawUniform(space, random)};

@@ -17,7 +17,8 @@ enum class Sampling : uint8_t {
   kFull,
   // One network, each node's candidate drawn uniformly and independently (single path one-shot, Guo et al. 2020).
   kUniform,
-  // n networks before one update, n the most candidates of a node: each node goes through a permutation of its candidates, so
+  // n networks before one update, n the most candidates of a node: each node goes through a permutation of its
+  // candidates, so
   // that all get the same number of updates from the same weights (strict fairness, FairNAS, Chu et al. 2021).
   kFair,
 };
@@ -27,7 +28,8 @@ std::string_view Name(Sampling sampling);
 absl::StatusOr<Sampling> ParseSampling(std::string_view name);
 
 // The networks of step `step`, a function of (seed, step) alone; an empty entry is the whole supernet.
-std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Sampling sampling, uint64_t seed, int64_t step);
+std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Sampling sampling, uint64_t seed,
+                                               int64_t step);
 
 // One network with each node's candidate drawn uniformly: number `index` of the sequence that belongs to `seed`.
 Choice RandomChoice(const SearchSpace& space, uint64_t seed, int64_t index);

@@ -7,8 +7,9 @@
 namespace mathnas::supernet {
 
 double LearningRateSchedule::At(int64_t epoch, int64_t batch, int64_t batches) const {
-  const double time = static_cast<double>(epoch) +
-                      (per_step ? static_cast<double>(batch) / static_cast<double>(std::max<int64_t>(batches, 1)) : 0.0);
+  const double time =
+      static_cast<double>(epoch) +
+      (per_step ? static_cast<double>(batch) / static_cast<double>(std::max<int64_t>(batches, 1)) : 0.0);
   const auto warmup = static_cast<double>(warmup_epochs);
   if (time < warmup) {
     // The first step is not wasted on a rate of zero.

@@ -12,7 +12,8 @@ struct LearningRateSchedule {
   double final_rate = 0;
   int64_t epochs = 1;
   int64_t warmup_epochs = 0;
-  // The reference changes the rate once per epoch, which leaves short runs on few different rates; per step is the other way.
+  // The reference changes the rate once per epoch, which leaves short runs on few different rates; per step is the
+  // other way.
   bool per_step = false;
 
   // The rate of batch `batch` of `batches` in epoch `epoch`, counted from 0.

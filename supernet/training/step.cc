@@ -63,10 +63,8 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
   if (key) {
     if (auto s = space_->Check(*key); !s.ok()) return s;
   }
-  const GraphRequest request = {.batch = options_.batch,
-                                .mode = Mode::kTraining,
-                                .weights = options_.weights,
-                                .real = device_->real()};
+  const GraphRequest request = {
+      .batch = options_.batch, .mode = Mode::kTraining, .weights = options_.weights, .real = device_->real()};
   NetworkGraph network = key ? space_->Network(*key, request) : space_->Supernet(request);
   kernels::Graph& g = network.graph;
   if (!g.status().ok()) return g.status();

@@ -38,13 +38,14 @@ class TrainingStep {
   TrainingStep(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
                kernels::TensorMap& weights, StepOptions options);
 
-  // Forward and backward in training mode; gradients are added to gradient sums, running statistics move. Without a choice:
-  // the whole supernet, every node the mean of its candidates. images{batch,H,W,C} of the device's type, labels{batch} int64.
+  // Forward and backward in training mode; gradients are added to gradient sums, running statistics move. Without a
+  // choice: the whole supernet, every node the mean of its candidates. images{batch,H,W,C} of the device's type,
+  // labels{batch} int64.
   absl::StatusOr<BatchResult> Backward(const std::optional<Choice>& choice, const kernels::TensorView& images,
                                        const kernels::TensorView& labels);
 
-  // One update of every parameter that took part since the last one; their gradient sums are zero afterwards. Others stay
-  // as they are, their momentum too (spec/training-golden.md 1).
+  // One update of every parameter that took part since the last one; their gradient sums are zero afterwards. Others
+  // stay as they are, their momentum too (spec/training-golden.md 1).
   void Update(const kernels::SgdParameters& parameters);
 
   // Gradient sums, by kernels::GradientName; and the parameters that took part since the last update.

@@ -22,7 +22,12 @@ class Run {
  public:
   Run(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device, const ImageDataset& data,
       const std::optional<Choice>& own, const TrainingRecipe& recipe, const TrainingRun& options)
-      : space_(std::move(space)), device_(std::move(device)), data_(data), own_(own), recipe_(recipe), options_(options) {}
+      : space_(std::move(space)),
+        device_(std::move(device)),
+        data_(data),
+        own_(own),
+        recipe_(recipe),
+        options_(options) {}
 
   absl::StatusOr<Checkpoint> Train(kernels::TensorMap weights) {
     if (auto s = Start(std::move(weights)); !s.ok()) return s;
@@ -83,8 +88,9 @@ class Run {
           {"recipe", loaded->recipe, recipe}};
       for (const auto& [what, found, expected] : fields) {
         if (found != expected) {
-          return absl::InvalidArgumentError(fmt::format("{}: cannot resume with another {}: the checkpoint has {}, this run {}",
-                                                        options_.checkpoint_path, what, found, expected));
+          return absl::InvalidArgumentError(
+              fmt::format("{}: cannot resume with another {}: the checkpoint has {}, this run {}",
+                          options_.checkpoint_path, what, found, expected));
         }
       }
       state_ = *std::move(loaded);
@@ -101,8 +107,8 @@ class Run {
 
   absl::Status TrainBatch(TrainingStep& step, const Batch& batch) {
     const int64_t number = batch.epoch * batches_ + batch.index;
-    const auto paths = own_ ? std::vector<std::optional<Choice>>{own_}
-                            : SamplePaths(*space_, recipe_.sampling, recipe_.seed, number);
+    const auto paths =
+        own_ ? std::vector<std::optional<Choice>>{own_} : SamplePaths(*space_, recipe_.sampling, recipe_.seed, number);
     BatchResult total;
     for (const std::optional<Choice>& path : paths) {
       auto result = step.Backward(path, batch.images, batch.labels);
@@ -123,7 +129,8 @@ class Run {
                  .weight_decay = recipe_.weight_decay,
                  .nesterov = recipe_.nesterov});
     loss_ = total.loss;
-    accuracy_ = static_cast<double>(total.correct) / static_cast<double>(batch.size * static_cast<int64_t>(paths.size()));
+    accuracy_ =
+        static_cast<double>(total.correct) / static_cast<double>(batch.size * static_cast<int64_t>(paths.size()));
     return absl::OkStatus();
   }
 

@@ -37,7 +37,7 @@ struct TrainingRecipe {
 };
 
 struct TrainingProgress {
-  int64_t epoch = 0, epochs = 0;  // counted from 0
+  int64_t epoch = 0, epochs = 0;   // counted from 0
   int64_t batch = 0, batches = 0;  // done in this epoch
   double loss = 0;                 // of the epoch so far
   double accuracy = 0;             // fraction
@@ -49,7 +49,8 @@ struct TrainingProgress {
 };
 
 struct TrainingRun {
-  // Where checkpoints go ("" = nowhere), and how often; one is always written at the end of an epoch and on interruption.
+  // Where checkpoints go ("" = nowhere), and how often; one is always written at the end of an epoch and on
+  // interruption.
   std::string checkpoint_path;
   double checkpoint_seconds = 60;
   // Go on from the file at checkpoint_path if there is one.
@@ -58,9 +59,9 @@ struct TrainingRun {
   const std::atomic<bool>* cancel = nullptr;              // stop after the batch under way
 };
 
-// Trains the supernet (no `own`), or one network with own weights, in place; `weights` are initialised by the caller and replaced
-// when resuming. Returns the final state. Errors: InvalidArgument for data that do not fit the space, a recipe that makes no
-// sense, a checkpoint of another run; Cancelled when interrupted, after writing a checkpoint.
+// Trains the supernet (no `own`), or one network with own weights, in place; `weights` are initialised by the caller
+// and replaced when resuming. Returns the final state. Errors: InvalidArgument for data that do not fit the space, a
+// recipe that makes no sense, a checkpoint of another run; Cancelled when interrupted, after writing a checkpoint.
 absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
                                  const ImageDataset& data, const std::optional<Choice>& own, kernels::TensorMap weights,
                                  const TrainingRecipe& recipe, const TrainingRun& run);

@@ -9,13 +9,22 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kArch11 = R"({"arch": "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"})";
+constexpr const char* kArch11 =
+    R"({"arch": "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"})";
 
 TEST(Cli, HelpOfEveryCommandHasAnExample) {
-  for (const std::vector<std::string>& command :
-       std::vector<std::vector<std::string>>{{"space", "describe"}, {"forward"}, {"count"}, {"train"}, {"evaluate"}, {"profile"},
-                                             {"predict"}, {"search"}, {"search-network"}, {"run"}, {"bench", "step"},
-                                             {"bench", "inference"}}) {
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{{"space", "describe"},
+                                                                                       {"forward"},
+                                                                                       {"count"},
+                                                                                       {"train"},
+                                                                                       {"evaluate"},
+                                                                                       {"profile"},
+                                                                                       {"predict"},
+                                                                                       {"search"},
+                                                                                       {"search-network"},
+                                                                                       {"run"},
+                                                                                       {"bench", "step"},
+                                                                                       {"bench", "inference"}}) {
     auto arguments = command;
     arguments.push_back("--help");
     const Finished help = RunProgram(arguments);
@@ -38,14 +47,10 @@ TEST(Cli, CountsOfTheSpecification) {
   const struct {
     const char* subnet;
     int64_t flops, parameters, image16_flops, image16_parameters;
-  } rows[] = {{"[0,1,4,1,4,0]", 7783050, 73306, 1953400, 80456},
-              {"[4,2,1,2,1,1]", 15647370, 129306, 3919480, 136456},
-              {kArch11, 113951370, 802426, 28495480, 809576},
-              {"[1,1,1,0,2,0]", 11715210, 101306, 2936440, 108456},
-              {"[3,0,0,0,0,0]", 43172490, 316346, 0, 0},
-              {"[2,2,2,2,2,2]", 31376010, 241306, 0, 0},
-              {"[3,0,3,1,0,1]", 78561930, 559386, 0, 0},
-              {"[3,3,3,3,3,3]", 220119690, 1531546, 0, 0}};
+  } rows[] = {{"[0,1,4,1,4,0]", 7783050, 73306, 1953400, 80456}, {"[4,2,1,2,1,1]", 15647370, 129306, 3919480, 136456},
+              {kArch11, 113951370, 802426, 28495480, 809576},    {"[1,1,1,0,2,0]", 11715210, 101306, 2936440, 108456},
+              {"[3,0,0,0,0,0]", 43172490, 316346, 0, 0},         {"[2,2,2,2,2,2]", 31376010, 241306, 0, 0},
+              {"[3,0,3,1,0,1]", 78561930, 559386, 0, 0},         {"[3,3,3,3,3,3]", 220119690, 1531546, 0, 0}};
   for (const auto& row : rows) {
     const json counted = RunProgram({"count", "nasbench201", "--subnet", row.subnet, "--json"}).json();
     EXPECT_EQ(counted["flops"], row.flops) << row.subnet;
@@ -55,12 +60,14 @@ TEST(Cli, CountsOfTheSpecification) {
     int64_t sum = 0;
     for (const auto& [block, flops] : counted["by_block"]["flops"].items()) sum += flops.get<int64_t>();
     EXPECT_EQ(sum, row.flops);
-    const json cifar100 = RunProgram({"count", "nasbench201", "--subnet", row.subnet, "--classes", "100", "--json"}).json();
+    const json cifar100 =
+        RunProgram({"count", "nasbench201", "--subnet", row.subnet, "--classes", "100", "--json"}).json();
     EXPECT_EQ(cifar100["flops"], row.flops + 5850);
     EXPECT_EQ(cifar100["parameters"], row.parameters + 5850);
     if (row.image16_flops == 0) continue;
     const json image16 =
-        RunProgram({"count", "nasbench201", "--subnet", row.subnet, "--classes", "120", "--size", "16", "--json"}).json();
+        RunProgram({"count", "nasbench201", "--subnet", row.subnet, "--classes", "120", "--size", "16", "--json"})
+            .json();
     // The specification gives MFLOPs to five decimals.
     EXPECT_NEAR(image16["flops"].get<double>(), static_cast<double>(row.image16_flops), 10);
     EXPECT_EQ(image16["parameters"], row.image16_parameters);
@@ -68,12 +75,13 @@ TEST(Cli, CountsOfTheSpecification) {
 }
 
 TEST(Cli, ForwardGivesTheGoldenLogits) {
-  const Finished run = RunProgram({"forward", "nasbench201", "--subnet", kArch11, "--weights", "synthetic", "--input", "synthetic",
-                                   "--shape", "1x3x32x32", "--activation", "cells.5", "--json"});
+  const Finished run = RunProgram({"forward", "nasbench201", "--subnet", kArch11, "--weights", "synthetic", "--input",
+                                   "synthetic", "--shape", "1x3x32x32", "--activation", "cells.5", "--json"});
   ASSERT_EQ(run.exit_status, 0) << run.err;
   const json answer = run.json();
   EXPECT_EQ(answer["output"]["shape"], json({1, 10}));
-  const double expected[] = {-1.0219520467712786, 1.3039461378001809, 2.339221046974279, 0.5066894137492662, 0.9523848323813591};
+  const double expected[] = {-1.0219520467712786, 1.3039461378001809, 2.339221046974279, 0.5066894137492662,
+                             0.9523848323813591};
   for (int i = 0; i < 5; ++i) EXPECT_NEAR(answer["output"]["data"][i].get<double>(), expected[i], 1e-4 * 3.9) << i;
   EXPECT_EQ(answer["activations"]["cells.5"]["shape"], json({1, 32, 16, 16}));
   EXPECT_NEAR(answer["activations"]["cells.5"]["sum"].get<double>(), 672.1177230644803, 0.07);
@@ -91,8 +99,8 @@ TEST(Cli, BadInputIsOneClearLine) {
   std::ofstream(folder / "truncated.safetensors", std::ios::binary).write("\x10\0\0\0\0\0\0\0{\"a\"", 12);
   std::ofstream(folder / "text.json") << "{\"format\": \"mathnas-block-table/1\", ";
   std::filesystem::create_directory(folder / "images");
-  for (const char* name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
-                           "t10k-labels-idx1-ubyte"}) {
+  for (const char* name :
+       {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}) {
     std::ofstream(folder / "images/" + name) << "no IDX file";
   }
   const std::string small = "synthetic:N=64,test=16,size=8,channels=1,classes=3";
@@ -102,7 +110,8 @@ TEST(Cli, BadInputIsOneClearLine) {
       {{"count", "nasbench201", "--subnet", "[3,3,3,3,3,7]"}, "subnet[5]: 7, expected an integer from 0 to 4"},
       {{"count", "nasbench201", "--subnet", R"({"arch": "|nor_conv_5x5~0|+|none~0|none~1|+|none~0|none~1|none~2|"})"},
        "edge 1<-0: expected one of none, skip_connect"},
-      {{"count", "nasbench201", "--subnet", R"({"arch": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2"})"}, "\"|\" and then the end"},
+      {{"count", "nasbench201", "--subnet", R"({"arch": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2"})"},
+       "\"|\" and then the end"},
       {{"count", "nasbench201", "--subnet", "@" + (folder / "missing.json")}, "missing.json"},
       {{"count", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--classes", "-1"}, "classes: -1, expected 1 to"},
       {{"count", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--size", "30"}, "expected multiples of 4"},
@@ -110,8 +119,10 @@ TEST(Cli, BadInputIsOneClearLine) {
       {{"count", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--threads", "0"}, "--threads"},
       {{"count", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--device", "tpu"}, "--device"},
       {{"forward", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--shape", "1x3x32"}, "--shape 1x3x32: expected"},
-      {{"forward", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--activation", "cells.99"}, "--activation cells.99: expected one of"},
-      {{"forward", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--weights", folder / "truncated.safetensors"}, "truncated.safetensors"},
+      {{"forward", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--activation", "cells.99"},
+       "--activation cells.99: expected one of"},
+      {{"forward", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--weights", folder / "truncated.safetensors"},
+       "truncated.safetensors"},
       {{"forward", "nasbench201", "--subnet", "[3,3,3,3,3,3]", "--device", "cuda"}, "cuda"},
       {{"train", "nasbench201", "--data", "no-such-set", "--out", folder / "x"}, "no-such-set"},
       {{"train", "nasbench201", "--data", folder / "images", "--out", folder / "x"}, "train-images-idx3-ubyte"},
@@ -119,13 +130,17 @@ TEST(Cli, BadInputIsOneClearLine) {
       {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--batch", "0"}, "batch"},
       {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--epochs", "0"}, "epochs: 0"},
       {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--lr", "nan"}, "lr"},
-      {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--sampling", "greedy"}, "expected full, uniform or fair"},
-      {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--classes", "4"}, "3 classes, the network has 4"},
-      {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--size", "16"}, "8x8x1, the network takes 16x16x1"},
+      {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--sampling", "greedy"},
+       "expected full, uniform or fair"},
+      {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--classes", "4"},
+       "3 classes, the network has 4"},
+      {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--size", "16"},
+       "8x8x1, the network takes 16x16x1"},
       {{"train", "nasbench201", "--data", small, "--out", "/proc/none"}, "/proc/none"},
       {{"evaluate", "--checkpoint", folder / "truncated.safetensors", "--data", small}, "truncated.safetensors"},
       {{"evaluate", "--checkpoint", folder / "none.safetensors", "--data", small}, "none.safetensors"},
-      {{"profile", "--checkpoint", folder / "truncated.safetensors", "--data", small, "--out", folder / "t.json"}, "truncated"},
+      {{"profile", "--checkpoint", folder / "truncated.safetensors", "--data", small, "--out", folder / "t.json"},
+       "truncated"},
       {{"search", "--table", folder / "text.json"}, "text.json"},
       {{"search", "--table", folder / "none.json"}, "none.json"},
       {{"predict", "--table", folder / "text.json", "--all"}, "text.json"},
@@ -156,25 +171,27 @@ TEST(Cli, EveryStageTakesWhatTheOneBeforeLeaves) {
     EXPECT_EQ(run.exit_status, 0) << arguments[0] << ": " << run.err;
     return run.json();
   };
-  ok({"train", "nasbench201", "--data", data, "--out", folder / "train", "--cells", "1", "--channels", "4", "--batch", "64",
-      "--epochs", "2", "--validation", "128", "--json"});
+  ok({"train", "nasbench201", "--data", data, "--out", folder / "train", "--cells", "1", "--channels", "4", "--batch",
+      "64", "--epochs", "2", "--validation", "128", "--json"});
   const std::string checkpoint = folder / "train/checkpoint.safetensors", table = folder / "table.json";
-  const json evaluated = ok({"evaluate", "--checkpoint", checkpoint, "--subnet", "[3,3,3,1,3,3]", "--data", data, "--json"});
+  const json evaluated =
+      ok({"evaluate", "--checkpoint", checkpoint, "--subnet", "[3,3,3,1,3,3]", "--data", data, "--json"});
   EXPECT_EQ(evaluated["images"], 128);
-  const json profiled = ok({"profile", "--checkpoint", checkpoint, "--data", data, "--out", table, "--validation", "128",
-                            "--latency-rounds", "10", "--json"});
+  const json profiled = ok({"profile", "--checkpoint", checkpoint, "--data", data, "--out", table, "--validation",
+                            "128", "--latency-rounds", "10", "--json"});
   EXPECT_EQ(profiled["format"], "mathnas-block-table/1");
   for (const char* metric : {"accuracy", "latency", "energy", "flops", "parameters", "memory"}) {
     EXPECT_TRUE(profiled["metrics"].contains(metric)) << metric;
   }
   EXPECT_EQ(profiled["metrics"]["flops"]["values"][0][0], 0);
-  const json predicted = ok({"predict", "--table", table, "--choice", "[2,2,2,2,2,2]", "--flops-fixed", "include", "--json"});
+  const json predicted =
+      ok({"predict", "--table", table, "--choice", "[2,2,2,2,2,2]", "--flops-fixed", "include", "--json"});
   EXPECT_GT(predicted["predicted"]["latency"], 0);
   const json all = ok({"predict", "--table", table, "--all", "--estimator", "linear", "--json"});
   EXPECT_EQ(all["networks"].size(), 15625);
   const double latency = predicted["predicted"]["latency"];
-  const json found = ok({"search", "--table", table, "--limit", "latency<=" + std::to_string(latency), "--flops-fixed", "include",
-                         "--json"});
+  const json found = ok({"search", "--table", table, "--limit", "latency<=" + std::to_string(latency), "--flops-fixed",
+                         "include", "--json"});
   EXPECT_EQ(found["status"], "optimal");
   EXPECT_LE(found["predicted"]["latency"], latency + 1e-6);
   const Finished impossible = RunProgram({"search", "--table", table, "--limit", "latency<=0.000001", "--json"});
@@ -182,9 +199,9 @@ TEST(Cli, EveryStageTakesWhatTheOneBeforeLeaves) {
   EXPECT_EQ(impossible.json()["status"], "infeasible");
   EXPECT_FALSE(impossible.json()["conflict"].empty());
 
-  const json job = ok({"search-network", "nasbench201", "--data", data, "--out", folder / "job", "--checkpoint", checkpoint,
-                       "--validation", "128", "--latency-rounds", "10", "--audit", "6", "--fine-tune-epochs", "1", "--batch",
-                       "64", "--json"});
+  const json job = ok({"search-network", "nasbench201", "--data", data, "--out", folder / "job", "--checkpoint",
+                       checkpoint, "--validation", "128", "--latency-rounds", "10", "--audit", "6",
+                       "--fine-tune-epochs", "1", "--batch", "64", "--json"});
   for (const char* file : {"network.mathnas", "table.json", "report.html", "result.json"}) {
     EXPECT_TRUE(std::filesystem::exists(folder / "job/" + file)) << file;
   }

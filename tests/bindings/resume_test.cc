@@ -13,13 +13,31 @@ namespace {
 
 constexpr int kKills = 20;
 
-std::vector<std::string> TrainArguments(const std::string& out, const std::string& sampling, const std::string& threads) {
-  return {"train",  "nasbench201", "--data",  "synthetic:N=256,test=32,size=8,channels=1,classes=3",
-          "--out",  out,           "--cells", "1",
-          "--channels", "4",       "--batch", "32",
-          "--epochs",   "12",      "--sampling", sampling,
-          "--threads",  threads,   "--seed",  "7",
-          "--checkpoint-seconds", "0", "--resume"};
+std::vector<std::string> TrainArguments(const std::string& out, const std::string& sampling,
+                                        const std::string& threads) {
+  return {"train",
+          "nasbench201",
+          "--data",
+          "synthetic:N=256,test=32,size=8,channels=1,classes=3",
+          "--out",
+          out,
+          "--cells",
+          "1",
+          "--channels",
+          "4",
+          "--batch",
+          "32",
+          "--epochs",
+          "12",
+          "--sampling",
+          sampling,
+          "--threads",
+          threads,
+          "--seed",
+          "7",
+          "--checkpoint-seconds",
+          "0",
+          "--resume"};
 }
 
 // Every tensor of two checkpoints, momentum included.

@@ -1,6 +1,6 @@
-// Counts every allocation of the process by taking the place of malloc and its relatives, and tells those that oneDNN makes
-// while it executes a primitive from all others. Link it into one test program only; sanitizers have an allocator of
-// their own and do not go with it.
+// Counts every allocation of the process by taking the place of malloc and its relatives, and tells those that oneDNN
+// makes while it executes a primitive from all others. Link it into one test program only; sanitizers have an allocator
+// of their own and do not go with it.
 #ifndef MATHNAS_TESTS_KERNELS_ALLOCATION_COUNTER_H_
 #define MATHNAS_TESTS_KERNELS_ALLOCATION_COUNTER_H_
 

@@ -1,5 +1,5 @@
-// The reference kernels, which everything else is compared with, against numbers that PyTorch 2.15 computed in float64 with
-// the operators of the same names. Inputs are small fractions made of their positions, so they need no file.
+// The reference kernels, which everything else is compared with, against numbers that PyTorch 2.15 computed in float64
+// with the operators of the same names. Inputs are small fractions made of their positions, so they need no file.
 #include <numeric>
 
 #include "gtest/gtest.h"

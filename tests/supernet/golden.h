@@ -1,4 +1,5 @@
-// Golden cases: JSON files named by environment variables, deterministic weights and inputs (spec/search-spaces.md 1.2).
+// Golden cases: JSON files named by environment variables, deterministic weights and inputs
+// (spec/search-spaces.md 1.2).
 #ifndef MATHNAS_TESTS_SUPERNET_GOLDEN_H_
 #define MATHNAS_TESTS_SUPERNET_GOLDEN_H_
 
@@ -22,7 +23,8 @@ inline nlohmann::json LoadGolden(const char* variable, const char* copy) {
 }
 
 // The generator's values in the order NCHW, stored NHWC.
-inline kernels::Tensor SyntheticImages(const std::string& name, const std::vector<int64_t>& nchw, kernels::DType dtype) {
+inline kernels::Tensor SyntheticImages(const std::string& name, const std::vector<int64_t>& nchw,
+                                       kernels::DType dtype) {
   const int64_t channels = nchw[1], height = nchw[2], width = nchw[3];
   kernels::Tensor images(dtype, {nchw[0], height, width, channels});
   for (int64_t n = 0; n < nchw[0]; ++n) {
@@ -62,7 +64,8 @@ inline std::vector<double> ToNchw(const kernels::TensorView& t) {
   std::vector<double> out(values.size());
   for (int64_t n = 0; n < s[0]; ++n) {
     for (int64_t p = 0; p < s[1] * s[2]; ++p) {
-      for (int64_t c = 0; c < s[3]; ++c) out[(n * s[3] + c) * s[1] * s[2] + p] = values[(n * s[1] * s[2] + p) * s[3] + c];
+      for (int64_t c = 0; c < s[3]; ++c)
+        out[(n * s[3] + c) * s[1] * s[2] + p] = values[(n * s[1] * s[2] + p) * s[3] + c];
     }
   }
   return out;
@@ -80,7 +83,8 @@ inline double L2(const std::vector<double>& values) {
   return std::sqrt(sum);
 }
 
-// Product with the probe vector of a parameter (spec/training-golden.md 1): changes under permutation and transposition.
+// Product with the probe vector of a parameter (spec/training-golden.md 1): changes under permutation and
+// transposition.
 inline double Dot(const std::vector<double>& values, const std::string& parameter) {
   double sum = 0;
   for (size_t i = 0; i < values.size(); ++i) {

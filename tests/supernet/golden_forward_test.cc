@@ -1,5 +1,5 @@
-// Every NAS-Bench-201 case of the forward golden file: logits and activations, on the CPU in float32 and on the reference device in
-// double.
+// Every NAS-Bench-201 case of the forward golden file: logits and activations, on the CPU in float32 and on the
+// reference device in double.
 #include <cstring>
 
 #include "gtest/gtest.h"
@@ -22,16 +22,15 @@ void CheckSummary(const json& golden, const std::vector<double>& values, double 
   EXPECT_NEAR(Sum(values), golden["sum"].get<double>(), tolerance * l2 * std::sqrt(values.size())) << what;
   const auto first = golden["first"].get<std::vector<double>>();
   ASSERT_LE(first.size(), values.size()) << what;
-  for (size_t i = 0; i < first.size(); ++i) EXPECT_NEAR(values[i], first[i], tolerance * l2) << what << " element " << i;
+  for (size_t i = 0; i < first.size(); ++i)
+    EXPECT_NEAR(values[i], first[i], tolerance * l2) << what << " element " << i;
 }
 
 void CheckCase(const std::string& name, const json& golden, kernels::Device& device, double tolerance) {
   SCOPED_TRACE(name + " on " + std::string(device.name()));
   const auto input = golden["input"].get<std::vector<int64_t>>();
-  auto space = NasBench201({.classes = golden["classes"].get<int64_t>(),
-                            .height = input[2],
-                            .width = input[3],
-                            .input_channels = input[1]});
+  auto space = NasBench201(
+      {.classes = golden["classes"].get<int64_t>(), .height = input[2], .width = input[3], .input_channels = input[1]});
   ASSERT_TRUE(space.ok());
   auto choice = (*space)->ParseSubnet(json{{"arch", golden["arch"]}}.dump());
   ASSERT_TRUE(choice.ok()) << choice.status();
@@ -63,11 +62,14 @@ void CheckCase(const std::string& name, const json& golden, kernels::Device& dev
     for (const auto& [activation, summary] : golden["acts"].items()) {
       CheckSummary(summary, ToNchw(*(*context)->Output(activation)), tolerance, activation);
     }
-    if (golden.contains("pooled")) CheckSummary(golden["pooled"], ToDoubles(*(*context)->Output("pooled")), tolerance, "pooled");
+    if (golden.contains("pooled"))
+      CheckSummary(golden["pooled"], ToDoubles(*(*context)->Output("pooled")), tolerance, "pooled");
   }
 }
 
-bool IsNasBench201(const json& golden) { return golden.is_object() && golden.contains("arch") && golden.contains("logits"); }
+bool IsNasBench201(const json& golden) {
+  return golden.is_object() && golden.contains("arch") && golden.contains("logits");
+}
 
 TEST(GoldenForward, EveryCaseInFloatOnTheCpu) {
   auto device = kernels::CpuDevice(2);
@@ -107,9 +109,9 @@ TEST(GoldenForward, StateDicts) {
     const Choice arch11 = *space->ParseSubnet(
         R"({"arch": "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"})");
     const GraphRequest request = {.mode = Mode::kTraining};
-    const TensorMap weights = AllocateWeights(name.find("supernet") != std::string::npos
-                                                  ? space->Supernet(request).graph
-                                                  : space->Network(arch11, request).graph);
+    const TensorMap weights =
+        AllocateWeights(name.find("supernet") != std::string::npos ? space->Supernet(request).graph
+                                                                   : space->Network(arch11, request).graph);
     if (affine) {  // the other one lists its first cell alone
       EXPECT_EQ(weights.size(), dict.size()) << name;
     }

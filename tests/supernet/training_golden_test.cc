@@ -1,8 +1,9 @@
-// Every NAS-Bench-201 sequence of the training golden file: losses, gradients, values after each update, running statistics.
-// In double on the reference device to the digits stored, in float32 on the CPU within the bounds of
-// spec/training-golden.md 6. Where the file says that inputs of ReLUs lie within rounding of zero (near_kink), float32 may get one
-// on the other side: all gradients before it jump. The float32 run therefore goes beside the exact one and counts such
-// flips. A flip at such a step ends the comparison of the sequence after its losses; anywhere else it is a failure.
+// Every NAS-Bench-201 sequence of the training golden file: losses, gradients, values after each update, running
+// statistics. In double on the reference device to the digits stored, in float32 on the CPU within the bounds of
+// spec/training-golden.md 6. Where the file says that inputs of ReLUs lie within rounding of zero (near_kink), float32
+// may get one on the other side: all gradients before it jump. The float32 run therefore goes beside the exact one and
+// counts such flips. A flip at such a step ends the comparison of the sequence after its losses; anywhere else it is a
+// failure.
 #include <cstring>
 #include <iostream>
 #include <memory>
@@ -47,7 +48,8 @@ class Replay {
       exact.RunBackward(i);
       if (flips > 0) {
         EXPECT_GT(sequence_["steps"][i]["fp32"]["near_kink"], 0) << flips << " ReLUs flipped, none was near zero";
-        std::cout << sequence_["id"] << " step " << i << ": " << flips << " ReLUs on the other side of zero than in double\n";
+        std::cout << sequence_["id"] << " step " << i << ": " << flips
+                  << " ReLUs on the other side of zero than in double\n";
         return;
       }
       CheckAndUpdate(i);
@@ -78,12 +80,14 @@ class Replay {
   std::vector<Choice> Networks(size_t i) const {
     if (!supernet_) return {Parse(sequence_["arch"])};
     std::vector<Choice> networks;
-    for (const json& key : sequence_["archs_per_step"][i]) networks.push_back(Parse(sequence_["archs"][key.get<std::string>()]));
+    for (const json& key : sequence_["archs_per_step"][i])
+      networks.push_back(Parse(sequence_["archs"][key.get<std::string>()]));
     return networks;
   }
 
   kernels::Tensor Images(size_t i) const {
-    return SyntheticImages(sequence_["input_names"][i], sequence_["input_shape"].get<std::vector<int64_t>>(), device_->real());
+    return SyntheticImages(sequence_["input_names"][i], sequence_["input_shape"].get<std::vector<int64_t>>(),
+                           device_->real());
   }
 
   // Whether each output of each ReLU is positive, for all networks of the step, with the weights as they are now.
@@ -97,7 +101,8 @@ class Replay {
                                                             .real = device_->real()});
       std::vector<kernels::PlanOutput> outputs;
       for (const kernels::Graph::Node& n : network.graph.nodes()) {
-        if (std::holds_alternative<kernels::Relu>(n.op)) outputs.push_back({std::to_string(outputs.size()), n.outputs[0]});
+        if (std::holds_alternative<kernels::Relu>(n.op))
+          outputs.push_back({std::to_string(outputs.size()), n.outputs[0]});
       }
       auto plan = kernels::Plan::Create(network.graph, outputs, *device_);
       const TensorMap scratch = weights_.Clone();  // the running statistics would move
@@ -160,7 +165,8 @@ class Replay {
     }
   }
 
-  static void CheckTensor(const json& golden, const std::vector<double>& values, const std::string& name, double bound) {
+  static void CheckTensor(const json& golden, const std::vector<double>& values, const std::string& name,
+                          double bound) {
     const double l2 = golden[1];
     const double spread = bound * l2 * std::sqrt(static_cast<double>(values.size())) + 1e-12;
     EXPECT_NEAR(L2(values), l2, bound * l2 + 1e-12) << name;
@@ -232,7 +238,9 @@ class Replay {
   std::unique_ptr<TrainingStep> step_;
 };
 
-bool IsNasBench201(const json& sequence) { return sequence["space"] == "nb201" || sequence["space"] == "nb201_supernet"; }
+bool IsNasBench201(const json& sequence) {
+  return sequence["space"] == "nb201" || sequence["space"] == "nb201_supernet";
+}
 
 TEST(TrainingGolden, EverySequenceInDoubleOnTheReferenceDevice) {
   const json file = LoadGolden("MATHNAS_TRAINING_GOLDEN", "training-golden.json");
@@ -251,7 +259,8 @@ TEST(TrainingGolden, EverySequenceInFloatOnTheCpu) {
   if (!device.ok()) GTEST_SKIP() << kernels::Message(device.status());
   const json file = LoadGolden("MATHNAS_TRAINING_GOLDEN", "training-golden.json");
   for (const auto& [name, sequence] : file["sequences"].items()) {
-    // nb201_arch11 (32x32, learning rate 0.1) is for double only: ReLUs flip and float32 leaves the track, PyTorch's too.
+    // nb201_arch11 (32x32, learning rate 0.1) is for double only: ReLUs flip and float32 leaves the track, PyTorch's
+    // too.
     if (!IsNasBench201(sequence) || name == "nb201_arch11") continue;
     SCOPED_TRACE(name);
     Replay exact(sequence, kernels::ReferenceDevice(DType::kF64));
