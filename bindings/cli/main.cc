@@ -37,6 +37,16 @@ int main(int argc, char** argv) {
     add(app);
   }
   CatchInterrupt();
+  std::string names;
+  bool known = argc < 2 || argv[1][0] == '-';
+  for (const CLI::App* command : app.get_subcommands({})) {
+    names += (names.empty() ? "" : ", ") + command->get_name();
+    known = known || command->get_name() == argv[1];
+  }
+  if (!known) {
+    fmt::print(stderr, "mathnas: command \"{:.100}\": expected one of {}\n", argv[1], names);
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -81,22 +81,34 @@ absl::StatusOr<Answer> Predict(const Options& o) {
     answer.json["estimator"] = core::Name(options->kind);
     return answer;
   }
-  if (core::CountNetworks(*table) > 1e6) {
-    return absl::InvalidArgumentError(
-        fmt::format("--all: {:.0f} networks, expected at most 10^6", core::CountNetworks(*table)));
-  }
+  double all = 1;
+  for (const core::Node& n : table->nodes) all *= static_cast<double>(n.candidates.size());
+  if (all > 1e6) return absl::InvalidArgumentError(fmt::format("--all: {:.0f} networks, expected at most 10^6", all));
   Json networks = Json::array();
   absl::Status failed;
-  auto walked = core::ForEachNetwork(*estimator, {}, core::AllowAll(*table), [&](const core::NetworkView& n) {
-    auto result = add(n.choice, n.shared);
+  const auto add_network = [&](const core::Choice& choice, int shared) {
+    auto result = add(choice, shared);
     if (!result.ok()) {
       failed = result.status();
       return false;
     }
     networks.push_back(*std::move(result));
     return true;
-  });
-  if (!walked.ok()) return walked.status();
+  };
+  if (table->structure.cell) {
+    // Every choice as it can be written, also those that stand for another network; cut cells have no prediction.
+    core::Choice choice(table->nodes.size(), 0);
+    for (bool more = true; more && failed.ok();) {
+      for (int shared = 0; shared < table->SharedCount(); ++shared) add_network(choice, shared);
+      size_t i = choice.size();
+      while (i > 0 && ++choice[i - 1] == static_cast<int>(table->nodes[i - 1].candidates.size())) choice[--i] = 0;
+      more = i > 0;
+    }
+  } else {
+    auto walked = core::ForEachNetwork(*estimator, {}, core::AllowAll(*table),
+                                       [&](const core::NetworkView& n) { return add_network(n.choice, n.shared); });
+    if (!walked.ok()) return walked.status();
+  }
   if (!failed.ok()) return failed;
   answer.json = {{"estimator", core::Name(options->kind)}, {"networks", networks}};
   return answer;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "fmt/ranges.h"
 #include "kernels/status.h"
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/core/networks.h"
@@ -67,8 +68,7 @@ class Job {
 
   absl::StatusOr<SearchNetworkResult> Run() {
     using Stage = absl::Status (Job::*)();
-    const std::pair<const char*, Stage> stages[] = {{"split data", &Job::SplitData},
-                                                    {"train supernet", &Job::TrainSupernet},
+    const std::pair<const char*, Stage> stages[] = {{"train supernet", &Job::TrainSupernet},
                                                     {"profile blocks", &Job::ProfileBlocks},
                                                     {"search", &Job::Search},
                                                     {"audit predictions", &Job::Audit},
@@ -79,6 +79,7 @@ class Job {
     std::filesystem::create_directories(options_.out, error);
     if (error)
       return absl::InvalidArgumentError(fmt::format("{}: cannot be created: {}", options_.out, error.message()));
+    if (auto s = CheckOptions(); !s.ok()) return s;
     for (const auto& [name, stage] : stages) {
       if (options_.on_stage) options_.on_stage(name);
       const Clock::time_point start = Clock::now();
@@ -91,6 +92,16 @@ class Job {
 
  private:
   std::string Path(std::string_view name) const { return fmt::format("{}/{}", options_.out, name); }
+
+  // What can be known to be wrong is said before the training, not after it.
+  absl::Status CheckOptions() {
+    for (const core::Limit& l : options_.limits) {
+      if (options_.metrics.contains(l.metric) || l.metric == "flops") continue;
+      return absl::InvalidArgumentError(fmt::format("limit on \"{:.100}\": expected a metric that is profiled: {}",
+                                                    l.metric, fmt::join(options_.metrics, ", ")));
+    }
+    return SplitData();
+  }
 
   absl::Status SplitData() {
     report::Report& r = result_.report;

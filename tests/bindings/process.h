@@ -22,7 +22,10 @@ namespace mathnas::cli {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "mathnas-XXXXXX").string();
+    // In memory where there is such a place: checkpoints are flushed to the disk, which can take long.
+    const std::filesystem::path memory = "/dev/shm";
+    const auto base = access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+    std::string pattern = (base / "mathnas-XXXXXX").string();
     path_ = mkdtemp(pattern.data());
   }
   ~TemporaryFolder() {

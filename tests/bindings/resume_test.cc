@@ -28,7 +28,7 @@ std::vector<std::string> TrainArguments(const std::string& out, const std::strin
           "--batch",
           "32",
           "--epochs",
-          "12",
+          "3",
           "--sampling",
           sampling,
           "--threads",
@@ -114,7 +114,7 @@ TEST(Resume, InterruptWritesACheckpointAndSaysSo) {
   auto arguments = TrainArguments(folder / "run", "fair", "1");
   arguments.push_back("--json");
   for (std::string& a : arguments) {
-    if (a == "12") a = "100000";
+    if (a == "3") a = "100000";
   }
   const pid_t pid = Start(arguments, folder / "out", folder / "err");
   while (!std::filesystem::exists(folder / "run/checkpoint.safetensors")) {

@@ -44,7 +44,7 @@ class Replay {
     for (size_t i = 0; i < sequence_["steps"].size() && !testing::Test::HasFailure(); ++i) {
       SCOPED_TRACE("step " + std::to_string(i));
       const int64_t flips = Flips(i, exact);
-      RunBackward(i);
+      RunBackward(i, flips);
       exact.RunBackward(i);
       if (flips > 0) {
         EXPECT_GT(sequence_["steps"][i]["fp32"]["near_kink"], 0) << flips << " ReLUs flipped, none was near zero";
@@ -124,7 +124,17 @@ class Replay {
     return flips;
   }
 
-  void RunBackward(size_t i) {
+  // Ten times the most that rounding did to PyTorch's losses so far: one step's figure alone can be luck (all3x3_small,
+  // step 1: 7e-7 there, 5e-6 to 3e-5 with five other orders of rounding). With flips in the step the tensors' bound
+  // holds for the loss too (step 2 of it: 9e-5 to 2e-4 with three to five flips).
+  double LossBound(size_t i, int64_t flips) const {
+    double bound = 1e-5;
+    for (size_t k = 0; k <= i; ++k)
+      bound = std::max(bound, 10 * sequence_["steps"][k]["fp32"]["loss_rel"].get<double>());
+    return flips > 0 ? std::max(bound, Bound(sequence_["steps"][i])) : bound;
+  }
+
+  void RunBackward(size_t i, int64_t flips = 0) {
     const json& golden = sequence_["steps"][i];
     const kernels::Tensor images = Images(i);
     kernels::Tensor labels(DType::kI64, {images.shape()[0]});
@@ -135,7 +145,7 @@ class Replay {
       auto result = step_->Backward(networks[k], images.view(), labels.view());
       ASSERT_TRUE(result.ok()) << result.status();
       const double expected = golden["losses"][k];
-      const double bound = exact_ ? 1e-9 : std::max(10 * golden["fp32"]["loss_rel"].get<double>(), 1e-5);
+      const double bound = exact_ ? 1e-9 : LossBound(i, flips);
       EXPECT_NEAR(result->loss, expected, bound * std::abs(expected)) << "loss " << k;
     }
   }
