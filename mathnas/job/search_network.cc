@@ -169,12 +169,37 @@ class Job {
                                           std::move(meter));
     if (!created.ok()) return created.status();
     meter_ = *std::move(created);
+    if (auto s = MeasureTogether(); !s.ok()) return s;
     auto table = profile::Profile(space_, *meter_, options_.metrics, options_.latency, options_.created_at);
     if (!table.ok()) return table.status();
     table_ = *std::move(table);
     result_.table_path = Path("table.json");
     result_.report.table = table_;
     return core::Save(table_, result_.table_path);
+  }
+
+  // Random networks, cut ones left out.
+  std::vector<Choice> AuditedNetworks(const core::BlockTable& table) const {
+    std::vector<Choice> choices;
+    for (int i = 0; static_cast<int>(choices.size()) < options_.audited; ++i) {
+      const Choice drawn = supernet::RandomChoice(space_, kAuditSeed, i);
+      if (core::ComputesSomething(table, drawn)) choices.push_back(core::CanonicalChoice(table, drawn));
+    }
+    return choices;
+  }
+
+  // The latency of the blocks' networks and of the audited ones in the same rounds: a machine that changes its clock
+  // between two series would be taken for an error of prediction (10 % seen).
+  absl::Status MeasureTogether() {
+    if (!options_.metrics.contains("latency")) return absl::OkStatus();
+    auto counted = profile::CountedTable(space_);
+    if (!counted.ok()) return counted.status();
+    auto switches = profile::PlanSwitches(space_, *counted);
+    if (!switches.ok()) return switches.status();
+    std::vector<Choice> together = switches->all();
+    const std::vector<Choice> audited = AuditedNetworks(*counted);
+    together.insert(together.end(), audited.begin(), audited.end());
+    return meter_->MeasureLatency(together);
   }
 
   // The median of the predicted latency over the whole space.
@@ -288,11 +313,7 @@ class Job {
 
   absl::Status Audit() {
     if (options_.audited <= 0) return absl::OkStatus();
-    std::vector<Choice> choices;
-    for (int i = 0; static_cast<int>(choices.size()) < options_.audited; ++i) {
-      const Choice drawn = supernet::RandomChoice(space_, kAuditSeed, i);
-      if (core::ComputesSomething(table_, drawn)) choices.push_back(core::CanonicalChoice(table_, drawn));
-    }
+    const std::vector<Choice> choices = AuditedNetworks(table_);
     if (auto s = meter_->MeasureAccuracy(choices); !s.ok()) return s;
     if (auto s = meter_->MeasureLatency(choices); !s.ok()) return s;
     auto estimator = core::Estimator::Create(table_, options_.estimator);
