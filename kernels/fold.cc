@@ -9,16 +9,10 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/zeros.h"
 
 namespace mathnas::kernels {
 namespace {
-
-// Whether zeros in the first input make zeros of the output.
-bool KeepsZero(const Operator& op) {
-  if (const auto* conv = std::get_if<Conv2d>(&op)) return !conv->has_bias && !conv->has_addend;
-  return std::holds_alternative<Relu>(op) || std::holds_alternative<Scale>(op) ||
-         std::holds_alternative<AvgPool2d>(op) || std::holds_alternative<GlobalAvgPool>(op);
-}
 
 // A convolution without activation and addend: what follows linearly can still become part of it.
 bool IsPlainConvolution(const Operator& op) {
@@ -35,7 +29,9 @@ class Folder {
 
   absl::StatusOr<FoldedGraph> Run() {
     if (auto s = CheckGraph(); !s.ok()) return s;
-    FollowZeros();
+    ReducedGraph reduced = FollowZeros(graph_);
+    items_ = std::move(reduced.nodes);
+    stands_for_ = std::move(reduced.stands_for);
     DropDead();
     if (auto s = CheckWeights(); !s.ok()) return s;
     FoldBatchNorms();
@@ -45,12 +41,7 @@ class Folder {
   }
 
  private:
-  struct Item {
-    Operator op;
-    Values inputs;
-    Values outputs;
-    int32_t block;
-  };
+  using Item = ReducedNode;
   // By value: which item computes it (-1: none), and how many operands and outputs read it.
   struct Links {
     std::vector<int32_t> producer;
@@ -75,33 +66,6 @@ class Folder {
       }
     }
     return absl::OkStatus();
-  }
-
-  void FollowZeros() {
-    for (size_t i = 0; i < values_; ++i) stands_for_.push_back(Value{static_cast<int32_t>(i)});
-    std::vector<bool> zero(values_, false);
-    for (const Graph::Node& node : graph_.nodes()) {
-      Item item = {node.op, {}, node.outputs, node.block};
-      for (Value v : node.inputs) item.inputs.push_back(stands_for_[v.id]);
-      bool is_zero = std::holds_alternative<Zero>(node.op);
-      if (std::holds_alternative<Add>(node.op)) {
-        const auto is_zero_term = [&](Value v) { return zero[v.id]; };
-        item.inputs.erase(std::remove_if(item.inputs.begin(), item.inputs.end(), is_zero_term), item.inputs.end());
-        is_zero = item.inputs.empty();
-        if (item.inputs.size() == 1) stands_for_[node.outputs[0].id] = item.inputs[0];
-      } else if (const auto* fill = std::get_if<Fill>(&node.op)) {
-        is_zero = fill->value == 0;
-      } else if (KeepsZero(node.op)) {
-        is_zero = zero[item.inputs[0].id];
-      }
-      if (is_zero) {
-        zero[node.outputs[0].id] = true;
-        const Shape& shape = graph_.desc(node.outputs[0]).shape;
-        item.op = Fill{.value = 0, .shape = {shape.begin(), shape.end()}};
-        item.inputs.clear();
-      }
-      items_.push_back(std::move(item));
-    }
   }
 
   void DropDead() {

@@ -10,6 +10,7 @@
 #include "fmt/format.h"
 #include "kernels/memory_planner.h"
 #include "kernels/status.h"
+#include "kernels/zeros.h"
 
 namespace mathnas::kernels {
 namespace {
@@ -31,12 +32,6 @@ std::optional<size_t> InPlaceInput(const Operator& op, size_t inputs) {
 bool MustBeInPlace(const Operator& op) {
   const auto* conv = std::get_if<Conv2d>(&op);
   return conv != nullptr && conv->has_addend;
-}
-
-// Zeros in, zeros out.
-bool KeepsZero(const Operator& op) {
-  return std::holds_alternative<Relu>(op) || std::holds_alternative<Scale>(op) ||
-         std::holds_alternative<AvgPool2d>(op) || std::holds_alternative<GlobalAvgPool>(op);
 }
 
 }  // namespace
@@ -61,7 +56,7 @@ class PlanBuilder {
         return absl::InvalidArgumentError(fmt::format("output \"{}\" is not a value of the graph", o.name));
       }
     }
-    FollowZeros();
+    reduced_ = FollowZeros(graph_);
     FindLive();
     Schedule();
     MakePlacesOfLeaves();
@@ -71,82 +66,46 @@ class PlanBuilder {
   }
 
  private:
-  // A node as it will run: zeros taken out of sums, an operator on nothing but zeros a constant.
-  struct Item {
-    Operator op;
-    Values inputs;
-    Values outputs;
-    int32_t block;
-  };
-
-  Value Resolved(Value v) const { return resolved_[v.id]; }
-
-  void FollowZeros() {
-    resolved_.resize(graph_.values().size());
-    for (size_t i = 0; i < resolved_.size(); ++i) resolved_[i] = Value{static_cast<int32_t>(i)};
-    std::vector<bool> zero(graph_.values().size(), false);
-    for (const Graph::Node& node : graph_.nodes()) {
-      Item item = {node.op, {}, node.outputs, node.block};
-      for (Value v : node.inputs) item.inputs.push_back(Resolved(v));
-      bool is_zero = std::holds_alternative<Zero>(node.op);
-      if (std::holds_alternative<Add>(node.op)) {
-        item.inputs.erase(std::remove_if(item.inputs.begin(), item.inputs.end(), [&](Value v) { return zero[v.id]; }),
-                          item.inputs.end());
-        is_zero = item.inputs.empty();
-        if (item.inputs.size() == 1) resolved_[node.outputs[0].id] = item.inputs[0];
-      } else if (KeepsZero(node.op)) {
-        is_zero = zero[item.inputs[0].id];
-      }
-      if (is_zero) {
-        zero[node.outputs[0].id] = true;
-        const Shape& shape = graph_.desc(node.outputs[0]).shape;
-        item.op = Fill{.value = 0, .shape = {shape.begin(), shape.end()}};
-        item.inputs.clear();
-      }
-      items_.push_back(std::move(item));
-    }
-  }
-
   void FindLive() {
     std::vector<bool> needed(graph_.values().size(), false);
-    for (const PlanOutput& o : outputs_) needed[Resolved(o.value).id] = true;
-    live_.assign(items_.size(), false);
-    for (size_t n = items_.size(); n-- > 0;) {
-      live_[n] = ChangesState(items_[n].op);
+    for (const PlanOutput& o : outputs_) needed[reduced_[o.value].id] = true;
+    live_.assign(reduced_.nodes.size(), false);
+    for (size_t n = reduced_.nodes.size(); n-- > 0;) {
+      live_[n] = ChangesState(reduced_.nodes[n].op);
       // An output that stands for another value is never computed itself.
-      for (Value v : items_[n].outputs) live_[n] = live_[n] || (needed[v.id] && Resolved(v) == v);
+      for (Value v : reduced_.nodes[n].outputs) live_[n] = live_[n] || (needed[v.id] && reduced_[v] == v);
       if (!live_[n]) continue;
-      for (Value v : items_[n].inputs) needed[v.id] = true;
+      for (Value v : reduced_.nodes[n].inputs) needed[v.id] = true;
     }
   }
 
   // Graph order, but an accumulation runs right after what it adds, so that gradients do not pile up.
   void Schedule() {
-    std::vector<std::vector<size_t>> followers(items_.size());
-    std::vector<bool> placed(items_.size(), false);
-    for (size_t n = 0; n < items_.size(); ++n) {
-      if (!live_[n] || !std::holds_alternative<Accumulate>(items_[n].op)) continue;
-      const int32_t producer = graph_.info(items_[n].inputs[1]).node;
+    std::vector<std::vector<size_t>> followers(reduced_.nodes.size());
+    std::vector<bool> placed(reduced_.nodes.size(), false);
+    for (size_t n = 0; n < reduced_.nodes.size(); ++n) {
+      if (!live_[n] || !std::holds_alternative<Accumulate>(reduced_.nodes[n].op)) continue;
+      const int32_t producer = graph_.info(reduced_.nodes[n].inputs[1]).node;
       if (producer < 0) continue;
       followers[producer].push_back(n);
       placed[n] = true;
     }
-    for (size_t n = 0; n < items_.size(); ++n) {
+    for (size_t n = 0; n < reduced_.nodes.size(); ++n) {
       if (!live_[n] || placed[n]) continue;
-      Emit(items_[n]);
-      for (size_t f : followers[n]) Emit(items_[f]);
+      Emit(reduced_.nodes[n]);
+      for (size_t f : followers[n]) Emit(reduced_.nodes[f]);
     }
   }
 
-  void Emit(const Item& item) { schedule_.push_back(item); }
+  void Emit(const ReducedNode& item) { schedule_.push_back(item); }
 
   void MakePlacesOfLeaves() {
     places_.resize(graph_.values().size());
     std::vector<bool> used(graph_.values().size(), false);
-    for (const Item& item : schedule_) {
+    for (const ReducedNode& item : schedule_) {
       for (Value v : item.inputs) used[v.id] = true;
     }
-    for (const PlanOutput& o : outputs_) used[Resolved(o.value).id] = true;
+    for (const PlanOutput& o : outputs_) used[reduced_[o.value].id] = true;
     for (ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
       for (Value v : graph_.Leaves(kind)) {
         if (!used[v.id]) continue;
@@ -163,7 +122,7 @@ class PlanBuilder {
     for (int32_t s = 0; s < end; ++s) {
       for (Value v : schedule_[s].inputs) last[v.id] = s;
     }
-    for (const PlanOutput& o : outputs_) last[Resolved(o.value).id] = end;
+    for (const PlanOutput& o : outputs_) last[reduced_[o.value].id] = end;
 
     std::vector<Lifetime> buffers;
     std::vector<int32_t> buffer_of(graph_.values().size(), -1);
@@ -173,7 +132,7 @@ class PlanBuilder {
     };
     for (Value v : graph_.Leaves(ValueKind::kInput)) new_buffer(v, 0, end);
     for (int32_t s = 0; s < end; ++s) {
-      const Item& item = schedule_[s];
+      const ReducedNode& item = schedule_[s];
       const std::optional<size_t> in_place = InPlaceInput(item.op, item.inputs.size());
       for (size_t i = 0; i < item.outputs.size(); ++i) {
         const Value out = item.outputs[i];
@@ -204,7 +163,7 @@ class PlanBuilder {
       plan_->inputs_.push_back({graph_.info(v).name, graph_.desc(v), places_[v.id]});
     }
     for (const PlanOutput& o : outputs_) {
-      plan_->outputs_.push_back({o.name, graph_.desc(o.value), places_[Resolved(o.value).id]});
+      plan_->outputs_.push_back({o.name, graph_.desc(o.value), places_[reduced_[o.value].id]});
     }
   }
 
@@ -224,11 +183,11 @@ class PlanBuilder {
   absl::Status Prepare() {
     std::string missing;
     for (size_t s = 0; s < schedule_.size(); ++s) {
-      const Item& item = schedule_[s];
+      const ReducedNode& item = schedule_[s];
       live_now_ = live_bytes_[s];
       if (MustBeInPlace(item.op) && places_[item.inputs.back().id] != places_[item.outputs[0].id]) {
         AddStep(Add{}, {item.inputs.back()}, {item.outputs[0]}, item.block, missing);
-        Item moved = item;
+        ReducedNode moved = item;
         moved.inputs.back() = item.outputs[0];
         AddStep(moved.op, moved.inputs, moved.outputs, moved.block, missing);
       } else {
@@ -261,10 +220,9 @@ class PlanBuilder {
   absl::Span<const PlanOutput> outputs_;
   Device& device_;
   std::shared_ptr<Plan> plan_;
-  std::vector<Value> resolved_;  // the value that stands for this one
-  std::vector<Item> items_;      // one per node
+  ReducedGraph reduced_;
   std::vector<bool> live_;
-  std::vector<Item> schedule_;
+  std::vector<ReducedNode> schedule_;
   std::vector<Plan::Place> places_;  // by value
   std::vector<size_t> live_bytes_;   // by item of the schedule
   size_t live_now_ = 0;              // of the item that becomes a step

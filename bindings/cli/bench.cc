@@ -41,13 +41,29 @@ absl::StatusOr<std::vector<double>> Repeat(const Options& o, const Run& run) {
   return ms;
 }
 
-absl::StatusOr<Answer> Report(const Options& o, const supernet::SearchSpace& space, const supernet::Choice& choice,
-                              absl::StatusOr<std::vector<double>> ms) {
+// What is timed, and on what.
+struct Subject {
+  std::shared_ptr<const supernet::SearchSpace> space;
+  supernet::Choice choice;
+  std::shared_ptr<kernels::Device> device;
+};
+
+absl::StatusOr<Subject> Open(const Options& o) {
+  auto space = o.space.Make();
+  if (!space.ok()) return space.status();
+  auto choice = ParseSubnet(**space, o.subnet);
+  if (!choice.ok()) return choice.status();
+  auto device = OpenDevice(o.common);
+  if (!device.ok()) return device.status();
+  return Subject{*std::move(space), *std::move(choice), *std::move(device)};
+}
+
+absl::StatusOr<Answer> Report(const Options& o, const Subject& subject, absl::StatusOr<std::vector<double>> ms) {
   if (!ms.ok()) return ms.status();
   const double minimum = *std::min_element(ms->begin(), ms->end()), quartile = *core::Quantile(*ms, 0.25),
                median = *core::Median(*ms);
   Answer answer;
-  answer.json = {{"subnet", Json::parse(space.SubnetJson(choice))},
+  answer.json = {{"subnet", Json::parse(subject.space->SubnetJson(subject.choice))},
                  {"batch", o.batch},
                  {"threads", o.common.thread_count()},
                  {"repetitions", ms->size()},
@@ -56,39 +72,37 @@ absl::StatusOr<Answer> Report(const Options& o, const supernet::SearchSpace& spa
                  {"median_ms", median}};
   answer.text = fmt::format(
       "{} batch {}, {} threads: min {:.3f} ms, lower quartile {:.3f} ms, median {:.3f} ms, {} repetitions\n",
-      space.SubnetJson(choice), o.batch, o.common.thread_count(), minimum, quartile, median, ms->size());
+      subject.space->SubnetJson(subject.choice), o.batch, o.common.thread_count(), minimum, quartile, median,
+      ms->size());
   return answer;
 }
 
 absl::StatusOr<Answer> Step(const Options& o) {
-  auto space = o.space.Make();
-  if (!space.ok()) return space.status();
-  auto choice = ParseSubnet(**space, o.subnet);
-  if (!choice.ok()) return choice.status();
-  auto device = OpenDevice(o.common);
-  if (!device.ok()) return device.status();
+  auto subject = Open(o);
+  if (!subject.ok()) return subject.status();
+  const auto& [space, choice, device] = *subject;
   kernels::TensorMap weights =
-      supernet::AllocateWeights((*space)->Network(*choice, {.mode = supernet::Mode::kTraining}).graph);
+      supernet::AllocateWeights(space->Network(choice, {.mode = supernet::Mode::kTraining}).graph);
   supernet::InitializeWeights(weights, o.common.seed);
-  const kernels::Shape image = (*space)->input_shape();
+  const kernels::Shape image = space->input_shape();
   kernels::Tensor images(kernels::DType::kF32, {o.batch, image[0], image[1], image[2]}),
       labels(kernels::DType::kI64, {o.batch});
   kernels::Random random(o.common.seed);
   for (float& v : images.as<float>()) v = static_cast<float>(random.Normal());
-  for (int64_t& l : labels.as<int64_t>()) l = random.Below(static_cast<uint32_t>((*space)->classes()));
-  supernet::TrainingStep step(*space, *device, weights, {.batch = o.batch});
+  for (int64_t& l : labels.as<int64_t>()) l = random.Below(static_cast<uint32_t>(space->classes()));
+  supernet::TrainingStep step(space, device, weights, {.batch = o.batch});
   const auto run = [&]() -> absl::Status {
-    auto result = step.Backward(*choice, images.view(), labels.view());
+    auto result = step.Backward(subject->choice, images.view(), labels.view());
     if (!result.ok()) return result.status();
     step.Update({.learning_rate = 1e-3, .momentum = 0.9, .weight_decay = 5e-4});
     return absl::OkStatus();
   };
   if (auto s = run(); !s.ok()) return s;
   // Planning once more, with the kernels known: what a supernet pays for a network that it has not seen.
-  supernet::TrainingStep again(*space, *device, weights, {.batch = o.batch});
-  auto planned = again.Backward(*choice, images.view(), labels.view());
+  supernet::TrainingStep again(space, device, weights, {.batch = o.batch});
+  auto planned = again.Backward(choice, images.view(), labels.view());
   if (!planned.ok()) return planned.status();
-  auto answer = Report(o, **space, *choice, Repeat(o, run));
+  auto answer = Report(o, *subject, Repeat(o, run));
   if (!answer.ok()) return answer.status();
   const double planning_ms = 1e3 * again.planning_seconds();
   answer->json["planning_ms"] = planning_ms;
@@ -98,23 +112,20 @@ absl::StatusOr<Answer> Step(const Options& o) {
 }
 
 absl::StatusOr<Answer> Inference(const Options& o) {
-  auto space = o.space.Make();
-  if (!space.ok()) return space.status();
-  auto choice = ParseSubnet(**space, o.subnet);
-  if (!choice.ok()) return choice.status();
-  auto device = OpenDevice(o.common);
-  if (!device.ok()) return device.status();
-  kernels::TensorMap weights = supernet::AllocateWeights((*space)->Network(*choice, {}).graph);
+  auto subject = Open(o);
+  if (!subject.ok()) return subject.status();
+  const auto& [space, choice, device] = *subject;
+  kernels::TensorMap weights = supernet::AllocateWeights(space->Network(choice, {}).graph);
   supernet::InitializeWeights(weights, o.common.seed);
-  auto folded = supernet::FoldedNetwork(**space, *choice, weights, o.batch);
+  auto folded = supernet::FoldedNetwork(*space, choice, weights, o.batch);
   if (!folded.ok()) return folded.status();
-  auto plan = kernels::Plan::Create(folded->graph, folded->outputs, **device, {.constant_weights = true});
+  auto plan = kernels::Plan::Create(folded->graph, folded->outputs, *device, {.constant_weights = true});
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&folded->weights});
   if (!context.ok()) return context.status();
   kernels::Random random(o.common.seed);
   for (float& v : (*context)->Input("image")->as<float>()) v = static_cast<float>(random.Normal());
-  auto answer = Report(o, **space, *choice, Repeat(o, [&] { return (*context)->Run(); }));
+  auto answer = Report(o, *subject, Repeat(o, [&] { return (*context)->Run(); }));
   if (answer.ok() && o.by_operator) {
     std::vector<double> seconds((*plan)->steps().size());
     if (auto s = (*context)->RunTimed(absl::MakeSpan(seconds)); !s.ok()) return s;
