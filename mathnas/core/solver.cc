@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "mathnas/core/internal/cutting_planes.h"
 
 namespace mathnas::core {
 namespace {
@@ -100,21 +101,45 @@ class Search {
   absl::StatusOr<Solution> Run() {
     Flatten();
     if (auto s = Range(); !s.ok()) return s;
-    std::vector<Part> open = {Whole()};
+    // From the relaxation up: a target just above it cuts nearly everything, and what it finds is nearly always the
+    // optimum. If nothing lies below a target, that is proven, and the next one is further away.
     Solution solution;
+    double proven = least_ratio_;  // no ratio is below
+    const double relaxed = Relaxation();
+    double distance = std::min(1e-2 * (IncumbentRatio() - relaxed), 1e-5 * std::abs(relaxed));
+    if (!(distance > 0)) distance = 1e-2 * std::max(0.0, IncumbentRatio() - relaxed);
     bool timed_out = false;
-    double least_bound = kInfinity;  // of a - lambda f over what was not finished
-    while (!open.empty()) {
-      if (options_.cancel != nullptr && options_.cancel->load()) return absl::CancelledError("search was stopped");
-      if (Seconds() > options_.time_limit) {
-        timed_out = true;
-        for (const Part& part : open) least_bound = std::min(least_bound, part.bound);
-        break;
+    for (bool last = false; !last && !timed_out; distance *= 2) {
+      const double target = relaxed + distance;
+      last = !(target < IncumbentRatio());
+      if (last) {
+        AimBelowIncumbent();
+      } else {
+        lambda_ = target;
+        margin_ = 0;
       }
-      Part part = std::move(open.back());
-      open.pop_back();
-      ++solution.explored;
-      Process(std::move(part), open);
+      std::vector<Part> open = {Whole()};
+      open.back().multiplier = root_multiplier_;
+      while (!open.empty()) {
+        if (options_.cancel != nullptr && options_.cancel->load()) return absl::CancelledError("search was stopped");
+        if (Seconds() > options_.time_limit) {
+          timed_out = true;
+          double least = kInfinity;  // of a - lambda f over what is not finished
+          for (const Part& part : open) least = std::min(least, part.bound);
+          // Hence a / f >= lambda + least / f.
+          const double floor = lambda_ + std::min(least, 0.0) / static_cast<double>(least_f_);
+          proven = std::max(proven, floor - 1e-12 * std::abs(floor));
+          break;
+        }
+        Part part = std::move(open.back());
+        open.pop_back();
+        ++solution.explored;
+        Process(std::move(part), open);
+      }
+      if (timed_out) break;
+      // Whatever was below the target would have been found.
+      if (lambda_ < target) last = true;
+      if (!last) proven = std::max(proven, target);
     }
     solution.x = best_;
     const bool found = !best_.empty();
@@ -122,15 +147,12 @@ class Search {
       solution.a = best_a_;
       solution.f = best_f_;
     }
-    solution.bound = lambda_;
     if (!timed_out) {
       solution.status = found ? SolutionStatus::kOptimal : SolutionStatus::kInfeasible;
-      if (!found) solution.bound = kInfinity;
+      solution.bound = found ? IncumbentRatio() : kInfinity;
     } else {
       solution.status = found ? SolutionStatus::kFeasible : SolutionStatus::kUnknown;
-      // a - lambda f >= least_bound, so a / f >= lambda + least_bound / f.
-      const double floor = lambda_ + least_bound / static_cast<double>(least_f_);
-      solution.bound = std::min(lambda_, std::max(floor - 1e-12 * std::abs(floor), least_ratio_));
+      solution.bound = std::min(IncumbentRatio(), proven);
     }
     return solution;
   }
@@ -213,6 +235,41 @@ class Search {
     return minimum.total;
   }
 
+  double IncumbentRatio() const { return static_cast<double>(best_a_) / static_cast<double>(best_f_); }
+  // With integers, a ratio below a / f means a' - lambda f' <= -1 / f.
+  void AimBelowIncumbent() {
+    lambda_ = IncumbentRatio();
+    margin_ = 1 / static_cast<double>(best_f_);
+  }
+
+  // Where the root's dual is about zero (Dinkelbach's steps on the relaxation); finds first networks on the way.
+  double Relaxation() {
+    Part root = Whole();
+    root_multiplier_ = root.multiplier;
+    if (!KeepWithinLimits(root)) return lambda_;
+    Values<double> values;
+    Minimum<double> minimum;
+    std::vector<double> above(k_);
+    for (int step = 0; step < 8; ++step) {
+      if (RaiseDual(root, root_multiplier_, values, minimum, above)) break;
+      const double value = Dual(root, root_multiplier_, values, minimum, above);
+      Repair(ChoiceOf(root, minimum));
+      if (!(value < 0)) break;
+      // The ratio of the mixture, from above; a step by the dual's own x would go too far.
+      double shares = 0, f = 0;
+      for (const auto& [x, share] : mix_) {
+        shares += share;
+        f += share * static_cast<double>(Evaluate(program_, x).f);
+      }
+      if (!(shares > 0)) break;
+      const double next = lambda_ + value * shares / f;
+      if (!(next < lambda_ - 1e-9 * std::abs(lambda_))) break;
+      lambda_ = next;
+      margin_ = 0;
+    }
+    return lambda_;
+  }
+
   // The first lambda is above every ratio, so that any network is better.
   absl::Status Range() {
     const Part whole = Whole();
@@ -228,7 +285,7 @@ class Search {
       return absl::InvalidArgumentError("the denominator can be zero or negative, expected above zero");
     best_a_ = most_a + 1;
     best_f_ = most_a >= 0 ? least_f_ : most_f;
-    lambda_ = static_cast<double>(best_a_) / static_cast<double>(best_f_);
+    AimBelowIncumbent();
     least_ratio_ = static_cast<double>(least_a) / static_cast<double>(least_a >= 0 ? most_f : least_f_);
     return absl::OkStatus();
   }
@@ -239,8 +296,8 @@ class Search {
     for (size_t l = 0; l < k_; ++l) size += u[l] * size_w_[l];
     return size * 0x1p-52 * static_cast<double>(m_ + 2 * static_cast<int>(k_) + 16);
   }
-  // A part without x of a smaller ratio: with integers, a smaller ratio means a - lambda f <= -1 / f of the best.
-  bool Proven(double value, double error) const { return value - error > -1.0 / static_cast<double>(best_f_); }
+  // Whether a part whose dual is `value` has no x below the ratio that is aimed at.
+  bool Proven(double value, double error) const { return value - error >= -margin_ * (1 - 1e-9); }
 
   // Candidates that break a limit whatever the rest does go; false if that leaves nothing.
   bool KeepWithinLimits(Part& part) {
@@ -370,7 +427,7 @@ class Search {
     return x;
   }
 
-  // Exactly: takes x if it holds the limits and has a smaller ratio.
+  // Exactly: keeps x if it holds the limits and has the smallest ratio so far; true if lambda became smaller.
   bool Offer(const std::vector<int>& x, const Totals& totals) {
     for (size_t l = 0; l < k_; ++l) {
       if (totals.w[l] > program_.limits[l]) return false;
@@ -379,7 +436,8 @@ class Search {
     best_ = x;
     best_a_ = totals.a;
     best_f_ = totals.f;
-    lambda_ = static_cast<double>(best_a_) / static_cast<double>(best_f_);
+    if (IncumbentRatio() > lambda_) return false;
+    AimBelowIncumbent();
     return true;
   }
 
@@ -431,70 +489,77 @@ class Search {
     }
   }
 
+  // Searches multipliers with a high dual, from `u` on and into it; true if one proves the part.
+  bool RaiseDual(const Part& part, std::vector<double>& u, Values<double>& values, Minimum<double>& minimum,
+                 std::vector<double>& above) {
+    const bool root = part.bound == -kInfinity;
+    internal::CuttingPlanes planes(k_);
+    double reach = 0;  // half of the box
+    std::vector<double> centre = u, best_u = u;
+    const auto make_box = [&] {
+      for (size_t l = 0; l < k_; ++l) {
+        planes.low[l] = std::max(0.0, centre[l] - reach);
+        planes.high[l] = centre[l] + reach;
+      }
+    };
+    for (double v : u) reach = std::max(reach, 0.25 * v);
+    if (reach == 0) reach = (size_a_ + std::abs(lambda_) * size_f_) / m_;
+    make_box();
+    std::vector<std::pair<double, double>> sums;  // a and f of every cut
+    std::vector<std::vector<int>> choices;        // of every cut
+    double best = -kInfinity;
+    for (int round = 0; round < (root ? 300 : 60); ++round) {
+      const double value = Dual(part, u, values, minimum, above);
+      if (Proven(value, Error(u))) return true;
+      if (value > best) {
+        best = value;
+        best_u = u;
+      }
+      const std::vector<int> x = ChoiceOf(part, minimum);
+      const Totals totals = Evaluate(program_, x);
+      const bool better = Offer(x, totals);
+      if (k_ == 0) break;
+      sums.emplace_back(static_cast<double>(totals.a), static_cast<double>(totals.f));
+      choices.push_back(x);
+      planes.Add(0, above);
+      for (size_t t = 0; t < sums.size(); ++t) planes.SetAlpha(t, sums[t].first - lambda_ * sums[t].second);
+      if (better) best = -kInfinity;
+      const double most = planes.Maximise(u);
+      if (better || most - best > (root ? 1e-4 : 1e-2) * std::abs(best)) continue;
+      bool at_border = false;
+      for (size_t l = 0; l < k_; ++l) {
+        at_border = at_border || u[l] >= planes.high[l] || (u[l] <= planes.low[l] && u[l] > 0);
+      }
+      if (!at_border) break;
+      centre = u;
+      reach *= 4;
+      make_box();
+      planes.Maximise(u);
+    }
+    u = best_u;
+    mix_.clear();
+    for (const auto& [cut, weight] : planes.Mix()) mix_.emplace_back(choices[cut], weight);
+    return false;
+  }
+
   // Bounds the part; divides it if that proves nothing.
   void Process(Part part, std::vector<Part>& open) {
     if (part.bound > -kInfinity && Proven(part.bound, Error(part.multiplier))) return;
     if (!KeepWithinLimits(part)) return;
     KeepOneOfAbsent(part);
-    const bool root = part.bound == -kInfinity;
-    std::vector<double> u = part.multiplier, best_u = u, above(k_), step_above(k_);
+    std::vector<double> best_u = part.multiplier;
     Values<double> values;
     Minimum<double> minimum;
-    double best = -kInfinity, step = 1;
-    int since = 0;
-    const int rounds = root ? 400 : 40;
-    for (int round = 0; round < rounds; ++round) {
-      const double value = Dual(part, u, values, minimum, above);
-      if (Proven(value, Error(u))) return;
-      bool within = true;
-      double norm = 0;
-      for (size_t l = 0; l < k_; ++l) {
-        within = within && above[l] <= 1e-9;
-        // A multiplier of zero whose limit holds does not move.
-        if (!(u[l] == 0 && above[l] < 0)) norm += above[l] * above[l];
-      }
-      if (within) {
-        const std::vector<int> x = ChoiceOf(part, minimum);
-        if (Offer(x, Evaluate(program_, x))) {
-          best = -kInfinity;
-          since = 0;
-          continue;
-        }
-      }
-      if (value > best) {
-        // Progress that matters is of a size with what is missing to the proof.
-        since = value > best + 1e-3 * std::abs(best) ? 0 : since + 1;
-        best = value;
-        best_u = u;
-        step_above = above;
-        if (root && round % 8 == 0) Repair(ChoiceOf(part, minimum));
-      } else {
-        ++since;
-      }
-      if (norm == 0) break;
-      if (since >= 4) {
-        step /= 2;
-        since = 0;
-        u = best_u;
-        above = step_above;
-        if (step < (root ? 1e-4 : 1e-2)) break;
-        norm = 0;
-        for (size_t l = 0; l < k_; ++l) {
-          if (!(u[l] == 0 && above[l] < 0)) norm += above[l] * above[l];
-        }
-        if (norm == 0) break;
-      }
-      // Polyak's step towards a value of zero, which would be a proof.
-      const double length = step * std::max(-value, 0.0) / norm;
-      for (size_t l = 0; l < k_; ++l) u[l] = std::max(0.0, u[l] + length * above[l]);
-    }
+    std::vector<double> above(k_);
+    if (RaiseDual(part, best_u, values, minimum, above)) return;
 
     double value = Dual(part, best_u, values, minimum, above);
     const double error = Error(best_u);
     if (Proven(value, error)) return;
     const std::vector<int> x = ChoiceOf(part, minimum);
     Offer(x, Evaluate(program_, x));
-    Repair(x);
+    // Seldom, since it takes as long as many bounds.
+    if (parts_++ % 64 == 0) Repair(x);
     value = Dual(part, best_u, values, minimum, above);  // lambda may have changed
     if (Proven(value, Error(best_u))) return;
     if (Drop(part, values, minimum, [&](double excess) { return Proven(value + excess, 2 * Error(best_u)); })) {
@@ -508,6 +573,13 @@ class Search {
     Divide(std::move(part), values, minimum, open);
   }
 
+  int DepthOf(size_t c, const std::vector<int>& x) const {
+    const Program::Chain& chain = program_.chains[c];
+    int depth = 0;
+    while (depth < chain.length && x[chain.first + depth] != Program::kAbsent) ++depth;
+    return depth;
+  }
+
   // In two, where the dual is least decided: the node (or chain) whose second choice costs least next to the weight it
   // moves.
   void Divide(Part part, const Values<double>& values, const Minimum<double>& minimum, std::vector<Part>& open) const {
@@ -516,6 +588,32 @@ class Search {
       for (size_t l = 0; l < k_; ++l) v += part.multiplier[l] * w_[l][c];
       return v;
     };
+    // The relaxation is a mix of choices. Where these differ most in weight, it is undecided.
+    int mixed = -1;
+    double mixed_mean = 0, widest = 0;
+    for (int i = 0; i < m_; ++i) {
+      if (part.count(i) < 2) continue;
+      double sum = 0, sum_weight = 0, sum_square = 0;
+      for (const auto& [x, share] : mix_) {
+        if (x[i] == Program::kAbsent) continue;
+        const double w = weight(part.candidates[part.start[i]] - candidate_[part.candidates[part.start[i]]] + x[i]);
+        sum += share;
+        sum_weight += share * w;
+        sum_square += share * w * w;
+      }
+      if (sum < 1e-6) continue;
+      const double mean = sum_weight / sum, spread = sum_square - sum_weight * mean;
+      if (spread > widest + 1e-9 * sum_square) {
+        bool lower = false, higher = false;
+        for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
+          (weight(part.candidates[p]) <= mean ? lower : higher) = true;
+        }
+        if (!lower || !higher) continue;
+        widest = spread;
+        mixed = i;
+        mixed_mean = mean;
+      }
+    }
     int node = -1, chain = -1;
     double best_score = -1;
     const double size = std::max(std::abs(part.bound), 1e-300);
@@ -536,6 +634,10 @@ class Search {
     }
     for (size_t c = 0; c < program_.chains.size(); ++c) {
       if (std::has_single_bit(part.depths[c])) continue;
+      // Depths first: all candidates of the nodes behind depend on them.
+      bool differs = false;
+      for (const auto& [x, share] : mix_) differs = differs || DepthOf(c, x) != DepthOf(c, mix_[0].first);
+      if (mixed >= 0 && !differs) continue;
       double score = 0;
       for (int t = 1; t <= program_.chains[c].length; ++t) {
         if ((part.depths[c] >> t & 1) == 0 || t == minimum.depth[c]) continue;
@@ -546,6 +648,11 @@ class Search {
         node = -1;
         chain = static_cast<int>(c);
       }
+    }
+    if (chain >= 0 && mixed >= 0) mixed = -1;
+    if (mixed >= 0) {
+      node = mixed;
+      chain = -1;
     }
     if (chain >= 0) {
       Part other = part;
@@ -570,12 +677,13 @@ class Search {
         second = p;
       }
     }
-    const double middle = (chosen + weight(part.candidates[second])) / 2;
+    const double middle = mixed >= 0 ? mixed_mean : (chosen + weight(part.candidates[second])) / 2;
     std::vector<bool> with_chosen(to - from);
     int others = 0;
     for (int p = from; p < to; ++p) {
       const bool heavy = weight(part.candidates[p]) > middle, chosen_heavy = chosen > middle;
-      with_chosen[p - from] = p == minimum.arg[node] || (p != second && heavy == chosen_heavy);
+      with_chosen[p - from] =
+          mixed >= 0 ? heavy == chosen_heavy : p == minimum.arg[node] || (p != second && heavy == chosen_heavy);
       others += with_chosen[p - from] ? 0 : 1;
     }
     const auto half = [&](bool chosen_side) {
@@ -611,7 +719,12 @@ class Search {
   // The best network so far; before there is one, a ratio above all of them.
   std::vector<int> best_;
   int64_t best_a_ = 0, best_f_ = 1;
-  double lambda_ = 0;
+  // What is aimed at: a ratio of the best network, or a target below it; and by how much a - lambda f must be below
+  // zero.
+  double lambda_ = 0, margin_ = 0;
+  std::vector<double> root_multiplier_;
+  int64_t parts_ = 0;
+  std::vector<std::pair<std::vector<int>, double>> mix_;  // of choices, with their shares: the last relaxation
 };
 
 }  // namespace
