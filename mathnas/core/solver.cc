@@ -109,7 +109,8 @@ class Search {
     double distance = std::min(1e-2 * (IncumbentRatio() - relaxed), 1e-5 * std::abs(relaxed));
     if (!(distance > 0)) distance = 1e-2 * std::max(0.0, IncumbentRatio() - relaxed);
     bool timed_out = false;
-    for (bool last = false; !last && !timed_out; distance *= 2) {
+    for (bool last = false; !last && !timed_out;) {
+      const int64_t before = solution.explored;
       const double target = relaxed + distance;
       last = !(target < IncumbentRatio());
       if (last) {
@@ -140,6 +141,8 @@ class Search {
       // Whatever was below the target would have been found.
       if (lambda_ < target) last = true;
       if (!last) proven = std::max(proven, target);
+      // A target that was refuted at once was far too low.
+      distance *= solution.explored - before < 8 ? 4 : 2;
     }
     solution.x = best_;
     const bool found = !best_.empty();
