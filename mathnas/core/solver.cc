@@ -105,7 +105,8 @@ class Search {
     // optimum. If nothing lies below a target, that is proven, and the next one is further away.
     Solution solution;
     double proven = least_ratio_;  // no ratio is below
-    const double relaxed = Relaxation();
+    const double relaxed = Small() ? lambda_ : Relaxation();
+    if (root_multiplier_.empty()) root_multiplier_.assign(k_, 0);
     double distance = std::min(1e-2 * (IncumbentRatio() - relaxed), 1e-5 * std::abs(relaxed));
     if (!(distance > 0)) distance = 1e-2 * std::max(0.0, IncumbentRatio() - relaxed);
     bool timed_out = false;
@@ -236,6 +237,13 @@ class Search {
     Minimum<int64_t> minimum;
     Minimise(program_, part, values, minimum);
     return minimum.total;
+  }
+
+  // Few networks need no preparation.
+  bool Small() const {
+    double networks = 1;
+    for (const Program::Node& node : program_.nodes) networks *= static_cast<double>(node.a.size());
+    return networks <= 1e5;
   }
 
   double IncumbentRatio() const { return static_cast<double>(best_a_) / static_cast<double>(best_f_); }
