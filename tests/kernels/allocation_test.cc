@@ -1,6 +1,8 @@
 // Running a plan allocates nothing: not one call of malloc by this project on any thread, and no growth in the library
 // beneath it, which keeps a list of arguments for each call that it executes.
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 
 #include "gtest/gtest.h"
 #include "kernels/differentiate.h"
@@ -44,20 +46,23 @@ void ExpectNoAllocation(Device& device) {
   auto context = Context::Create(*plan, bound);
   ASSERT_TRUE(context.ok()) << Message(context.status());
   FillInputs(**context, 2);
-  // The first runs start threads and fill what libraries keep per thread; some fill pools of objects.
-  for (int run = 0; run < 100; ++run) ASSERT_TRUE((*context)->Run().ok());
+  // The first runs start threads and fill what libraries keep per thread.
+  for (int run = 0; run < 3; ++run) ASSERT_TRUE((*context)->Run().ok());
 
-  const Allocations before = CountAllocations();
-  bool ok = true;
-  constexpr int kRuns = 100;
-  for (int run = 0; run < kRuns; ++run) ok &= (*context)->Run().ok();
-  const Allocations after = CountAllocations();
-  EXPECT_TRUE(ok);
-  EXPECT_EQ(after.own - before.own, 0);
-  // Builds of the library with a task scheduler beneath keep a few more objects now and then, none per run.
-  EXPECT_LT(after.live - before.live, kRuns / 10);
-  ::testing::Test::RecordProperty("allocations_of_the_library_per_run",
-                                  static_cast<int>((after.library - before.library) / kRuns));
+  // A library with a task scheduler beneath adds objects to a pool now and then. What is kept per run, by anybody,
+  // shows in every series.
+  constexpr int kSeries = 10, kRuns = 100;
+  int64_t least_kept = std::numeric_limits<int64_t>::max();
+  for (int series = 0; series < kSeries; ++series) {
+    const Allocations before = CountAllocations();
+    bool ok = true;
+    for (int run = 0; run < kRuns; ++run) ok &= (*context)->Run().ok();
+    const Allocations after = CountAllocations();
+    EXPECT_TRUE(ok);
+    EXPECT_EQ(after.own - before.own, 0);
+    least_kept = std::min(least_kept, after.live - before.live);
+  }
+  EXPECT_LE(least_kept, 0);
 }
 
 TEST(Context, RunAllocatesNothingOnTheReferenceDevice) { ExpectNoAllocation(*ReferenceDevice(DType::kF32)); }
