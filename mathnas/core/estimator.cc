@@ -139,7 +139,7 @@ absl::StatusOr<MetricForm> Estimator::BuildForm(const std::string& name, const M
   for (size_t i = 0; i < losses.size(); ++i) {
     for (size_t j = 0; j < losses[i].size(); ++j) losses[i][j] *= fixed + means->block[i][j];
   }
-  form.sum.terms = std::move(losses);
+  form.sum = ScaledToIntegers({.terms = std::move(losses)});
   return form;
 }
 

@@ -12,6 +12,7 @@ namespace mathnas::core {
 namespace {
 
 constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
+constexpr double kMaxSpread = 8192;                    // 2^13: the median keeps 38 bits
 constexpr int kMaxDecimals = 15;                       // 10^15 < 2^53, so scales are exact doubles
 
 struct Decimal {
@@ -90,18 +91,16 @@ double LargestMagnitude(const std::vector<double>& row) {
   return largest;
 }
 
-// Whether no choice can leave the exact integers on the way.
-bool SumsStayExact(const LinearForm& form) {
+// What no partial sum exceeds.
+double LargestSum(const LinearForm& form) {
   double total = std::abs(form.constant);
   for (const auto& row : form.terms) total += LargestMagnitude(row);
-  return total < kExactIntegers;
+  return total;
 }
 
-}  // namespace
-
-LinearForm ScaledToIntegers(LinearForm form) {
+std::optional<LinearForm> ScaledByTen(const LinearForm& form) {
   const std::optional<int> decimals = CommonDecimals(form);
-  if (!decimals) return form;
+  if (!decimals) return std::nullopt;
   LinearForm scaled = form;
   for (int k = 0; k < *decimals; ++k) scaled.scale *= 10;
   const auto scale = [&decimals](double& value) {
@@ -109,13 +108,47 @@ LinearForm ScaledToIntegers(LinearForm form) {
     if (integer) value = *integer;
     return integer.has_value();
   };
-  if (!scale(scaled.constant)) return form;
+  if (!scale(scaled.constant)) return std::nullopt;
   for (auto& row : scaled.terms) {
     for (double& term : row) {
-      if (!std::isnan(term) && !scale(term)) return form;
+      if (!std::isnan(term) && !scale(term)) return std::nullopt;
     }
   }
-  return SumsStayExact(scaled) ? scaled : form;
+  if (LargestSum(scaled) >= kExactIntegers) return std::nullopt;
+  return scaled;
+}
+
+std::optional<LinearForm> ScaledByTwo(const LinearForm& form) {
+  std::vector<double> sizes;
+  AllNumbers(form, [&sizes](double value) {
+    if (value != 0) sizes.push_back(std::abs(value));
+    return true;
+  });
+  if (sizes.empty()) return std::nullopt;
+  const auto median = sizes.begin() + static_cast<std::ptrdiff_t>(sizes.size() / 2);
+  std::nth_element(sizes.begin(), median, sizes.end());
+  const double largest = LargestSum(form);
+  if (!(largest <= kMaxSpread * *median)) return std::nullopt;
+  // Rounding adds half a unit per term: a bit is left for that.
+  const int exponent = 52 - std::ilogb(largest) - 1;
+  LinearForm scaled = form;
+  scaled.scale = std::ldexp(1.0, exponent);
+  if (!std::isnormal(scaled.scale)) return std::nullopt;
+  scaled.constant = std::nearbyint(form.constant * scaled.scale);
+  for (auto& row : scaled.terms) {
+    for (double& term : row) term = std::nearbyint(term * scaled.scale);
+  }
+  return scaled;
+}
+
+}  // namespace
+
+LinearForm ScaledToIntegers(LinearForm form) {
+  std::optional<LinearForm> scaled = ScaledByTen(form);
+  if (!scaled) scaled = ScaledByTwo(form);
+  if (!scaled) return form;
+  scaled->integers = true;
+  return *std::move(scaled);
 }
 
 double ValueFromTotals(const MetricForm& form, double sum, double denominator) {

@@ -1,10 +1,11 @@
 // Sums over the chosen candidates, and metrics as functions of such sums: what estimator and solvers compute with.
 //
-// Exactness. If base and values of a metric are decimals of moderate length (as measured data and published tables
-// are), they are scaled by a power of ten to integers, so that sums are exact in any order and a value is the double
-// nearest to the exact decimal result: a limit of 0.3 is met by 0.1 + 0.2. Otherwise scale is 1 and terms are added in
-// the order of the nodes, constant first. Either way a value is a fixed function of table and choice, and limits are
-// compared with it directly, without a tolerance.
+// Exactness. Sums are taken over integers, so that they are exact in any order and limits are compared with values
+// directly, without a tolerance. If base and values of a metric are decimals of moderate length (as measured data and
+// published tables are), they are scaled by a power of ten, and a value is the double nearest to the exact decimal
+// result: a limit of 0.3 is met by 0.1 + 0.2. Otherwise they are scaled by a power of two and rounded to integers whose
+// sums use the 53 bits of a double. Only a metric whose numbers differ too much in size for that (the largest sum more
+// than 2^13 times their median) keeps scale 1 and is added in the order of the nodes, constant first.
 #ifndef MATHNAS_CORE_LINEAR_FORM_H_
 #define MATHNAS_CORE_LINEAR_FORM_H_
 
@@ -16,11 +17,11 @@ namespace mathnas::core {
 struct LinearForm {
   double constant = 0;
   double scale = 1;
-  Grid terms = {};  // NaN = not measured
+  Grid terms = {};        // NaN = not measured
+  bool integers = false;  // constant and terms are, and every partial sum stays below 2^53
 };
 
-// The form with integer constant and terms if that is exact (every partial sum below 2^53), else the form itself.
-// `form.scale` must be 1.
+// The form scaled to integers as above, or itself where that cannot be. `form.scale` must be 1.
 LinearForm ScaledToIntegers(LinearForm form);
 
 // One metric of one shared value.

@@ -54,6 +54,9 @@ absl::Status Validate(const Program& program) {
                       chain.first, chain.first + int64_t{chain.length} - 1, Program::kMaxChain));
     }
     free_from = chain.first + int64_t{chain.length};
+    if ((chain.depths >> 1 & ((uint64_t{1} << chain.length) - 1)) == 0) {
+      return absl::InvalidArgumentError(fmt::format("{}.depths: none from 1 to {}, expected one", where, chain.length));
+    }
     const auto ends = static_cast<size_t>(chain.length - 1);
     if (chain.end_a.size() != ends) return Wrong(where + ".end_a", chain.end_a.size(), ends);
     if (chain.end_f.size() != ends) return Wrong(where + ".end_f", chain.end_f.size(), ends);

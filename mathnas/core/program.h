@@ -28,11 +28,12 @@ struct Program {
     std::vector<std::vector<int64_t>> w;
   };
   // Nodes first .. first + length - 1 may be cut (Eq 9): at depth t, 1 <= t <= length, the first t choose a candidate
-  // and the others are absent; if t < length, end_*[t - 1] is added once.
+  // and the others are absent; if t < length, end_*[t - 1] is added once. Bit t of `depths`: depth t is allowed.
   struct Chain {
     int first = 0, length = 0;
     std::vector<int64_t> end_a, end_f;
     std::vector<std::vector<int64_t>> end_w;
+    uint64_t depths = ~uint64_t{0};
   };
 
   int64_t a0 = 0, f0 = 1;
@@ -47,8 +48,8 @@ struct Totals {
   std::vector<int64_t> w;
 };
 
-// Counts, chains, no empty node; sums stay below 2^61. InvalidArgument names the entry. That the denominator is
-// positive is checked by Solve.
+// Counts, chains, no empty node; sums stay below 2^61. InvalidArgument names the entry. A choice whose denominator is
+// not positive has no ratio: it counts as one that breaks a limit.
 absl::Status Validate(const Program& program);
 
 // `x` must have one candidate per node, kAbsent behind a cut.

@@ -4,6 +4,8 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -100,7 +102,7 @@ class Search {
 
   absl::StatusOr<Solution> Run() {
     Flatten();
-    if (auto s = Range(); !s.ok()) return s;
+    if (!Range()) return Solution{.status = SolutionStatus::kInfeasible, .bound = kInfinity};
     // From the relaxation up: a target just above it cuts nearly everything, and what it finds is nearly always the
     // optimum. If nothing lies below a target, that is proven, and the next one is further away.
     Solution solution;
@@ -145,23 +147,39 @@ class Search {
       // A target that was refuted at once was far too low.
       distance *= solution.explored - before < 8 ? 4 : 2;
     }
-    solution.x = best_;
-    const bool found = !best_.empty();
+    const bool found = !kept_.empty();
+    if (found && !timed_out && options_.before) BreakTies(solution.explored);
     if (found) {
-      solution.a = best_a_;
-      solution.f = best_f_;
+      solution.x = kept_.begin()->x;
+      solution.a = kept_.begin()->a;
+      solution.f = kept_.begin()->f;
+      for (auto it = std::next(kept_.begin()); it != kept_.end(); ++it) solution.runners_up.push_back(it->x);
     }
+    const double best = found ? static_cast<double>(solution.a) / static_cast<double>(solution.f) : kInfinity;
     if (!timed_out) {
       solution.status = found ? SolutionStatus::kOptimal : SolutionStatus::kInfeasible;
-      solution.bound = found ? IncumbentRatio() : kInfinity;
+      solution.bound = best;
     } else {
       solution.status = found ? SolutionStatus::kFeasible : SolutionStatus::kUnknown;
-      solution.bound = std::min(IncumbentRatio(), proven);
+      solution.bound = std::min(best, proven);
     }
     return solution;
   }
 
  private:
+  struct Kept {
+    std::vector<int> x;
+    int64_t a, f;
+  };
+  struct Better {
+    const SolverOptions* options;
+    bool operator()(const Kept& p, const Kept& q) const {
+      if (LessRatio(p.a, p.f, q.a, q.f)) return true;
+      if (LessRatio(q.a, q.f, p.a, p.f)) return false;
+      return options->before ? options->before(p.x, q.x) : p.x < q.x;
+    }
+  };
+
   double Seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
 
   // Candidates of all nodes one after the other; w of limit l divided by its scale.
@@ -216,7 +234,9 @@ class Search {
     part.start.push_back(0);
     for (int i = 0; i < m_; ++i) part.start.push_back(part.start.back() + static_cast<int>(program_.nodes[i].a.size()));
     for (int c = 0; c < part.start.back(); ++c) part.candidates.push_back(c);
-    for (const Program::Chain& chain : program_.chains) part.depths.push_back(((uint64_t{1} << chain.length) - 1) << 1);
+    for (const Program::Chain& chain : program_.chains) {
+      part.depths.push_back(((uint64_t{1} << chain.length) - 1) << 1 & chain.depths);
+    }
     part.multiplier.assign(k_, 0);
     return part;
   }
@@ -246,11 +266,11 @@ class Search {
     return networks <= 1e5;
   }
 
-  double IncumbentRatio() const { return static_cast<double>(best_a_) / static_cast<double>(best_f_); }
+  double IncumbentRatio() const { return static_cast<double>(worst_a_) / static_cast<double>(worst_f_); }
   // With integers, a ratio below a / f means a' - lambda f' <= -1 / f.
   void AimBelowIncumbent() {
     lambda_ = IncumbentRatio();
-    margin_ = 1 / static_cast<double>(best_f_);
+    margin_ = 1 / static_cast<double>(worst_f_);
   }
 
   // Where the root's dual is about zero (Dinkelbach's steps on the relaxation); finds first networks on the way.
@@ -272,7 +292,7 @@ class Search {
         shares += share;
         f += share * static_cast<double>(Evaluate(program_, x).f);
       }
-      if (!(shares > 0)) break;
+      if (!(shares > 0 && f > 0)) break;
       const double next = lambda_ + value * shares / f;
       if (!(next < lambda_ - 1e-9 * std::abs(lambda_))) break;
       lambda_ = next;
@@ -281,8 +301,8 @@ class Search {
     return lambda_;
   }
 
-  // The first lambda is above every ratio, so that any network is better.
-  absl::Status Range() {
+  // The first lambda is above every ratio, so that any network is better. False if no denominator is positive.
+  bool Range() {
     const Part whole = Whole();
     const auto node_a = [](const Program::Node& n) -> const auto& { return n.a; };
     const auto node_f = [](const Program::Node& n) -> const auto& { return n.f; };
@@ -291,14 +311,13 @@ class Search {
     const int64_t most_a = program_.a0 - Least(Integers(whole, -1, node_a, end_a), whole);
     const int64_t least_a = program_.a0 + Least(Integers(whole, 1, node_a, end_a), whole);
     const int64_t most_f = program_.f0 - Least(Integers(whole, -1, node_f, end_f), whole);
-    least_f_ = program_.f0 + Least(Integers(whole, 1, node_f, end_f), whole);
-    if (least_f_ <= 0)
-      return absl::InvalidArgumentError("the denominator can be zero or negative, expected above zero");
-    best_a_ = most_a + 1;
-    best_f_ = most_a >= 0 ? least_f_ : most_f;
+    if (most_f <= 0) return false;
+    least_f_ = std::max<int64_t>(1, program_.f0 + Least(Integers(whole, 1, node_f, end_f), whole));
+    worst_a_ = most_a + 1;
+    worst_f_ = most_a >= 0 ? least_f_ : most_f;
     AimBelowIncumbent();
     least_ratio_ = static_cast<double>(least_a) / static_cast<double>(least_a >= 0 ? most_f : least_f_);
-    return absl::OkStatus();
+    return true;
   }
 
   // Rounding errors of any value of the dual stay below this: each term is off by a few ulp of its size.
@@ -308,7 +327,9 @@ class Search {
     return size * 0x1p-52 * static_cast<double>(m_ + 2 * static_cast<int>(k_) + 16);
   }
   // Whether a part whose dual is `value` has no x below the ratio that is aimed at.
-  bool Proven(double value, double error) const { return value - error >= -margin_ * (1 - 1e-9); }
+  bool Proven(double value, double error) const {
+    return ties_ ? value - error > 0 : value - error >= -margin_ * (1 - 1e-9);
+  }
 
   // Candidates that break a limit whatever the rest does go; false if that leaves nothing.
   bool KeepWithinLimits(Part& part) {
@@ -320,7 +341,7 @@ class Search {
         const Values<int64_t> values = Integers(part, 1, of_node, of_chain);
         Minimum<int64_t> minimum;
         Minimise(program_, part, values, minimum);
-        const int64_t slack = program_.limits[l] - minimum.total;
+        const int64_t slack = limits_[l] - minimum.total;
         if (slack < 0) return false;
         if (Drop(part, values, minimum, [&](int64_t excess) { return excess > slack; })) again = true;
       }
@@ -438,18 +459,46 @@ class Search {
     return x;
   }
 
-  // Exactly: keeps x if it holds the limits and has the smallest ratio so far; true if lambda became smaller.
+  // Exactly: keeps x if it holds the limits and is among the best so far; true if lambda became smaller.
   bool Offer(const std::vector<int>& x, const Totals& totals) {
+    if (totals.f <= 0) return false;
     for (size_t l = 0; l < k_; ++l) {
       if (totals.w[l] > program_.limits[l]) return false;
     }
-    if (!LessRatio(totals.a, totals.f, best_a_, best_f_)) return false;
-    best_ = x;
-    best_a_ = totals.a;
-    best_f_ = totals.f;
+    if (LessRatio(worst_a_, worst_f_, totals.a, totals.f)) return false;
+    if (options_.accept && !options_.accept(x)) return false;
+    if (!kept_.insert({x, totals.a, totals.f}).second) return false;
+    if (std::ssize(kept_) < options_.keep) return false;
+    if (std::ssize(kept_) > options_.keep) kept_.erase(std::prev(kept_.end()));
+    const Kept& worst = *std::prev(kept_.end());
+    if (options_.tie_limit >= 0 && options_.keep == 1 && ties_) {
+      limits_[options_.tie_limit] = Evaluate(program_, worst.x).w[options_.tie_limit];
+    }
+    if (!LessRatio(worst.a, worst.f, worst_a_, worst_f_)) return false;
+    worst_a_ = worst.a;
+    worst_f_ = worst.f;
     if (IncumbentRatio() > lambda_) return false;
     AimBelowIncumbent();
     return true;
+  }
+
+  // Once nothing is better: networks as good as the worst that is kept, which may come before it.
+  void BreakTies(int64_t& explored) {
+    if (std::ssize(kept_) < options_.keep) return;  // all networks are kept
+    ties_ = true;
+    lambda_ = IncumbentRatio();
+    if (options_.tie_limit >= 0 && options_.keep == 1) {
+      limits_[options_.tie_limit] = Evaluate(program_, kept_.begin()->x).w[options_.tie_limit];
+    }
+    std::vector<Part> open = {Whole()};
+    open.back().multiplier = root_multiplier_;
+    for (int parts = 0; !open.empty() && parts < kMaxTieParts; ++parts) {
+      if (Seconds() > options_.time_limit || (options_.cancel != nullptr && options_.cancel->load())) return;
+      Part part = std::move(open.back());
+      open.pop_back();
+      ++explored;
+      Process(std::move(part), open);
+    }
   }
 
   // From x, by exchanges of one candidate: first until the limits hold, then while lambda falls.
@@ -727,9 +776,11 @@ class Search {
   std::vector<double> size_w_;
   int64_t least_f_ = 1;
   double least_ratio_ = 0;
-  // The best network so far; before there is one, a ratio above all of them.
-  std::vector<int> best_;
-  int64_t best_a_ = 0, best_f_ = 1;
+  std::set<Kept, Better> kept_{Better{&options_}};
+  // The ratio to be below: that of the worst kept network, or above all ratios as long as there are too few.
+  int64_t worst_a_ = 0, worst_f_ = 1;
+  bool ties_ = false;  // looking for networks that are as good as the worst
+  std::vector<int64_t> limits_ = program_.limits;
   // What is aimed at: a ratio of the best network, or a target below it; and by how much a - lambda f must be below
   // zero.
   double lambda_ = 0, margin_ = 0;

@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,7 +19,16 @@ namespace mathnas::core {
 struct SolverOptions {
   double time_limit = std::numeric_limits<double>::infinity();  // seconds
   const std::atomic<bool>* cancel = nullptr;                    // set it to true from any thread to stop
+  int keep = 1;                                                 // how many of the best to find
+  // Whether x, which holds the limits, is a network: for what integers cannot say. Called rarely; may be empty.
+  std::function<bool(std::span<const int> x)> accept = {};
+  // A strict total order among networks of equal ratio. If given, ties are searched for, in kMaxTieParts parts of the
+  // space at most, and the first in this order are kept; otherwise any.
+  std::function<bool(std::span<const int> x, std::span<const int> y)> before = {};
+  // The limit whose sum decides first in `before`, smaller first; -1: none does.
+  int tie_limit = -1;
 };
+inline constexpr int kMaxTieParts = 20'000;
 
 enum class SolutionStatus {
   kOptimal,     // proven: no x has a smaller ratio
@@ -28,13 +39,15 @@ enum class SolutionStatus {
 
 struct Solution {
   SolutionStatus status = SolutionStatus::kUnknown;
-  std::vector<int> x;    // candidate by node, Program::kAbsent behind a cut; empty without a network
-  int64_t a = 0, f = 1;  // numerator and denominator of x, constants included
+  std::vector<int> x = {};  // candidate by node, Program::kAbsent behind a cut; empty without a network
+  int64_t a = 0, f = 1;     // numerator and denominator of x, constants included
+  // The next best, best first: keep - 1 of them, or fewer if no more hold the limits. Unproven if time ran out.
+  std::vector<std::vector<int>> runners_up = {};
   double bound = 0;      // proven: no ratio is smaller. a / f when optimal
   int64_t explored = 0;  // parts of the space looked at
 };
 
-// InvalidArgument: Validate, or a denominator that some structure makes zero or negative. Cancelled: the flag was set.
+// InvalidArgument: Validate. Cancelled: the flag was set.
 absl::StatusOr<Solution> Solve(const Program& program, const SolverOptions& options = {});
 
 }  // namespace mathnas::core

@@ -31,16 +31,33 @@ TEST(LinearForm, ScaleIsTheSmallestThatFits) {
   EXPECT_EQ(form.terms[1][0], -120000);
 }
 
-TEST(LinearForm, LongNumbersStayAsTheyAre) {
-  for (const double value : {1.0 / 3, 1234.0000000000002, 1e300, 5e-324, 9007199254740993.0, 1e-17}) {
+TEST(LinearForm, LongNumbersAreRoundedToTheBitsOfADouble) {
+  for (const double value : {1.0 / 3, 1234.0000000000002, 1.0 / 7e5}) {
+    const LinearForm form = ScaledToIntegers({.constant = value / 2, .terms = {{value, -value / 3}, {value / 5}}});
+    ASSERT_TRUE(form.integers);
+    int exponent = 0;
+    EXPECT_EQ(std::frexp(form.scale, &exponent), 0.5) << "not a power of two";
+    double largest = std::abs(form.constant);
+    for (const auto& row : form.terms) {
+      for (double term : row) EXPECT_EQ(term, std::nearbyint(term));
+      largest += std::abs(row[0]);
+    }
+    EXPECT_LT(largest, 0x1p53);
+    EXPECT_NEAR(form.terms[0][0] / form.scale, value, 0x1p-51 * value);
+    EXPECT_NEAR(form.terms[0][1] / form.scale, -value / 3, 0x1p-51 * value);
+    EXPECT_NEAR(SumAll(form), value * 1.7, 0x1p-50 * value);
+  }
+}
+
+TEST(LinearForm, NumbersOfVeryDifferentSizeStayAsTheyAre) {
+  for (const double value : {1e300, 9007199254740993.0}) {
     const LinearForm form = ScaledToIntegers({.constant = 0.5, .terms = {{value}, {0.25}}});
+    EXPECT_FALSE(form.integers);
     EXPECT_EQ(form.scale, 1) << value;
     EXPECT_EQ(form.terms[0][0], value);
     EXPECT_EQ(form.constant, 0.5);
   }
-  // Each fits alone, the sum of the largest does not.
-  const LinearForm form = ScaledToIntegers({.terms = {{6e15, 1}, {6e15, 0.1}}});
-  EXPECT_EQ(form.scale, 1);
+  EXPECT_FALSE(ScaledToIntegers({.terms = {{5e-324}, {5e-324}}}).integers);  // no power of two reaches that far
 }
 
 TEST(LinearForm, UndefinedWithoutFlops) {

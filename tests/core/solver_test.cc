@@ -70,7 +70,7 @@ Program RandomProgram(std::mt19937_64& random) {
   const int64_t size = kSizes[below(6)], flops = kSizes[below(6)];
   const bool linear = below(4) == 0;
   p.a0 = below(2) == 0 ? 0 : below(2 * size) - size;
-  p.f0 = linear ? 1 : below(2) == 0 ? 1 : 1 + below(flops);
+  p.f0 = linear ? 1 : below(2) == 0 ? 1 : 1 + below(flops) - (below(8) == 0 ? 2 * flops : 0);
   std::vector<int64_t> least(k, 0), most(k, 0);
   for (int i = 0; i < m; ++i) {
     Program::Node n;
@@ -90,6 +90,8 @@ Program RandomProgram(std::mt19937_64& random) {
   for (int first = static_cast<int>(below(3)); first + 1 < m;) {
     const int length = 1 + static_cast<int>(below(m - first));
     Program::Chain c = {first, length, {}, {}, std::vector<std::vector<int64_t>>(k)};
+    // The full depth stays, so that there is one.
+    if (below(3) == 0) c.depths = random() | uint64_t{1} << length;
     for (int t = 1; t < length; ++t) {
       c.end_a.push_back(below(size));
       c.end_f.push_back(linear ? 0 : below(2) * below(flops));
@@ -102,63 +104,116 @@ Program RandomProgram(std::mt19937_64& random) {
   return p;
 }
 
-// Every structure, one after the other. False if none holds the limits.
-bool BruteForce(const Program& p, int64_t& a, int64_t& f) {
+struct Network {
+  std::vector<int> x;
+  Totals totals;
+};
+
+// An arbitrary part of all choices, the same for the same choice.
+bool Refused(std::span<const int> x) {
+  uint64_t hash = 7;
+  for (int j : x) hash = hash * 31 + static_cast<uint64_t>(j + 2);
+  return hash * 0x9E3779B97F4A7C15 >> 61 == 0;
+}
+
+// Every network of the program, one after the other.
+std::vector<Network> BruteForce(const Program& p, bool refuse) {
   const int m = static_cast<int>(p.nodes.size());
   std::vector<int> x(m, Program::kAbsent);
-  bool found = false;
+  std::vector<Network> networks;
   const auto allowed = [&] {
-    for (int i = 0; i < m; ++i) {
-      if (x[i] != Program::kAbsent) continue;
-      bool in_chain = false;
-      for (const auto& c : p.chains) {
-        if (i > c.first && i < c.first + c.length) in_chain = true;
-        // All behind an absent node are absent.
-        if (i >= c.first && i + 1 < c.first + c.length && x[i + 1] != Program::kAbsent) return false;
+    for (const auto& c : p.chains) {
+      int depth = 0;
+      while (depth < c.length && x[c.first + depth] != Program::kAbsent) ++depth;
+      if (depth == 0 || (c.depths >> depth & 1) == 0) return false;
+      // All behind an absent node are absent.
+      for (int t = depth; t < c.length; ++t) {
+        if (x[c.first + t] != Program::kAbsent) return false;
       }
-      if (!in_chain) return false;
+    }
+    for (int i = 0; i < m; ++i) {
+      if (x[i] == Program::kAbsent && std::none_of(p.chains.begin(), p.chains.end(), [i](const Program::Chain& c) {
+            return i >= c.first && i < c.first + c.length;
+          })) {
+        return false;
+      }
     }
     return true;
   };
   for (;;) {
     if (allowed()) {
-      const Totals t = Evaluate(p, x);
-      bool within = true;
+      Totals t = Evaluate(p, x);
+      bool within = t.f > 0 && !(refuse && Refused(x));
       for (size_t l = 0; l < p.limits.size(); ++l) within = within && t.w[l] <= p.limits[l];
-      if (within && (!found || LessRatio(t.a, t.f, a, f))) {
-        a = t.a;
-        f = t.f;
-        found = true;
-      }
+      if (within) networks.push_back({x, std::move(t)});
     }
     int i = 0;
     while (i < m && ++x[i] == static_cast<int>(p.nodes[i].a.size())) x[i++] = Program::kAbsent;
-    if (i == m) return found;
+    if (i == m) return networks;
   }
 }
 
 TEST(Solver, AgreesWithBruteForce) {
   const char* text = std::getenv("MATHNAS_TEST_CASES");
   const int64_t cases = text != nullptr ? std::atoll(text) : 20000;
-  int64_t feasible = 0, infeasible = 0;
+  int64_t feasible = 0, infeasible = 0, tied = 0;
   for (int64_t seed = 0; seed < cases; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937_64 random(static_cast<uint64_t>(seed));
     const Program p = RandomProgram(random);
-    int64_t a = 0, f = 1;
-    const bool found = BruteForce(p, a, f);
-    const auto s = Solve(p);
+    const bool refuse = random() % 4 == 0, break_ties = random() % 2 == 0;
+    std::vector<Network> networks = BruteForce(p, refuse);
+    // Ties: the smaller first limit, then the lexicographically greatest, so that it is not the solver's own order.
+    const auto before = [](const Network& u, const Network& v) {
+      if (!u.totals.w.empty() && u.totals.w[0] != v.totals.w[0]) return u.totals.w[0] < v.totals.w[0];
+      return u.x > v.x;
+    };
+    std::sort(networks.begin(), networks.end(), [&](const Network& u, const Network& v) {
+      if (LessRatio(u.totals.a, u.totals.f, v.totals.a, v.totals.f)) return true;
+      if (LessRatio(v.totals.a, v.totals.f, u.totals.a, u.totals.f)) return false;
+      return before(u, v);
+    });
+    SolverOptions options;
+    static constexpr int kKeep[] = {1, 1, 1, 2, 5, 100};
+    options.keep = kKeep[random() % 6];
+    if (refuse) options.accept = [](std::span<const int> x) { return !Refused(x); };
+    if (break_ties) {
+      options.before = [&](std::span<const int> u, std::span<const int> v) {
+        const auto network = [&](std::span<const int> x) {
+          return Network{std::vector(x.begin(), x.end()), Evaluate(p, x)};
+        };
+        return before(network(u), network(v));
+      };
+      if (!p.limits.empty()) options.tie_limit = 0;
+    }
+    const auto s = Solve(p, options);
     ASSERT_TRUE(s.ok()) << s.status();
     ExpectHonest(p, *s);
-    ASSERT_EQ(s->status, found ? SolutionStatus::kOptimal : SolutionStatus::kInfeasible);
-    if (found) {
-      ASSERT_FALSE(LessRatio(a, f, s->a, s->f)) << s->a << "/" << s->f << ", brute force " << a << "/" << f;
-      ASSERT_FALSE(LessRatio(s->a, s->f, a, f));
+    ASSERT_EQ(s->status, networks.empty() ? SolutionStatus::kInfeasible : SolutionStatus::kOptimal);
+    ++(networks.empty() ? infeasible : feasible);
+    if (networks.empty()) continue;
+    std::vector<std::vector<int>> found = s->runners_up;
+    found.insert(found.begin(), s->x);
+    ASSERT_EQ(std::ssize(found), std::min<ptrdiff_t>(options.keep, std::ssize(networks)));
+    for (size_t n = 0; n < found.size(); ++n) {
+      const Totals t = Evaluate(p, found[n]), &best = networks[n].totals;
+      ASSERT_FALSE(LessRatio(best.a, best.f, t.a, t.f)) << t.a << "/" << t.f << ", not " << best.a << "/" << best.f;
+      ASSERT_FALSE(LessRatio(t.a, t.f, best.a, best.f));
+      if (break_ties) {
+        ASSERT_EQ(found[n], networks[n].x) << "number " << n;
+      }
+      if (n > 0) {
+        ASSERT_NE(found[n], found[n - 1]);
+      }
     }
-    ++(found ? feasible : infeasible);
+    if (networks.size() > 1) {
+      const Totals &first = networks[0].totals, &second = networks[1].totals;
+      tied += LessRatio(first.a, first.f, second.a, second.f) ? 0 : 1;
+    }
   }
   EXPECT_GT(feasible, cases / 4);
   EXPECT_GT(infeasible, cases / 100);
+  EXPECT_GT(tied, cases / 100);
 }
 
 Program OneNode() {
@@ -177,18 +232,26 @@ TEST(Solver, RefusesWhatIsNoProgram) {
   p.nodes.push_back({});
   EXPECT_EQ(Solve(p).status().message(), "nodes[1]: no candidates");
   p = good;
-  p.f0 = -1;
-  EXPECT_EQ(Solve(p).status().message(), "the denominator can be zero or negative, expected above zero");
-  p = good;
   p.a0 = int64_t{1} << 61;
   EXPECT_EQ(Solve(p).status().message(), "sums reach 2^61, expected smaller integers");
   p = good;
-  p.chains = {{0, 2, {1}, {0}, {}}};
+  p.chains = {{0, 2, {1}, {0}, {}, 2}};
   EXPECT_EQ(Solve(p).status().message(),
             "chains[0]: nodes 0 to 1, expected 1 to 63 nodes of the program after the chain before");
   p = good;
+  p.chains = {{0, 1, {}, {}, {}, 1}};
+  EXPECT_EQ(Solve(p).status().message(), "chains[0].depths: none from 1 to 1, expected one");
+  p = good;
   p.limits = {3};
   EXPECT_EQ(Solve(p).status().message(), "nodes[0].w: 0 entries, expected 1");
+}
+
+TEST(Solver, NoPositiveDenominatorNoNetwork) {
+  Program p = OneNode();
+  p.f0 = -1;
+  const auto s = Solve(p);
+  ASSERT_TRUE(s.ok());
+  EXPECT_EQ(s->status, SolutionStatus::kInfeasible);
 }
 
 TEST(Solver, StopsWhenAsked) {
