@@ -2,6 +2,7 @@
 #include "mathnas/core/search.h"
 
 #include <cmath>
+#include <limits>
 
 #include "bindings/cli/command.h"
 #include "bindings/cli/estimator_options.h"
@@ -20,7 +21,9 @@ struct Options {
   EstimatorChoice estimator;
   std::string table, objective = "accuracy", front;
   std::vector<std::string> limits, fixed, forbidden;
+  std::vector<std::pair<std::string, std::string>> forbidden_pairs;
   int top = 1;
+  double time_limit = std::numeric_limits<double>::infinity();
 };
 
 std::string Described(const core::BlockTable& table, const core::FoundNetwork& n) {
@@ -53,8 +56,13 @@ std::string Summary(const core::BlockTable& table, const core::SearchResult& r) 
     }
     return text;
   }
-  text = fmt::format("optimal: objective {:.6g}, bound {:.6g}, gap {:.3g}, {} networks looked at in {:.3g} s\n",
-                     r.networks.empty() ? 0 : r.networks[0].objective, r.bound, r.gap, r.explored, r.seconds);
+  const bool solved = r.method == core::SearchMethod::kSolve;
+  const std::string effort =
+      fmt::format("{} {} looked at in {:.3g} s", r.explored, solved ? "parts of the space" : "networks", r.seconds);
+  if (r.networks.empty()) return fmt::format("unknown: no network was found in the time given, {}\n", effort);
+  text = fmt::format("{}: objective {:.6g}, bound {:.6g}, gap {:.3g}, {}\n",
+                     r.status == core::SearchStatus::kOptimal ? "optimal" : "feasible, not proven",
+                     r.networks[0].objective, r.bound, r.gap, effort);
   for (const core::FoundNetwork& n : r.networks) text += Described(table, n);
   if (r.has_front) text += fmt::format("front, {} networks:\n", r.front.size());
   for (const core::FoundNetwork& n : r.front) text += Described(table, n);
@@ -80,10 +88,16 @@ absl::StatusOr<Answer> Search(const Options& o) {
       target->push_back(*std::move(assignment));
     }
   }
+  for (const auto& [first, second] : o.forbidden_pairs) {
+    auto a = core::ParseAssignment(first), b = core::ParseAssignment(second);
+    if (!a.ok()) return a.status();
+    if (!b.ok()) return b.status();
+    request.forbidden_pairs.emplace_back(*std::move(a), *std::move(b));
+  }
+  request.time_limit = o.time_limit;
   auto result = core::Search(*table, request);
   if (!result.ok()) return result.status();
-  return Answer{Json::parse(core::ToJson(*result)), Summary(*table, *result),
-                result->status == core::SearchStatus::kInfeasible ? 1 : 0};
+  return Answer{Json::parse(core::ToJson(*result)), Summary(*table, *result), result->networks.empty() ? 1 : 0};
 }
 
 }  // namespace
@@ -98,6 +112,11 @@ void AddSearch(CLI::App& app) {
   command->add_option("--limit", o.limits, "METRIC<=VALUE or METRIC>=VALUE; repeatable");
   command->add_option("--fix", o.fixed, "NAME=CANDIDATE, a node or a shared choice; repeatable");
   command->add_option("--forbid", o.forbidden, "NAME=CANDIDATE; repeatable");
+  command->add_option("--forbid-together", o.forbidden_pairs, "NAME=CANDIDATE NAME=CANDIDATE, not both; repeatable");
+  command
+      ->add_option("--time-limit", o.time_limit,
+                   "Seconds; the best network so far and a proven bound when they are over")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--top", o.top, "This many networks, best first")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));

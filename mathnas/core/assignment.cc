@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
@@ -89,6 +90,30 @@ absl::Status ApplyForbidden(const BlockTable& table, const std::vector<Assignmen
     const absl::StatusOr<Target> target = Resolve(table, assignment, filter);
     if (!target.ok()) return target.status();
     (*target->row)[target->index] = false;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplyForbiddenPairs(const BlockTable& table, const std::vector<std::pair<Assignment, Assignment>>& pairs,
+                                 NetworkFilter& filter) {
+  for (const auto& [first, second] : pairs) {
+    CandidatePair pair;
+    for (const auto& [assignment, node, candidate] :
+         {std::tie(first, pair.node, pair.candidate), std::tie(second, pair.other_node, pair.other)}) {
+      if (table.structure.shared && table.structure.shared->name == assignment.name) {
+        return absl::InvalidArgumentError(
+            fmt::format("{}: expected nodes in a forbidden pair, found the shared choice", assignment.name));
+      }
+      const absl::StatusOr<Target> target = Resolve(table, assignment, filter);
+      if (!target.ok()) return target.status();
+      node = *table.FindNode(assignment.name);
+      candidate = target->index;
+    }
+    if (pair.node == pair.other_node) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: expected two different nodes in a forbidden pair", first.name));
+    }
+    filter.forbidden_pairs.push_back(pair);
   }
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -24,6 +25,10 @@ absl::StatusOr<Assignment> ParseAssignment(std::string_view text);
 // assignments of one name allow any of them. InvalidArgument names the unknown name or candidate and the known ones.
 absl::Status ApplyFixed(const BlockTable& table, const std::vector<Assignment>& fixed, NetworkFilter& filter);
 absl::Status ApplyForbidden(const BlockTable& table, const std::vector<Assignment>& forbidden, NetworkFilter& filter);
+// Networks in which both appear. Neither may be a value of the shared choice: each has tables of its own, so that
+// --fix and --forbid of a search within one value say the same.
+absl::Status ApplyForbiddenPairs(const BlockTable& table, const std::vector<std::pair<Assignment, Assignment>>& pairs,
+                                 NetworkFilter& filter);
 
 }  // namespace mathnas::core
 

@@ -81,6 +81,13 @@ absl::Status CheckFilter(const BlockTable& table, const NetworkFilter& filter) {
   for (size_t i = 0; fits && i < table.nodes.size(); ++i) {
     fits = filter.candidates[i].size() == table.nodes[i].candidates.size();
   }
+  for (const CandidatePair& pair : filter.forbidden_pairs) {
+    const auto known = [&table](int node, int candidate) {
+      return node >= 0 && node < std::ssize(table.nodes) && candidate >= 0 &&
+             candidate < std::ssize(table.nodes[node].candidates);
+    };
+    fits = fits && known(pair.node, pair.candidate) && known(pair.other_node, pair.other);
+  }
   if (fits) return absl::OkStatus();
   return absl::InvalidArgumentError("filter: expected one entry per candidate and shared value, found another shape");
 }
@@ -141,12 +148,14 @@ Mask Choosable(const Mask& allowed, const Channels& channels) {
 // Depth-first over the nodes with running sums per level. Iterative, since the number of nodes is the caller's.
 class Walker {
  public:
-  Walker(const BlockTable& table, const Mask& allowed, const Channels& channels, size_t metrics)
-      : cell_(table.structure.cell ? &*table.structure.cell : nullptr),
+  Walker(const BlockTable& table, const NetworkFilter& filter, const Channels& channels, size_t metrics)
+      : filter_(filter),
+        cell_(table.structure.cell ? &*table.structure.cell : nullptr),
         channels_(channels),
         nodes_(table.nodes.size()),
         values_(metrics),
         choice_(table.nodes.size(), 0) {
+    const Mask& allowed = filter.candidates;
     const Mask choosable = Choosable(allowed, channels);
     empty_ = CountMasked(table, allowed, choosable) == 0;
     cut_by_.assign(table.structure.depth.size(), -1);
@@ -246,6 +255,7 @@ class Walker {
   bool Emit(int shared, absl::FunctionRef<bool(const NetworkView&)> visit, WalkReport& report) {
     if (cell_ != nullptr && !reported_[CarryingEdges(*cell_, choice_)])
       return true;  // stands for another network, or none
+    if (!HoldsPairs(filter_, choice_)) return true;
     const std::span<const double> totals(&sums_[nodes_.size() * channels_.size()], channels_.size());
     if (!channels_.Values(totals, values_)) {
       ++report.undefined;
@@ -255,6 +265,7 @@ class Walker {
     return visit({.choice = choice_, .shared = shared, .values = values_});
   }
 
+  const NetworkFilter& filter_;
   const CellStructure* cell_;   // null if there is none
   std::vector<bool> reported_;  // by the edges that carry something
   const Channels& channels_;
@@ -268,6 +279,12 @@ class Walker {
 };
 
 }  // namespace
+
+bool HoldsPairs(const NetworkFilter& filter, const Choice& choice) {
+  return std::none_of(filter.forbidden_pairs.begin(), filter.forbidden_pairs.end(), [&](const CandidatePair& pair) {
+    return choice[pair.node] == pair.candidate && choice[pair.other_node] == pair.other;
+  });
+}
 
 NetworkFilter AllowAll(const BlockTable& table) {
   NetworkFilter filter;
@@ -308,7 +325,7 @@ absl::StatusOr<WalkReport> ForEachNetwork(const Estimator& estimator, std::span<
     if (!filter.shared[shared]) continue;
     const absl::StatusOr<Channels> channels = Channels::Create(estimator, metrics, shared);
     if (!channels.ok()) return channels.status();
-    if (!Walker(table, filter.candidates, *channels, metrics.size()).Run(shared, visit, report)) break;
+    if (!Walker(table, filter, *channels, metrics.size()).Run(shared, visit, report)) break;
   }
   return report;
 }

@@ -14,15 +14,25 @@
 
 namespace mathnas::core {
 
+// Two candidates of different nodes.
+struct CandidatePair {
+  int node = 0, candidate = 0;
+  int other_node = 0, other = 0;
+};
+
 // Which candidates may appear in a reported (canonical) choice.
 struct NetworkFilter {
-  std::vector<std::vector<bool>> candidates;  // by node and candidate
-  std::vector<bool> shared;                   // by value of the shared choice
+  std::vector<std::vector<bool>> candidates;        // by node and candidate
+  std::vector<bool> shared;                         // by value of the shared choice
+  std::vector<CandidatePair> forbidden_pairs = {};  // must not appear together
 };
+
+// Whether no forbidden pair appears in a canonical choice.
+bool HoldsPairs(const NetworkFilter& filter, const Choice& choice);
 
 NetworkFilter AllowAll(const BlockTable& table);
 
-// Distinct networks that pass; exact up to 2^53, infinity where a double overflows.
+// Distinct networks that pass, forbidden pairs not regarded; exact up to 2^53, infinity where a double overflows.
 double CountNetworks(const BlockTable& table, const NetworkFilter& filter);
 double CountNetworks(const BlockTable& table);
 // Those that ForEachNetwork would visit (or count as undefined); errors as there.

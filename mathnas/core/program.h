@@ -20,7 +20,7 @@ namespace mathnas::core {
 struct Program {
   static constexpr int kAbsent = -1;    // the choice of a node behind a cut
   static constexpr int kMaxChain = 63;  // nodes of a chain
-  static constexpr int kMaxLimits = 16;
+  static constexpr int kMaxLimits = 32;
 
   // By candidate; w by limit and candidate.
   struct Node {

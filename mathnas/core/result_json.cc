@@ -18,6 +18,8 @@ std::string_view Name(SearchStatus status) {
       return "feasible";
     case SearchStatus::kInfeasible:
       return "infeasible";
+    case SearchStatus::kUnknown:
+      break;
   }
   return "unknown";
 }

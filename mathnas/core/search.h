@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,23 +19,38 @@
 
 namespace mathnas::core {
 
-// Larger spaces are refused (after `fixed` and `forbidden`), as are more limits and longer lists of networks.
+// Larger spaces (after `fixed` and `forbidden`) are solved, not enumerated.
 inline constexpr double kMaxEnumerated = 1e7;
+// More limits, longer lists of networks are refused.
 inline constexpr int kMaxLimits = 16;
 inline constexpr int kMaxListed = 100'000;
+
+enum class SearchMethod {
+  kAuto,       // enumerate what is small, or a cell, or asked for with a list; solve the rest
+  kEnumerate,  // every network, one after the other
+  kSolve,      // branch and bound in integers (solver.h)
+};
 
 struct SearchRequest {
   std::string objective = "accuracy";  // maximised or minimised by the goal of the metric
   std::vector<Limit> limits = {};
   std::vector<Assignment> fixed = {};
   std::vector<Assignment> forbidden = {};
+  std::vector<std::pair<Assignment, Assignment>> forbidden_pairs = {};  // not both
   EstimatorOptions estimator = {};
-  int top = 1;                                // networks to return, best first; at most kMaxListed
-  std::string front = {};                     // metric; "" = no front
-  const std::atomic<bool>* cancel = nullptr;  // set it to true from any thread to stop
+  int top = 1;             // networks to return, best first; at most kMaxListed
+  std::string front = {};  // metric; "" = no front
+  SearchMethod method = SearchMethod::kAuto;
+  double time_limit = std::numeric_limits<double>::infinity();  // seconds
+  const std::atomic<bool>* cancel = nullptr;                    // set it to true from any thread to stop
 };
 
-enum class SearchStatus { kOptimal, kFeasible, kInfeasible };
+enum class SearchStatus {
+  kOptimal,
+  kFeasible,  // time ran out: the networks hold the limits, no network is better than `bound`
+  kInfeasible,
+  kUnknown,  // time ran out before any network was found, or shown not to exist
+};
 
 struct FoundNetwork {
   Choice choice;                            // canonical
@@ -54,7 +70,7 @@ struct LimitReport {
 
 // The budget closest to the request that can be met. Distance of a network: the greatest |value - limit| / |limit| over
 // the limits it breaks (a limit of 0 is measured against the largest reachable magnitude instead). Ties: smaller sum of
-// these, then the order of SearchResult.
+// these (only where networks are enumerated), then the order of SearchResult.
 struct NearestBudget {
   double distance = 0;
   std::vector<Limit> limits = {};  // all of the request, those that gave way at their new value
@@ -79,16 +95,18 @@ struct SearchResult {
   std::vector<int> conflict;
   std::optional<NearestBudget> nearest;
   EstimatorOptions estimator;
-  int64_t explored = 0;   // networks looked at
-  int64_t undefined = 0;  // networks left out because F(N) is not positive (estimator.h)
+  SearchMethod method = SearchMethod::kEnumerate;  // that was used
+  int64_t explored = 0;                            // networks looked at, or parts of the space
+  int64_t undefined = 0;  // networks left out because F(N) is not positive (estimator.h); not counted by kSolve
   double seconds = 0;
 };
 
-// Proven optimum by streaming enumeration. A metric is used if it is the objective, limited or the front's; candidates
-// that are not measured in a used metric (or in `flops` where the estimator divides by it) are never chosen.
-// InvalidArgument: unknown names, wrong unit, table unfit for the estimator. ResourceExhausted: more than
-// kMaxEnumerated networks, or a front longer than kMaxListed. Cancelled: the flag was set. Infeasible is a result, not
-// an error.
+// Proven optimum. A metric is used if it is the objective, limited or the front's; candidates that are not measured in
+// a used metric (or in `flops` where the estimator divides by it) are never chosen. In a space that is solved and has
+// very many ties (kMaxTieCandidates in solver.h), which of them comes first is not certain.
+// InvalidArgument: unknown names, wrong unit, table unfit for the estimator. ResourceExhausted: a front longer than
+// kMaxListed; more than kMaxEnumerated networks that cannot be solved in integers (table_program.h). Cancelled: the
+// flag was set. Infeasible is a result, not an error. If time runs out, the front has the points that were proven.
 absl::StatusOr<SearchResult> Search(const BlockTable& table, const SearchRequest& request);
 
 }  // namespace mathnas::core

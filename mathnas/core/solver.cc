@@ -492,10 +492,11 @@ class Search {
     }
     std::vector<Part> open = {Whole()};
     open.back().multiplier = root_multiplier_;
-    for (int parts = 0; !open.empty() && parts < kMaxTieParts; ++parts) {
+    for (int64_t candidates = 0; !open.empty() && candidates < kMaxTieCandidates;) {
       if (Seconds() > options_.time_limit || (options_.cancel != nullptr && options_.cancel->load())) return;
       Part part = std::move(open.back());
       open.pop_back();
+      candidates += std::ssize(part.candidates);
       ++explored;
       Process(std::move(part), open);
     }

@@ -12,9 +12,11 @@ std::string StatusText(const Proof& proof) {
     case core::SearchStatus::kFeasible:
       return "not proven optimal";
     case core::SearchStatus::kInfeasible:
+      return "infeasible";
+    case core::SearchStatus::kUnknown:
       break;
   }
-  return "infeasible";
+  return "not found in the time given";
 }
 
 std::string GapText(const Proof& proof) {

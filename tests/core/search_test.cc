@@ -53,7 +53,6 @@ TEST(NasBench201Search, UnconstrainedOptimumOfTheLinearModel) {
   EXPECT_NEAR(result.networks[0].predicted.at("latency_fpga"), 3001.7, 0.05);
   EXPECT_NEAR(result.networks[0].predicted.at("latency_edgegpu"), 7301.1, 0.05);
   EXPECT_EQ(result.networks[0].names[3], "skip_connect");
-  EXPECT_EQ(result.explored, 15625);
   EXPECT_EQ(result.bound, result.networks[0].objective);
   EXPECT_EQ(result.gap, 0);
 }
@@ -95,13 +94,15 @@ TEST(NasBench201Search, FpgaFront) {
 
 TEST(NasBench201Search, NetworksWithoutFlopsAreLeftOutAndCounted) {
   // none, skip, pool on every edge: 3^6 networks have no block FLOPs.
-  const SearchResult exclude = MustSearch(NasBench201(), {});
+  const SearchResult exclude = MustSearch(NasBench201(), {.method = SearchMethod::kEnumerate});
   EXPECT_EQ(exclude.undefined, 729);
   EXPECT_EQ(exclude.explored, 15625 - 729);
-  const SearchResult include = MustSearch(NasBench201(), {.estimator = {.flops_fixed = FlopsFixed::kInclude}});
+  const SearchResult include = MustSearch(
+      NasBench201(), {.estimator = {.flops_fixed = FlopsFixed::kInclude}, .method = SearchMethod::kEnumerate});
   EXPECT_EQ(include.undefined, 0);
   // Not a used metric: nothing to leave out.
-  EXPECT_EQ(MustSearch(NasBench201(), {.objective = "latency_fpga"}).explored, 15625);
+  EXPECT_EQ(MustSearch(NasBench201(), {.objective = "latency_fpga", .method = SearchMethod::kEnumerate}).explored,
+            15625);
 }
 
 TEST(NasBench201Search, EnumerationTakesMilliseconds) {
@@ -266,10 +267,11 @@ void ExpectReachable(const SearchResult& result, const std::vector<Evaluated>& a
 TEST(Search, LinearModelAgreesWithBruteForceIncludingTies) {
   std::mt19937_64 random(11);
   int feasible = 0, infeasible = 0;
-  for (int round = 0; round < 600; ++round) {
+  for (int round = 0; round < 1200; ++round) {
     SCOPED_TRACE(round);
     const BlockTable table = RandomTable(random);
     SearchRequest request{.limits = RandomLimits(random), .estimator = kLinear, .top = 1 + round % 7};
+    request.method = round % 2 ? SearchMethod::kEnumerate : SearchMethod::kSolve;
     if (round % 5 == 0) request.objective = "energy";
     const SearchResult result = MustSearch(table, request);
     const std::vector<Evaluated> all = EvaluateAll(table, request);
@@ -298,17 +300,19 @@ TEST(Search, LinearModelAgreesWithBruteForceIncludingTies) {
     ExpectConflictIsSmallest(result, all, request.limits);
     ExpectNearestIsNearest(table, request, result, all);
   }
-  EXPECT_GT(feasible, 200);
-  EXPECT_GT(infeasible, 50);
+  EXPECT_GT(feasible, 400);
+  EXPECT_GT(infeasible, 100);
 }
 
 TEST(Search, FractionalModelsAgreeWithBruteForce) {
   std::mt19937_64 random(12);
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 800; ++round) {
     SCOPED_TRACE(round);
     const BlockTable table = RandomTable(random);
     SearchRequest request{.limits = RandomLimits(random)};
+    if (round % 5 == 0) request.limits.push_back(AtLeast("accuracy", 70));
     request.estimator.kind = round % 2 ? EstimatorKind::kEq5 : EstimatorKind::kEq6;
+    request.method = round / 2 % 2 ? SearchMethod::kEnumerate : SearchMethod::kSolve;
     request.estimator.flops_fixed = round % 3 ? FlopsFixed::kExclude : FlopsFixed::kInclude;
     const SearchResult result = MustSearch(table, request);
     std::vector<Evaluated> within;
@@ -331,6 +335,7 @@ TEST(Search, FrontIsExactlyTheNonDominatedPoints) {
     SCOPED_TRACE(round);
     const BlockTable table = RandomTable(random);
     SearchRequest request{.limits = {AtMost("energy", 90)}, .estimator = kLinear, .front = "latency"};
+    request.method = round % 2 ? SearchMethod::kEnumerate : SearchMethod::kSolve;
     const SearchResult result = MustSearch(table, request);
     const BruteEstimator brute(table, kLinear);
     std::vector<std::pair<double, double>> points;  // (latency, accuracy) within the limit
@@ -367,6 +372,7 @@ TEST(Search, FixedAndForbiddenAreAboutTheReportedChoice) {
     request.fixed = {{table.nodes[fixed_node].name, table.nodes[fixed_node].candidates.back()}};
     request.forbidden = {{table.nodes[forbidden_node].name, "b0"}};
     if (table.structure.shared) request.fixed.push_back({"resolution", "224"});
+    request.method = round % 2 ? SearchMethod::kEnumerate : SearchMethod::kSolve;
     const SearchResult result = MustSearch(table, request);
     const Evaluated* best = nullptr;
     const std::vector<Evaluated> all = EvaluateAll(table, request);
@@ -430,9 +436,11 @@ TEST(Search, NullMattersOnlyWhereTheMetricIsUsed) {
   const SearchResult unused = MustSearch(table, {.estimator = kLinear});
   EXPECT_EQ(unused.networks[0].objective, 40.78);
   EXPECT_TRUE(std::isnan(unused.networks[0].predicted.at("energy_fpga")));
-  const SearchResult used = MustSearch(table, {.limits = {AtMost("energy_fpga", 1e9)}, .estimator = kLinear});
+  SearchRequest request = {.limits = {AtMost("energy_fpga", 1e9)}, .estimator = kLinear};
+  const SearchResult used = MustSearch(table, request);
   EXPECT_EQ(std::count(used.networks[0].choice.begin(), used.networks[0].choice.end(), 3), 0);
-  EXPECT_EQ(used.explored, 4096);
+  request.method = SearchMethod::kEnumerate;
+  EXPECT_EQ(MustSearch(table, request).explored, 4096);
 }
 
 // ---- refusals
@@ -462,19 +470,28 @@ TEST(Search, BadRequestsSayWhatWasExpected) {
   EXPECT_EQ(Search(without, {.estimator = kLinear}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(Search, LargeSpacesAreRefusedNotTried) {
+// 2^2000 networks.
+BlockTable LargeTable() {
   BlockTable table;
   table.space = "large";
-  Grid zeros;
+  Grid values;
   for (int i = 0; i < 2000; ++i) {
     Node node;
     node.name = std::to_string(i);
     node.candidates = {"a", "b"};
     table.nodes.push_back(node);
-    zeros.push_back({0, 0});
+    values.push_back({0, static_cast<double>(i % 7)});
   }
-  table.metrics["accuracy"] = testing::MakeMetric("%", Goal::kMax, Form::kSaving, 1, zeros);
-  const auto refused = Search(table, {.estimator = kLinear});
+  table.metrics["accuracy"] = testing::MakeMetric("%", Goal::kMax, Form::kCost, 1, values);
+  return table;
+}
+
+TEST(Search, LargeSpacesAreSolvedNotEnumerated) {
+  const BlockTable table = LargeTable();
+  const SearchResult result = MustSearch(table, {.limits = {AtMost("accuracy", 5000)}, .estimator = kLinear});
+  ASSERT_EQ(result.status, SearchStatus::kOptimal);
+  EXPECT_EQ(result.networks[0].objective, 5000);
+  const auto refused = Search(table, {.estimator = kLinear, .method = SearchMethod::kEnumerate});
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_NE(std::string(refused.status().message()).find("at most 1e+07 networks"), std::string::npos)
       << refused.status();
@@ -482,6 +499,69 @@ TEST(Search, LargeSpacesAreRefusedNotTried) {
   SearchRequest request{.estimator = kLinear};
   for (int i = 0; i < 1990; ++i) request.fixed.push_back({std::to_string(i), "b"});
   EXPECT_EQ(MustSearch(table, request).explored, 1024);
+}
+
+TEST(Search, WhatCannotBeSolvedInIntegersIsRefusedWhereItIsLarge) {
+  BlockTable table = LargeTable();
+  table.metrics["accuracy"].slices[0].values[3][1] = 1e30;
+  const SearchRequest request{.estimator = kLinear};
+  EXPECT_NE(MessageOf(table, request).find("'accuracy' differ too much in size"), std::string::npos)
+      << MessageOf(table, request);
+  EXPECT_EQ(Search(table, request).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(Search, PairsThatAreForbidden) {
+  std::mt19937_64 random(15);
+  int forbidden = 0;
+  for (int round = 0; round < 600; ++round) {
+    SCOPED_TRACE(round);
+    const BlockTable table = RandomTable(random);
+    SearchRequest request{.limits = RandomLimits(random), .estimator = kLinear};
+    request.method = round % 2 ? SearchMethod::kEnumerate : SearchMethod::kSolve;
+    std::vector<CandidatePair> pairs;
+    for (int n = round % 40; n > 0 && table.nodes.size() > 1; --n) {
+      CandidatePair pair;
+      pair.node = static_cast<int>(random() % table.nodes.size());
+      pair.other_node = static_cast<int>((pair.node + 1 + random() % (table.nodes.size() - 1)) % table.nodes.size());
+      pair.candidate = static_cast<int>(random() % table.nodes[pair.node].candidates.size());
+      pair.other = static_cast<int>(random() % table.nodes[pair.other_node].candidates.size());
+      const Node &node = table.nodes[pair.node], &other = table.nodes[pair.other_node];
+      request.forbidden_pairs.push_back(
+          {{node.name, node.candidates[pair.candidate]}, {other.name, other.candidates[pair.other]}});
+      pairs.push_back(pair);
+    }
+    const Evaluated* best = nullptr;
+    const std::vector<Evaluated> all = EvaluateAll(table, request);
+    for (const Evaluated& e : all) {
+      if (BreaksLimit(request.limits, e.limited)) continue;
+      const bool together = std::any_of(pairs.begin(), pairs.end(), [&](const CandidatePair& p) {
+        return e.network.choice[p.node] == p.candidate && e.network.choice[p.other_node] == p.other;
+      });
+      forbidden += together && best == nullptr ? 1 : 0;
+      if (together || best != nullptr) continue;
+      best = &e;
+    }
+    const SearchResult result = MustSearch(table, request);
+    ASSERT_EQ(result.status == SearchStatus::kOptimal, best != nullptr);
+    if (best == nullptr) continue;
+    EXPECT_EQ(result.networks[0].choice, best->network.choice);
+    EXPECT_EQ(result.networks[0].shared_index, best->network.shared);
+  }
+  EXPECT_GT(forbidden, 100);
+}
+
+TEST(Search, NoTimeIsNoProof) {
+  const SearchResult result = MustSearch(NasBench201(), {.limits = {AtMost("latency_fpga", 2000)},
+                                                         .estimator = kLinear,
+                                                         .method = SearchMethod::kSolve,
+                                                         .time_limit = 0});
+  EXPECT_TRUE(result.status == SearchStatus::kFeasible || result.status == SearchStatus::kUnknown);
+  const SearchResult proven =
+      MustSearch(NasBench201(), {.limits = {AtMost("latency_fpga", 2000)}, .estimator = kLinear});
+  if (result.status == SearchStatus::kFeasible) {
+    EXPECT_GE(result.bound, proven.networks[0].objective);
+    EXPECT_LE(result.networks[0].objective, proven.networks[0].objective);
+  }
 }
 
 TEST(Search, CutsThatLeadNowhereCostNothing) {
@@ -503,7 +583,7 @@ TEST(Search, CutsThatLeadNowhereCostNothing) {
   values[39] = {kNull, kNull, kNull};
   table.structure.depth.push_back(group);
   table.metrics["accuracy"] = testing::MakeMetric("%", Goal::kMax, Form::kCost, 0, values);
-  SearchRequest request{.estimator = kLinear};
+  SearchRequest request{.estimator = kLinear, .method = SearchMethod::kEnumerate};
   for (int i = 2; i < 39; ++i) request.forbidden.push_back({std::to_string(i), "absent"});
   const SearchResult result = MustSearch(table, request);
   EXPECT_EQ(result.status, SearchStatus::kInfeasible);
@@ -526,7 +606,8 @@ TEST(Search, StopsWhenCancelled) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     cancel = true;
   });
-  const auto result = Search(table, {.limits = {AtMost("latency_fpga", 1)}, .cancel = &cancel});
+  const auto result =
+      Search(table, {.limits = {AtMost("latency_fpga", 1)}, .method = SearchMethod::kEnumerate, .cancel = &cancel});
   stopper.join();
   EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
 }

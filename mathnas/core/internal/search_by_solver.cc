@@ -1,0 +1,389 @@
+#include "mathnas/core/internal/search_by_solver.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "fmt/format.h"
+#include "mathnas/core/solver.h"
+#include "mathnas/core/table_program.h"
+
+namespace mathnas::core::internal {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+Limit Moved(Limit limit, double value) {
+  limit.value = value;
+  return limit;
+}
+
+class SolverSearch {
+ public:
+  SolverSearch(const Estimator& estimator, const SearchRequest& request, const Problem& problem)
+      : estimator_(estimator), table_(estimator.table()), request_(request), problem_(problem) {}
+
+  absl::StatusOr<SearchResult> Run() {
+    result_.method = SearchMethod::kSolve;
+    const std::string first = request_.limits.empty() ? "" : request_.limits[0].metric;
+    absl::StatusOr<Found> best =
+        Best({.objective = request_.objective, .maximise = problem_.sign < 0, .keep = request_.top, .ties = {first}},
+             request_.limits);
+    if (!best.ok()) return best.status();
+    std::vector<Range> reachable;
+    for (const Limit& limit : request_.limits) {
+      absl::StatusOr<Range> range = Reachable(limit.metric);
+      if (!range.ok()) return range.status();
+      reachable.push_back(*range);
+    }
+    for (const Ranked& network : best->networks) {
+      result_.networks.push_back(Describe(estimator_, problem_, network));
+    }
+    absl::Status status = absl::OkStatus();
+    if (!best->networks.empty()) {
+      result_.status = best->proven ? SearchStatus::kOptimal : SearchStatus::kFeasible;
+      const double objective = result_.networks[0].objective;
+      result_.bound = best->proven ? objective : problem_.sign * best->bound_key;
+      result_.gap = result_.bound == objective ? 0 : std::abs(result_.bound - objective) / std::abs(objective);
+      if (!request_.front.empty()) status = FindFront(*best);
+    } else if (!best->proven) {
+      result_.status = SearchStatus::kUnknown;
+    } else {
+      result_.status = SearchStatus::kInfeasible;
+      status = Explain(reachable);
+    }
+    if (!status.ok()) return status;
+    ReportLimits(request_, reachable, result_);
+    return std::move(result_);
+  }
+
+ private:
+  // What is looked for.
+  struct Goal {
+    std::string objective;  // "" = any network
+    bool maximise = false;
+    int keep = 1;
+    // Among equal ones: metrics whose smaller value comes first, "" = none; "-latency": whose greater value does.
+    std::vector<std::string> ties = {};
+  };
+  struct Found {
+    std::vector<Ranked> networks;  // best first
+    bool proven = true;            // that no others are better; or that there is none
+    double bound_key = kInfinity;  // of the objective: no network is below
+  };
+
+  double Remaining() const {
+    return request_.time_limit - std::chrono::duration<double>(Clock::now() - begin_).count();
+  }
+
+  double Value(const std::string& metric, const Choice& choice, int shared) const {
+    const absl::StatusOr<double> value = estimator_.Predict(metric, choice, shared);
+    return value.ok() ? *value : std::numeric_limits<double>::quiet_NaN();
+  }
+
+  bool HoldsAll(const std::vector<Limit>& limits, const Choice& choice, int shared) const {
+    return std::all_of(limits.begin(), limits.end(),
+                       [&](const Limit& limit) { return Holds(limit, Value(limit.metric, choice, shared)); });
+  }
+
+  // Smaller first, as `ties` says; then by choice.
+  bool Before(const std::vector<std::string>& ties, const Choice& a, int shared_a, const Choice& b,
+              int shared_b) const {
+    for (const std::string& tie : ties) {
+      if (tie.empty()) continue;
+      const double sign = tie[0] == '-' ? -1 : 1;
+      const std::string metric = sign < 0 ? tie.substr(1) : tie;
+      const double value_a = sign * Value(metric, a, shared_a), value_b = sign * Value(metric, b, shared_b);
+      if (value_a != value_b) return value_a < value_b;
+    }
+    return a != b ? a < b : shared_a < shared_b;
+  }
+
+  // The best networks within `limits`, over all values of the shared choice.
+  absl::StatusOr<Found> Best(const Goal& goal, const std::vector<Limit>& limits) {
+    Found found;
+    const auto slices = std::count(problem_.filter.shared.begin(), problem_.filter.shared.end(), true);
+    auto slices_left = static_cast<double>(slices);
+    for (int shared = 0; shared < table_.SharedCount(); ++shared) {
+      if (!problem_.filter.shared[shared]) continue;
+      const double seconds = std::max(0.0, Remaining()) / slices_left--;
+      if (absl::Status status = BestOfSlice(goal, limits, shared, seconds, found); !status.ok()) return status;
+    }
+    const auto before = [&](const Ranked& a, const Ranked& b) {
+      if (a.objective_key != b.objective_key) return a.objective_key < b.objective_key;
+      return Before(goal.ties, a.choice, a.shared, b.choice, b.shared);
+    };
+    if (slices > 1) {
+      std::sort(found.networks.begin(), found.networks.end(), before);
+      if (std::ssize(found.networks) > goal.keep) found.networks.resize(goal.keep);
+    }
+    if (!found.networks.empty()) found.bound_key = std::min(found.bound_key, found.networks[0].objective_key);
+    return found;
+  }
+
+  // Most forbidden pairs are nothing that anybody would choose: a pair becomes a row of the program when it is found in
+  // a solution, and is left to `accept` when there is no room for rows any more.
+  absl::Status BestOfSlice(const Goal& goal, const std::vector<Limit>& limits, int shared, double seconds,
+                           Found& found) {
+    const std::vector<CandidatePair>& pairs = problem_.filter.forbidden_pairs;
+    NetworkFilter filter = {.candidates = problem_.filter.candidates, .shared = problem_.filter.shared};
+    std::vector<bool> is_row(pairs.size(), false);
+    bool check_pairs = false;
+    for (const double end = Remaining() - seconds;;) {
+      const absl::StatusOr<TableProgram> program = BuildProgram(
+          estimator_,
+          {.objective = goal.objective, .maximise = goal.maximise, .limits = limits, .metrics = problem_.metrics},
+          filter, shared);
+      if (!program.ok()) return program.status();
+      if (program->empty) return absl::OkStatus();
+      const absl::StatusOr<Solution> solution =
+          SolveSlice(goal, limits, *program, shared, check_pairs, Remaining() - end);
+      if (!solution.ok()) return solution.status();
+      std::vector<Choice> choices;
+      if (!solution->x.empty()) choices.push_back(program->ToChoice(solution->x));
+      for (const std::vector<int>& x : solution->runners_up) choices.push_back(program->ToChoice(x));
+      const bool proven =
+          solution->status == SolutionStatus::kOptimal || solution->status == SolutionStatus::kInfeasible;
+      const bool hold = std::all_of(choices.begin(), choices.end(),
+                                    [this](const Choice& choice) { return HoldsPairs(problem_.filter, choice); });
+      if (hold || !proven) {
+        if (!proven) {
+          found.proven = false;
+          found.bound_key = std::min(found.bound_key, KeyOfRatio(goal, solution->bound, shared));
+        }
+        for (Choice& choice : choices) {
+          if (HoldsPairs(problem_.filter, choice)) Add(goal, std::move(choice), shared, found);
+        }
+        return absl::OkStatus();
+      }
+      for (size_t p = 0; p < pairs.size(); ++p) {
+        const bool together = std::any_of(choices.begin(), choices.end(), [&](const Choice& choice) {
+          return !HoldsPairs({.candidates = {}, .shared = {}, .forbidden_pairs = {pairs[p]}}, choice);
+        });
+        if (!together || is_row[p]) continue;
+        if (limits.size() + filter.forbidden_pairs.size() + 1 >= Program::kMaxLimits) {
+          check_pairs = true;
+          break;
+        }
+        is_row[p] = true;
+        filter.forbidden_pairs.push_back(pairs[p]);
+      }
+    }
+  }
+
+  absl::StatusOr<Solution> SolveSlice(const Goal& goal, const std::vector<Limit>& limits, const TableProgram& program,
+                                      int shared, bool check_pairs, double seconds) {
+    SolverOptions options = {.time_limit = seconds, .cancel = request_.cancel, .keep = goal.keep};
+    if (check_pairs || std::find(program.exact.begin(), program.exact.end(), false) != program.exact.end()) {
+      options.accept = [&, check_pairs, shared](std::span<const int> x) {
+        const Choice choice = program.ToChoice(x);
+        return HoldsAll(limits, choice, shared) && (!check_pairs || HoldsPairs(problem_.filter, choice));
+      };
+    }
+    if (!goal.objective.empty()) {
+      options.before = [&, shared](std::span<const int> x, std::span<const int> y) {
+        return Before(goal.ties, program.ToChoice(x), shared, program.ToChoice(y), shared);
+      };
+      options.tie_limit = TieRow(goal, limits, program);
+    }
+    absl::StatusOr<Solution> solution = Solve(program.program, options);
+    if (solution.ok()) result_.explored += solution->explored;
+    if (!absl::IsInvalidArgument(solution.status())) return solution;
+    return absl::FailedPreconditionError(fmt::format("search: {}", std::string(solution.status().message())));
+  }
+
+  // The row that says what the first tie metric is, if there is one.
+  static int TieRow(const Goal& goal, const std::vector<Limit>& limits, const TableProgram& program) {
+    const auto tie = std::find_if(goal.ties.begin(), goal.ties.end(), [](const auto& t) { return !t.empty(); });
+    if (tie == goal.ties.end()) return -1;
+    const bool greater = tie->front() == '-';
+    const std::string metric = greater ? tie->substr(1) : *tie;
+    for (size_t l = 0; l < limits.size(); ++l) {
+      const bool same = limits[l].metric == metric && (limits[l].op == LimitOp::kAtLeast) == greater;
+      if (same && program.rows[l] >= 0 && program.exact[program.rows[l]]) return program.rows[l];
+    }
+    return -1;
+  }
+
+  void Add(const Goal& goal, Choice choice, int shared, Found& found) const {
+    const double key = goal.objective.empty() ? 0 : (goal.maximise ? -1 : 1) * Value(goal.objective, choice, shared);
+    found.networks.push_back({.objective_key = key, .first_limited = 0, .choice = std::move(choice), .shared = shared});
+  }
+
+  // The objective key that belongs to a ratio of the program.
+  double KeyOfRatio(const Goal& goal, double ratio, int shared) const {
+    if (goal.objective.empty()) return 0;
+    const absl::StatusOr<const MetricForm*> form = estimator_.FormOf(goal.objective, shared);
+    if (!form.ok()) return -kInfinity;
+    if (!(*form)->divided) return ratio / (*form)->sum.scale;
+    const double value = (*form)->factor * ratio * (*form)->denominator.scale / (*form)->sum.scale;
+    return goal.maximise ? value - (*form)->base : (*form)->base + value;
+  }
+
+  // Over all networks, limits ignored.
+  absl::StatusOr<Range> Reachable(const std::string& metric) {
+    if (const auto it = reachable_.find(metric); it != reachable_.end()) return it->second;
+    Range range;
+    for (const bool maximise : {false, true}) {
+      const absl::StatusOr<Found> end = Best({.objective = metric, .maximise = maximise}, {});
+      if (!end.ok()) return end.status();
+      if (!end->networks.empty()) range.Include((maximise ? -1 : 1) * end->networks[0].objective_key);
+    }
+    return reachable_[metric] = range;
+  }
+
+  // One point after the other: the best network, then the best of those that are better in the front's metric.
+  absl::Status FindFront(const Found& first) {
+    const std::string metric = request_.front;
+    const bool less = problem_.front_sign > 0;
+    const std::string first_limited = request_.limits.empty() ? "" : request_.limits[0].metric;
+    Goal goal = {.objective = request_.objective,
+                 .maximise = problem_.sign < 0,
+                 .ties = {less ? metric : "-" + metric, first_limited}};
+    const Limit bound = {.metric = metric, .op = less ? LimitOp::kAtMost : LimitOp::kAtLeast};
+    std::vector<Ranked> front;
+    double value = Value(metric, first.networks[0].choice, first.networks[0].shared);
+    for (bool strictly = false;; strictly = true) {
+      std::vector<Limit> limits = request_.limits;
+      limits.push_back(Moved(bound, strictly ? std::nextafter(value, less ? -kInfinity : kInfinity) : value));
+      const absl::StatusOr<Found> next = Best(goal, limits);
+      if (!next.ok()) return next.status();
+      if (next->networks.empty() || !next->proven) {
+        if (!next->proven && result_.status == SearchStatus::kOptimal) front_complete_ = false;
+        break;
+      }
+      // Ties that were not all looked at.
+      if (!front.empty() && next->networks[0].objective_key <= front.back().objective_key) front.pop_back();
+      front.push_back(next->networks[0]);
+      value = Value(metric, front.back().choice, front.back().shared);
+      if (front.size() > size_t{kMaxListed}) {
+        return absl::ResourceExhaustedError(
+            fmt::format("front: expected at most {} points, found more", size_t{kMaxListed}));
+      }
+    }
+    std::reverse(front.begin(), front.end());
+    for (const Ranked& network : front) result_.front.push_back(Describe(estimator_, problem_, network));
+    if (!front_complete_) result_.status = SearchStatus::kFeasible;
+    return absl::OkStatus();
+  }
+
+  // Which limits clash, and the nearest budget that does not.
+  absl::Status Explain(const std::vector<Range>& reachable) {
+    const absl::StatusOr<Found> any = Best({}, {});
+    if (!any.ok()) return any.status();
+    if (any->networks.empty()) return absl::OkStatus();  // no network even without limits
+    if (absl::Status status = FindConflict(); !status.ok()) return status;
+    return FindNearest(any->networks[0], reachable);
+  }
+
+  // Subsets by size, each size in lexicographic order; all limits if time runs out.
+  absl::Status FindConflict() {
+    const int n = static_cast<int>(request_.limits.size());
+    for (int size = 1; size <= n; ++size) {
+      std::vector<int> chosen(size);
+      for (int c = 0; c < size; ++c) chosen[c] = c;
+      for (;;) {
+        std::vector<Limit> limits;
+        for (int l : chosen) limits.push_back(request_.limits[l]);
+        const absl::StatusOr<Found> found = size == n ? Found{} : Best({}, limits);
+        if (!found.ok()) return found.status();
+        if (found->networks.empty() && found->proven) {
+          result_.conflict = chosen;
+          return absl::OkStatus();
+        }
+        int at = size - 1;
+        while (at >= 0 && chosen[at] == n - size + at) --at;
+        if (at < 0) break;
+        ++chosen[at];
+        for (int c = at + 1; c < size; ++c) chosen[c] = chosen[c - 1] + 1;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  double Distance(const Ranked& network, const std::vector<double>& units) const {
+    double distance = 0;
+    for (size_t l = 0; l < request_.limits.size(); ++l) {
+      const Limit& limit = request_.limits[l];
+      const double value = Value(limit.metric, network.choice, network.shared);
+      if (!Holds(limit, value)) distance = std::max(distance, std::abs(value - limit.value) / units[l]);
+    }
+    return distance;
+  }
+
+  // The limits as they are for networks whose distance is below `distance` > 0, or equal to it if `inclusive`.
+  std::vector<Limit> Relaxed(double distance, bool inclusive, const std::vector<double>& units) const {
+    std::vector<Limit> relaxed;
+    for (size_t l = 0; l < request_.limits.size(); ++l) {
+      const Limit& limit = request_.limits[l];
+      const double out = limit.op == LimitOp::kAtMost ? 1 : -1;
+      const auto within = [&](double value) {
+        const double d = std::abs(value - limit.value) / units[l];
+        return value == limit.value || d < distance || (inclusive && d == distance);
+      };
+      // The last double that is within; neighbours are found by halving, for near zero there are very many.
+      double value = limit.value, beyond = limit.value + std::copysign(2 * distance * units[l], out);
+      for (double middle = value + (beyond - value) / 2; middle != value && middle != beyond;
+           middle = value + (beyond - value) / 2) {
+        (within(middle) ? value : beyond) = middle;
+      }
+      relaxed.push_back(Moved(limit, value));
+    }
+    return relaxed;
+  }
+
+  // Halves the distance while that finds a network; then any that is nearer than the nearest so far, until none is.
+  absl::Status FindNearest(const Ranked& start, const std::vector<Range>& reachable) {
+    std::vector<double> units;
+    for (size_t l = 0; l < request_.limits.size(); ++l) {
+      units.push_back(DistanceUnit(request_.limits[l], reachable[l]));
+    }
+    double far = Distance(start, units), near = 0;
+    for (bool halving = true;;) {
+      const double tried = halving ? near + (far - near) / 2 : far;
+      const absl::StatusOr<Found> found = Best({}, Relaxed(tried, halving, units));
+      if (!found.ok()) return found.status();
+      if (!found->proven && found->networks.empty()) break;  // out of time: the nearest that is known
+      if (!found->networks.empty()) {
+        far = Distance(found->networks[0], units);
+      } else if (halving) {
+        near = tried;
+      } else {
+        break;
+      }
+      halving = halving && far - near > 1e-6 * far;
+    }
+    const std::string first = request_.limits[0].metric;
+    const absl::StatusOr<Found> best = Best(
+        {.objective = request_.objective, .maximise = problem_.sign < 0, .ties = {first}}, Relaxed(far, true, units));
+    if (!best.ok()) return best.status();
+    if (best->networks.empty()) return absl::OkStatus();  // out of time
+    result_.nearest = NearestOf(request_, far, Describe(estimator_, problem_, best->networks[0]));
+    return absl::OkStatus();
+  }
+
+  const Estimator& estimator_;
+  const BlockTable& table_;
+  const SearchRequest& request_;
+  const Problem& problem_;
+  const Clock::time_point begin_ = Clock::now();
+  std::map<std::string, Range> reachable_;
+  bool front_complete_ = true;
+  SearchResult result_;
+};
+
+}  // namespace
+
+absl::StatusOr<SearchResult> SearchBySolver(const Estimator& estimator, const SearchRequest& request,
+                                            const Problem& problem) {
+  return SolverSearch(estimator, request, problem).Run();
+}
+
+}  // namespace mathnas::core::internal
