@@ -19,8 +19,8 @@ namespace {
 struct Options {
   Common common;
   EstimatorChoice estimator;
-  std::string table, objective = "accuracy", front;
-  std::vector<std::string> limits, fixed, forbidden;
+  std::string table, objective = "accuracy";
+  std::vector<std::string> limits, fixed, forbidden, fronts;
   std::vector<std::pair<std::string, std::string>> forbidden_pairs;
   int top = 1;
   double time_limit = std::numeric_limits<double>::infinity();
@@ -75,7 +75,7 @@ absl::StatusOr<Answer> Search(const Options& o) {
   auto estimator = o.estimator.Make();
   if (!estimator.ok()) return estimator.status();
   core::SearchRequest request = {
-      .objective = o.objective, .estimator = *estimator, .top = o.top, .front = o.front, .cancel = Interrupted()};
+      .objective = o.objective, .estimator = *estimator, .top = o.top, .fronts = o.fronts, .cancel = Interrupted()};
   for (const std::string& text : o.limits) {
     auto limits = core::ParseLimits(text);
     if (!limits.ok()) return limits.status();
@@ -120,7 +120,9 @@ void AddSearch(CLI::App& app) {
   command->add_option("--top", o.top, "This many networks, best first")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
-  command->add_option("--front", o.front, "Every network that is best for some value of this metric");
+  command->add_option(
+      "--front", o.fronts,
+      "Every network that no other one beats in the objective and in this metric; given twice: in both");
   o.estimator.AddTo(command);
 }
 

@@ -19,7 +19,7 @@ absl::StatusOr<SearchResult> Answer(const Estimator& estimator, const SearchRequ
   const absl::StatusOr<double> count = CountNetworks(estimator, problem.metrics, problem.filter);
   if (!count.ok()) return count.status();
   const bool fits = *count <= kMaxEnumerated;
-  const bool lists = request.top > 1 || !request.front.empty();
+  const bool lists = request.top > 1 || !request.fronts.empty();
   if (request.method == SearchMethod::kEnumerate ||
       (request.method == SearchMethod::kAuto &&
        (*count <= kFewNetworks || (fits && (lists || estimator.table().structure.cell))))) {
@@ -47,7 +47,7 @@ absl::StatusOr<SearchResult> Search(const BlockTable& table, const SearchRequest
   absl::StatusOr<SearchResult> result = Answer(*estimator, request, *problem);
   if (!result.ok()) return result.status();
   result->has_top = request.top > 1;
-  result->has_front = !request.front.empty();
+  result->has_front = !request.fronts.empty();
   result->estimator = request.estimator;
   result->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;

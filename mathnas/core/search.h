@@ -38,8 +38,8 @@ struct SearchRequest {
   std::vector<Assignment> forbidden = {};
   std::vector<std::pair<Assignment, Assignment>> forbidden_pairs = {};  // not both
   EstimatorOptions estimator = {};
-  int top = 1;             // networks to return, best first; at most kMaxListed
-  std::string front = {};  // metric; "" = no front
+  int top = 1;                           // networks to return, best first; at most kMaxListed
+  std::vector<std::string> fronts = {};  // one metric or two: the front of the objective and these; empty = none
   SearchMethod method = SearchMethod::kAuto;
   double time_limit = std::numeric_limits<double>::infinity();  // seconds
   const std::atomic<bool>* cancel = nullptr;                    // set it to true from any thread to stop
@@ -82,8 +82,8 @@ struct SearchResult {
   // Best first. Equal objectives: smaller value of the first limited metric, then the lexicographically smallest
   // choice, then the smaller shared index. Up to `top`; empty if infeasible.
   std::vector<FoundNetwork> networks;
-  // Every non-dominated pair (objective, front metric) within the limits, one network each by the same rule, by
-  // objective from worst to best.
+  // Every non-dominated point (objective, front metrics) within the limits, one network each, by objective from worst
+  // to best. Where networks are enumerated it is the first of equal ones by the same rule.
   std::vector<FoundNetwork> front;
   bool has_front = false;
   bool has_top = false;  // more than one network was asked for

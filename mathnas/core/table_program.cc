@@ -78,7 +78,7 @@ class Builder {
 
   absl::StatusOr<TableProgram> Run() {
     if (table_.structure.cell) return CannotExpress("a space with a cell is solved by enumeration only");
-    if (request_.limits.size() + filter_.forbidden_pairs.size() >= Program::kMaxLimits) {
+    if (request_.limits.size() + request_.fronts.size() + filter_.forbidden_pairs.size() >= Program::kMaxLimits) {
       return CannotExpress(fmt::format("expected at most {} limits and forbidden pairs", Program::kMaxLimits - 1));
     }
     choosable_ = filter_.candidates;
@@ -90,6 +90,14 @@ class Builder {
     if (absl::Status status = SetObjective(); !status.ok()) return status;
     for (const Limit& limit : request_.limits) {
       if (absl::Status status = AddLimit(limit); !status.ok()) return status;
+    }
+    for (const std::string& metric : request_.fronts) {
+      const absl::StatusOr<const MetricForm*> form = Form(metric);
+      if (!form.ok()) return form.status();
+      if ((*form)->divided) return CannotExpress(fmt::format("'{}' is divided by the FLOPs", metric));
+      const bool maximise = table_.metrics.find(metric)->second.goal == Goal::kMax;
+      out_.front_rows.push_back(AddRow(Times((*form)->sum, maximise ? -1 : 1), int64_t{1} << 60));
+      out_.exact.push_back(true);
     }
     if (flops_ != nullptr) AddPositiveFlops();
     for (const CandidatePair& pair : filter_.forbidden_pairs) AddPair(pair);

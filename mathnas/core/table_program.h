@@ -17,10 +17,12 @@ namespace mathnas::core {
 
 // What the program is built of.
 struct ProgramRequest {
-  std::string objective;                 // metric; "" = any network is as good as another
-  bool maximise = false;                 // the objective
-  std::span<const Limit> limits;         // known metrics, finite values
-  std::span<const std::string> metrics;  // used ones, objective and limits among them: what must be measured
+  std::string objective = {};          // metric; "" = any network is as good as another
+  bool maximise = false;               // the objective
+  std::span<const Limit> limits = {};  // known metrics, finite values
+  std::span<const std::string> fronts =
+      {};  // metrics that get a row each, turned so that less is better, without a limit
+  std::span<const std::string> metrics = {};  // used ones, objective and limits among them: what must be measured
 };
 
 struct TableProgram {
@@ -28,6 +30,7 @@ struct TableProgram {
   bool empty = false;  // a node has no candidate that is allowed and measured, or a limit holds for no network at all
   // By limit of the request: its row in program.limits, or -1 if it holds for every network.
   std::vector<int> rows;
+  std::vector<int> front_rows;  // by front metric of the request
   // Whether row r says exactly what its limit says. A limit on a metric that is divided (Eq 5, Eq 6) is widened by its
   // rounding: what the solver finds has to be checked with Holds.
   std::vector<bool> exact;

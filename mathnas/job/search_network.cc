@@ -231,7 +231,7 @@ class Job {
     core::SearchRequest request = {.limits = limits,
                                    .estimator = options_.estimator,
                                    .top = options_.verified,
-                                   .front = "latency",
+                                   .fronts = {"latency"},
                                    .cancel = options_.cancel};
     if (auto s = CollectLandscape(); !s.ok()) return s;
     for (int attempt = 0; attempt < kTightenings; ++attempt) {
@@ -293,7 +293,7 @@ class Job {
 
   absl::Status CollectLandscape() {
     report::Landscape& landscape = result_.report.landscape;
-    core::SearchRequest request = {.estimator = options_.estimator, .front = "latency", .cancel = options_.cancel};
+    core::SearchRequest request = {.estimator = options_.estimator, .fronts = {"latency"}, .cancel = options_.cancel};
     auto front = core::Search(table_, request);
     if (!front.ok()) return front.status();
     for (const core::FoundNetwork& n : front->front) {

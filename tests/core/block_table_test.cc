@@ -80,7 +80,7 @@ TEST(BlockTableJson, ReadsEveryField) {
   EXPECT_EQ(table->metrics.at("energy").extensions.at("x-reason"), R"("no meter on this machine")");
   EXPECT_EQ(table->extensions.at("x-author"), R"({"name":"somebody","year":2024})");
   // The metric that nobody could measure does not stand in the way of the others.
-  const auto result = Search(*table, {.front = "flops"});
+  const auto result = Search(*table, {.fronts = {"flops"}});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->status, SearchStatus::kOptimal);
 }

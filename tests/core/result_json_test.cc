@@ -68,7 +68,7 @@ TEST(ResultJson, TopFrontSharedAndNulls) {
   for (auto& slice : table.metrics["energy_fpga"].slices) slice.base = testing::kNull;
   SearchRequest request = Request({});
   request.top = 3;
-  request.front = "latency_fpga";
+  request.fronts = {"latency_fpga"};
   const Json json = SearchToJson(table, request);
   EXPECT_EQ(json.at("shared").dump(), R"({"resolution":224})");
   EXPECT_EQ(json.at("networks").size(), 3u);

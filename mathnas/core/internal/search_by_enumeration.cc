@@ -28,13 +28,14 @@ class Enumeration {
   absl::StatusOr<SearchResult> Run() {
     absl::Status status = Walk([this](const NetworkView& network) { return Visit(network); });
     if (!status.ok()) return status;
-    if (front_.size() > size_t{kMaxListed}) {
+    std::vector<Ranked> front = front_.Take();
+    if (front.size() > size_t{kMaxListed}) {
       return absl::ResourceExhaustedError(
           fmt::format("front: expected at most {} points, found more", size_t{kMaxListed}));
     }
     const bool feasible = held_.back();
     if (feasible) {
-      TakeNetworks();
+      TakeNetworks(front);
     } else if (!AnyNetwork()) {
       result_.status = SearchStatus::kInfeasible;
     } else if (status = ExplainInfeasible(); !status.ok()) {
@@ -87,16 +88,22 @@ class Enumeration {
     if (held + 1 != held_.size()) return true;
     const Rank rank = RankOf(network);
     top_.Offer(rank);
-    if (!request_.front.empty()) front_.Offer(rank, problem_.front_sign * network.values[problem_.front]);
+    if (!problem_.fronts.empty()) {
+      double keys[2];
+      for (size_t p = 0; p < problem_.fronts.size(); ++p) {
+        keys[p] = problem_.front_signs[p] * network.values[problem_.fronts[p]];
+      }
+      front_.Offer(rank, {keys, problem_.fronts.size()});
+    }
     return front_.size() <= size_t{kMaxListed};
   }
 
   bool AnyNetwork() const { return std::find(held_.begin(), held_.end(), true) != held_.end(); }
 
-  void TakeNetworks() {
+  void TakeNetworks(const std::vector<Ranked>& front) {
     result_.status = SearchStatus::kOptimal;
     for (const Ranked& network : top_.Take()) result_.networks.push_back(Describe(estimator_, problem_, network));
-    for (const Ranked& network : front_.Take()) result_.front.push_back(Describe(estimator_, problem_, network));
+    for (const Ranked& network : front) result_.front.push_back(Describe(estimator_, problem_, network));
     result_.bound = result_.networks[0].objective;
   }
 

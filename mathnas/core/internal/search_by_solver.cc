@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
+#include "mathnas/core/internal/front_lists.h"
 #include "mathnas/core/solver.h"
 #include "mathnas/core/table_program.h"
 
@@ -52,7 +53,7 @@ class SolverSearch {
       const double objective = result_.networks[0].objective;
       result_.bound = best->proven ? objective : problem_.sign * best->bound_key;
       result_.gap = result_.bound == objective ? 0 : std::abs(result_.bound - objective) / std::abs(objective);
-      if (!request_.front.empty()) status = FindFront(*best);
+      if (!request_.fronts.empty()) status = FindFront(*best);
     } else if (!best->proven) {
       result_.status = SearchStatus::kUnknown;
     } else {
@@ -239,39 +240,82 @@ class SolverSearch {
     return reachable_[metric] = range;
   }
 
-  // One point after the other: the best network, then the best of those that are better in the front's metric.
+  // By lists of partial networks; where these grow too long or a limit is no exact row, one point after the other.
   absl::Status FindFront(const Found& first) {
-    const std::string metric = request_.front;
-    const bool less = problem_.front_sign > 0;
+    absl::StatusOr<std::vector<Ranked>> front = FrontByLists();
+    const bool failed = absl::IsResourceExhausted(front.status()) || absl::IsFailedPrecondition(front.status());
+    if (failed && request_.fronts.size() == 1) front = FrontByPoints(first);
+    if (!front.ok()) return front.status();
+    if (front->size() > size_t{kMaxListed}) {
+      return absl::ResourceExhaustedError(
+          fmt::format("front: expected at most {} points, found more", size_t{kMaxListed}));
+    }
+    for (const Ranked& network : *front) result_.front.push_back(Describe(estimator_, problem_, network));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<Ranked>> FrontByLists() {
+    Front front;
+    const Goal goal = {.objective = request_.objective, .maximise = problem_.sign < 0};
+    for (int shared = 0; shared < table_.SharedCount(); ++shared) {
+      if (!problem_.filter.shared[shared]) continue;
+      const absl::StatusOr<TableProgram> program = BuildProgram(estimator_,
+                                                                {.objective = goal.objective,
+                                                                 .maximise = goal.maximise,
+                                                                 .limits = request_.limits,
+                                                                 .fronts = request_.fronts,
+                                                                 .metrics = problem_.metrics},
+                                                                problem_.filter, shared);
+      if (!program.ok()) return program.status();
+      if (program->empty) continue;
+      if (std::find(program->exact.begin(), program->exact.end(), false) != program->exact.end()) {
+        return absl::FailedPreconditionError("front: expected limits on metrics that are not divided by the FLOPs");
+      }
+      const absl::StatusOr<std::vector<std::vector<int>>> points =
+          NonDominated(program->program, program->front_rows, request_.cancel);
+      if (!points.ok()) return points.status();
+      result_.explored += std::ssize(*points);
+      for (const std::vector<int>& x : *points) {
+        const Choice choice = program->ToChoice(x);
+        double keys[2];
+        for (size_t p = 0; p < request_.fronts.size(); ++p) {
+          keys[p] = problem_.front_signs[p] * Value(request_.fronts[p], choice, shared);
+        }
+        front.Offer({.objective_key = problem_.sign * Value(goal.objective, choice, shared),
+                     .first_limited = request_.limits.empty() ? 0 : Value(request_.limits[0].metric, choice, shared),
+                     .choice = &choice,
+                     .shared = shared},
+                    std::span<const double>(keys, request_.fronts.size()));
+      }
+    }
+    return front.Take();
+  }
+
+  // The best network, then the best of those that are better in the front's metric.
+  absl::StatusOr<std::vector<Ranked>> FrontByPoints(const Found& first) {
+    const std::string& metric = request_.fronts[0];
+    const bool less = problem_.front_signs[0] > 0;
     const std::string first_limited = request_.limits.empty() ? "" : request_.limits[0].metric;
-    Goal goal = {.objective = request_.objective,
-                 .maximise = problem_.sign < 0,
-                 .ties = {less ? metric : "-" + metric, first_limited}};
+    const Goal goal = {.objective = request_.objective,
+                       .maximise = problem_.sign < 0,
+                       .ties = {less ? metric : "-" + metric, first_limited}};
     const Limit bound = {.metric = metric, .op = less ? LimitOp::kAtMost : LimitOp::kAtLeast};
     std::vector<Ranked> front;
     double value = Value(metric, first.networks[0].choice, first.networks[0].shared);
-    for (bool strictly = false;; strictly = true) {
+    for (bool strictly = false; front.size() <= size_t{kMaxListed}; strictly = true) {
       std::vector<Limit> limits = request_.limits;
       limits.push_back(Moved(bound, strictly ? std::nextafter(value, less ? -kInfinity : kInfinity) : value));
       const absl::StatusOr<Found> next = Best(goal, limits);
       if (!next.ok()) return next.status();
-      if (next->networks.empty() || !next->proven) {
-        if (!next->proven && result_.status == SearchStatus::kOptimal) front_complete_ = false;
-        break;
-      }
+      if (!next->proven) result_.status = SearchStatus::kFeasible;
+      if (next->networks.empty() || !next->proven) break;
       // Ties that were not all looked at.
       if (!front.empty() && next->networks[0].objective_key <= front.back().objective_key) front.pop_back();
       front.push_back(next->networks[0]);
       value = Value(metric, front.back().choice, front.back().shared);
-      if (front.size() > size_t{kMaxListed}) {
-        return absl::ResourceExhaustedError(
-            fmt::format("front: expected at most {} points, found more", size_t{kMaxListed}));
-      }
     }
     std::reverse(front.begin(), front.end());
-    for (const Ranked& network : front) result_.front.push_back(Describe(estimator_, problem_, network));
-    if (!front_complete_) result_.status = SearchStatus::kFeasible;
-    return absl::OkStatus();
+    return front;
   }
 
   // Which limits clash, and the nearest budget that does not.
@@ -375,7 +419,6 @@ class SolverSearch {
   const Problem& problem_;
   const Clock::time_point begin_ = Clock::now();
   std::map<std::string, Range> reachable_;
-  bool front_complete_ = true;
   SearchResult result_;
 };
 

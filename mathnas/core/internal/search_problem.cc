@@ -53,15 +53,20 @@ absl::Status ResolveLimits(const BlockTable& table, const std::vector<Limit>& li
 }
 
 absl::Status ResolveFront(const BlockTable& table, const SearchRequest& request, Problem& problem) {
-  if (request.front.empty()) return absl::OkStatus();
-  const absl::StatusOr<const Metric*> metric = FindMetric(table, request.front, "front");
-  if (!metric.ok()) return metric.status();
-  if (request.front == request.objective) {
+  if (request.fronts.size() > 2) {
     return absl::InvalidArgumentError(
-        fmt::format("front: expected a metric other than the objective, found '{}'", request.front));
+        fmt::format("front: expected one metric or two besides the objective, found {}", request.fronts.size()));
   }
-  problem.front_sign = Sign(**metric);
-  problem.front = Use(problem.metrics, request.front);
+  for (const std::string& name : request.fronts) {
+    const absl::StatusOr<const Metric*> metric = FindMetric(table, name, "front");
+    if (!metric.ok()) return metric.status();
+    if (name == request.objective || std::count(request.fronts.begin(), request.fronts.end(), name) > 1) {
+      return absl::InvalidArgumentError(
+          fmt::format("front: expected metrics other than the objective, each once, found '{}'", name));
+    }
+    problem.front_signs.push_back(Sign(**metric));
+    problem.fronts.push_back(Use(problem.metrics, name));
+  }
   return absl::OkStatus();
 }
 

@@ -27,9 +27,9 @@ struct Range {
 struct Problem {
   std::vector<std::string> metrics;  // used ones
   double sign = 1;                   // objective key = sign * value, smaller is better
-  double front_sign = 1;
-  size_t front = 0;
-  std::vector<size_t> limited;  // by limit, index into metrics; the objective is metrics[0]
+  std::vector<double> front_signs;   // by front metric: key = sign * value
+  std::vector<size_t> fronts;        // by front metric, index into metrics
+  std::vector<size_t> limited;       // by limit, index into metrics; the objective is metrics[0]
   NetworkFilter filter;
 };
 

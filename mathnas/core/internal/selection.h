@@ -3,6 +3,7 @@
 #define MATHNAS_CORE_INTERNAL_SELECTION_H_
 
 #include <map>
+#include <span>
 #include <vector>
 
 #include "mathnas/core/block_table.h"
@@ -42,16 +43,29 @@ class TopK {
   std::vector<Ranked> heap_;  // worst on top
 };
 
-// The non-dominated pairs (objective key, front key), one network each.
+// The non-dominated points (objective key, keys of one or two front metrics), one network each.
 class Front {
  public:
-  void Offer(const Rank& rank, double front_key);
-  size_t size() const { return by_key_.size(); }
-  // By front key from best to worst, hence by objective from worst to best; leaves nothing behind.
+  void Offer(const Rank& rank, std::span<const double> front_keys);
+  // At least as many as there are now.
+  size_t size() const { return by_key_.size() + points_.size(); }
+  // By objective from worst to best; leaves nothing behind.
   std::vector<Ranked> Take();
 
  private:
-  std::map<double, Ranked> by_key_;  // objective keys fall strictly as front keys rise
+  struct Point {
+    double keys[3];  // objective first
+    Ranked network;
+  };
+  void OfferPair(const Rank& rank, double front_key);
+  void OfferTriple(const Rank& rank, double first, double second);
+  // Leaves what is not dominated of points_ and waiting_.
+  void Merge();
+
+  // One metric: objective keys fall strictly as front keys rise.
+  std::map<double, Ranked> by_key_;
+  // Two metrics: what is not dominated, and what came since, to be compared when there is enough of it.
+  std::vector<Point> points_, waiting_;
 };
 
 }  // namespace mathnas::core::internal
