@@ -1,4 +1,6 @@
 // bench_solver: the exact solver on the instances of tests/solver-instances, one JSON object a line, then a table.
+#include "mathnas/core/solver.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -9,7 +11,6 @@
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
 #include "fmt/format.h"
-#include "mathnas/core/solver.h"
 #include "nlohmann/json.hpp"
 #include "tests/core/solver_instances.h"
 
@@ -90,9 +91,9 @@ int Main(int argc, char** argv) {
     const double ratio = static_cast<double>(s->a) / static_cast<double>(s->f);
     const double gap = s->x.empty() ? 0 : std::abs(ratio - s->bound) / std::abs(ratio);
     const bool proven = s->status == SolutionStatus::kOptimal || s->status == SolutionStatus::kInfeasible;
-    Json json = {{"file", i.file},   {"name", i.name},   {"status", Name(s->status)}, {"ms", ms},
-                 {"gap", gap},       {"a", s->a},        {"f", s->f},                 {"explored", s->explored},
-                 {"verdict", Verdict(i, *s)}};
+    Json json = {
+        {"file", i.file}, {"name", i.name},          {"status", Name(s->status)}, {"ms", ms}, {"gap", gap}, {"a", s->a},
+        {"f", s->f},      {"explored", s->explored}, {"verdict", Verdict(i, *s)}};
     fmt::print("{}\n", json.dump());
     std::fflush(stdout);
     wrong += Verdict(i, *s) == "wrong" ? 1 : 0;

@@ -1,10 +1,12 @@
 #include "mathnas/core/solver.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <chrono>
 #include <cmath>
 #include <iterator>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -17,6 +19,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr size_t kMaxExchanges = 2000;     // of all chains
+constexpr double kFinishNetworks = 20000;  // that are looked at one by one
 
 // A part of the space: the candidates that are left by node, and the depths that are left by chain.
 struct Part {
@@ -629,9 +633,184 @@ class Search {
     // The least x may be another one by now, and the only one that is left.
     const std::vector<int> last = ChoiceOf(part, minimum);
     Offer(last, Evaluate(program_, last));
+    if (Finish(part, value, values, minimum, 2 * Error(best_u))) return;
     part.bound = value - Error(best_u);
     part.multiplier = best_u;
     Divide(std::move(part), values, minimum, open);
+  }
+
+  // Another choice than that of the minimum, of one node or of a whole chain.
+  struct Exchange {
+    double excess;
+    size_t choices_begin, choices_end;  // in exchanged_: node and candidate
+    size_t sums;                        // in exchange_sums_: what it adds to a, f and every w
+    size_t next;                        // the first exchange of the groups behind
+  };
+
+  // Looks at the networks of a part one by one if few are left: those whose excess over the minimum, summed over their
+  // exchanges, proves nothing (Boussier, Vasquez, Vimont, Hanafi and Michelon, 2010). False if there may be too many.
+  bool Finish(const Part& part, double value, const Values<double>& values, const Minimum<double>& minimum,
+              double error) {
+    exchanges_.clear();
+    exchanged_.clear();
+    exchange_sums_.clear();
+    groups_.clear();
+    const std::vector<int> x = ChoiceOf(part, minimum);
+    const double budget = error - value;
+    std::vector<bool> in_chain(m_, false);
+    for (size_t c = 0; c < program_.chains.size(); ++c) {
+      const Program::Chain& chain = program_.chains[c];
+      std::fill_n(in_chain.begin() + chain.first, chain.length, true);
+      const size_t first = exchanges_.size();
+      for (int t = 1; t <= chain.length; ++t) {
+        if ((part.depths[c] >> t & 1) == 0 || minimum.excess[c][t - 1] > budget) continue;
+        prefix_.clear();
+        if (!ExchangeChain(part, values, minimum, c, t, 0, minimum.excess[c][t - 1], budget, x)) return false;
+      }
+      if (exchanges_.size() > first) AddGroup(first);
+    }
+    for (int i = 0; i < m_; ++i) {
+      if (part.count(i) < 2 || in_chain[i]) continue;
+      const size_t first = exchanges_.size();
+      for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
+        if (p == minimum.arg[i]) continue;
+        prefix_.assign(1, {i, candidate_[part.candidates[p]]});
+        AddExchange(values.candidates[p] - minimum.node[i], x);
+      }
+      AddGroup(first);
+    }
+    std::sort(groups_.begin(), groups_.end(),
+              [this](const auto& g, const auto& h) { return exchanges_[g.first].excess < exchanges_[h.first].excess; });
+    std::vector<Exchange> ordered;
+    for (const auto& [begin, end] : groups_) {
+      const size_t next = ordered.size() + end - begin;
+      for (size_t e = begin; e < end; ++e) {
+        ordered.push_back(exchanges_[e]);
+        ordered.back().next = next;
+      }
+    }
+    exchanges_ = std::move(ordered);
+    if (NetworksWithin(budget) > kFinishNetworks) return false;
+    std::vector<int> tried = x;
+    const Totals totals = Evaluate(program_, x);
+    std::vector<int64_t> sums = {totals.a, totals.f};
+    sums.insert(sums.end(), totals.w.begin(), totals.w.end());
+    sums.resize((groups_.size() + 1) * (k_ + 2));
+    TryExchanges(0, 0, value, error, tried, sums);
+    return true;
+  }
+
+  // prefix_ instead of what x has there.
+  void AddExchange(double excess, const std::vector<int>& x) {
+    Exchange exchange = {excess, exchanged_.size(), exchanged_.size() + prefix_.size(), exchange_sums_.size(), 0};
+    exchange_sums_.resize(exchange_sums_.size() + k_ + 2, 0);
+    int64_t* sums = &exchange_sums_[exchange.sums];
+    const auto add = [&](int node, int candidate, int64_t sign) {
+      if (candidate == Program::kAbsent) return;
+      const Program::Node& n = program_.nodes[node];
+      sums[0] += sign * n.a[candidate];
+      sums[1] += sign * n.f[candidate];
+      for (size_t l = 0; l < k_; ++l) sums[2 + l] += sign * n.w[l][candidate];
+    };
+    for (const auto& [node, candidate] : prefix_) {
+      add(node, candidate, 1);
+      add(node, x[node], -1);
+      exchanged_.emplace_back(node, candidate);
+    }
+    exchanges_.push_back(exchange);
+  }
+
+  // Every way to end chain c at depth t within the budget, from its node number `at` on.
+  bool ExchangeChain(const Part& part, const Values<double>& values, const Minimum<double>& minimum, size_t c, int t,
+                     int at, double excess, double budget, const std::vector<int>& x) {
+    const Program::Chain& chain = program_.chains[c];
+    if (at == t) {
+      for (int rest = t; rest < chain.length; ++rest) prefix_.emplace_back(chain.first + rest, Program::kAbsent);
+      const bool same = std::all_of(prefix_.begin(), prefix_.end(),
+                                    [&](const auto& choice) { return x[choice.first] == choice.second; });
+      if (!same) {
+        AddExchange(excess, x);
+        int64_t* sums = &exchange_sums_[exchanges_.back().sums];
+        const auto add_end = [&](int depth, int64_t sign) {
+          if (depth == chain.length) return;
+          sums[0] += sign * chain.end_a[depth - 1];
+          sums[1] += sign * chain.end_f[depth - 1];
+          for (size_t l = 0; l < k_; ++l) sums[2 + l] += sign * chain.end_w[l][depth - 1];
+        };
+        add_end(t, 1);
+        add_end(minimum.depth[c], -1);
+      }
+      prefix_.resize(t);
+      return exchanges_.size() <= kMaxExchanges;
+    }
+    const int node = chain.first + at;
+    for (int p = part.start[node]; p < part.start[node + 1]; ++p) {
+      const double sum = excess + values.candidates[p] - minimum.node[node];
+      if (sum > budget) continue;
+      prefix_.emplace_back(node, candidate_[part.candidates[p]]);
+      if (!ExchangeChain(part, values, minimum, c, t, at + 1, sum, budget, x)) return false;
+      prefix_.pop_back();
+    }
+    return true;
+  }
+
+  // The exchanges from `first` on, least excess first.
+  void AddGroup(size_t first) {
+    std::sort(exchanges_.begin() + static_cast<std::ptrdiff_t>(first), exchanges_.end(),
+              [](const Exchange& a, const Exchange& b) { return a.excess < b.excess; });
+    groups_.emplace_back(first, exchanges_.size());
+  }
+
+  // At least as many as there are networks whose excess is `budget` or less: counted by excesses rounded down.
+  double NetworksWithin(double budget) const {
+    constexpr int kSteps = 32;
+    std::array<double, kSteps + 1> count = {1}, longer;
+    const double step = budget / kSteps;
+    for (size_t e = 0; e < exchanges_.size();) {
+      longer = count;
+      for (const size_t next = exchanges_[e].next; e < next; ++e) {
+        const double steps = exchanges_[e].excess / step;
+        if (!(steps <= kSteps)) continue;
+        const int shift = static_cast<int>(steps);
+        for (int s = shift; s <= kSteps; ++s) longer[s] += count[s - shift];
+      }
+      count = longer;
+    }
+    return std::accumulate(count.begin(), count.end(), 0.0);
+  }
+
+  // Every set of exchanges, at most one of a group, from exchange `first` on that is not proven to be no better.
+  // `sums` has those of x at position `level`.
+  void TryExchanges(size_t first, size_t level, double value, double error, std::vector<int>& x,
+                    std::vector<int64_t>& sums) {
+    const size_t size = k_ + 2;
+    for (size_t e = first; e < exchanges_.size();) {
+      const Exchange& exchange = exchanges_[e];
+      if (Proven(value + exchange.excess, error)) {
+        // Those behind cost more: of this group, and of all others if this is its least.
+        if (e == first || exchanges_[e - 1].next == e) return;
+        e = exchange.next;
+        continue;
+      }
+      const int64_t* before = &sums[level * size];
+      int64_t* after = &sums[(level + 1) * size];
+      const int64_t* change = &exchange_sums_[exchange.sums];
+      bool within = true;
+      for (size_t s = 0; s < size; ++s) after[s] = before[s] + change[s];
+      for (size_t l = 0; l < k_; ++l) within = within && after[2 + l] <= program_.limits[l];
+      const size_t undo = undo_.size();
+      for (size_t c = exchange.choices_begin; c < exchange.choices_end; ++c) {
+        const auto [node, candidate] = exchanged_[c];
+        undo_.emplace_back(node, x[node]);
+        x[node] = candidate;
+      }
+      if (within && after[1] > 0 && !LessRatio(worst_a_, worst_f_, after[0], after[1])) {
+        Offer(x, {after[0], after[1], std::vector(after + 2, after + size)});
+      }
+      TryExchanges(exchange.next, level + 1, value + exchange.excess, error, x, sums);
+      for (; undo_.size() > undo; undo_.pop_back()) x[undo_.back().first] = undo_.back().second;
+      ++e;
+    }
   }
 
   int DepthOf(size_t c, const std::vector<int>& x) const {
@@ -787,6 +966,11 @@ class Search {
   double lambda_ = 0, margin_ = 0;
   std::vector<double> root_multiplier_;
   int64_t parts_ = 0;
+  // Of Finish.
+  std::vector<Exchange> exchanges_;
+  std::vector<std::pair<size_t, size_t>> groups_;  // of exchanges
+  std::vector<std::pair<int, int>> exchanged_, prefix_, undo_;
+  std::vector<int64_t> exchange_sums_;
   std::vector<std::pair<std::vector<int>, double>> mix_;  // of choices, with their shares: the last relaxation
 };
 
