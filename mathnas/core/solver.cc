@@ -645,6 +645,7 @@ class Search {
     size_t choices_begin, choices_end;  // in exchanged_: node and candidate
     size_t sums;                        // in exchange_sums_: what it adds to a, f and every w
     size_t next;                        // the first exchange of the groups behind
+    size_t rest;                        // in least_rests_: what those can take off every w at most
   };
 
   // Looks at the networks of a part one by one if few are left: those whose excess over the minimum, summed over their
@@ -681,12 +682,24 @@ class Search {
     }
     std::sort(groups_.begin(), groups_.end(),
               [this](const auto& g, const auto& h) { return exchanges_[g.first].excess < exchanges_[h.first].excess; });
+    least_rests_.assign((groups_.size() + 1) * k_, 0);
+    for (size_t g = groups_.size(); g-- > 0;) {
+      for (size_t l = 0; l < k_; ++l) {
+        int64_t least = 0;
+        for (size_t e = groups_[g].first; e < groups_[g].second; ++e) {
+          least = std::min(least, exchange_sums_[exchanges_[e].sums + 2 + l]);
+        }
+        least_rests_[g * k_ + l] = least_rests_[(g + 1) * k_ + l] + least;
+      }
+    }
     std::vector<Exchange> ordered;
-    for (const auto& [begin, end] : groups_) {
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      const auto& [begin, end] = groups_[g];
       const size_t next = ordered.size() + end - begin;
       for (size_t e = begin; e < end; ++e) {
         ordered.push_back(exchanges_[e]);
         ordered.back().next = next;
+        ordered.back().rest = (g + 1) * k_;
       }
     }
     exchanges_ = std::move(ordered);
@@ -702,7 +715,7 @@ class Search {
 
   // prefix_ instead of what x has there.
   void AddExchange(double excess, const std::vector<int>& x) {
-    Exchange exchange = {excess, exchanged_.size(), exchanged_.size() + prefix_.size(), exchange_sums_.size(), 0};
+    Exchange exchange = {excess, exchanged_.size(), exchanged_.size() + prefix_.size(), exchange_sums_.size(), 0, 0};
     exchange_sums_.resize(exchange_sums_.size() + k_ + 2, 0);
     int64_t* sums = &exchange_sums_[exchange.sums];
     const auto add = [&](int node, int candidate, int64_t sign) {
@@ -795,9 +808,15 @@ class Search {
       const int64_t* before = &sums[level * size];
       int64_t* after = &sums[(level + 1) * size];
       const int64_t* change = &exchange_sums_[exchange.sums];
-      bool within = true;
+      bool within = true, reachable = true;
       for (size_t s = 0; s < size; ++s) after[s] = before[s] + change[s];
-      for (size_t l = 0; l < k_; ++l) within = within && after[2 + l] <= program_.limits[l];
+      for (size_t l = 0; l < k_; ++l) {
+        const int64_t above = after[2 + l] - program_.limits[l];
+        within = within && above <= 0;
+        reachable = reachable && above + least_rests_[exchange.rest + l] <= 0;
+      }
+      ++e;
+      if (!reachable) continue;
       const size_t undo = undo_.size();
       for (size_t c = exchange.choices_begin; c < exchange.choices_end; ++c) {
         const auto [node, candidate] = exchanged_[c];
@@ -809,7 +828,6 @@ class Search {
       }
       TryExchanges(exchange.next, level + 1, value + exchange.excess, error, x, sums);
       for (; undo_.size() > undo; undo_.pop_back()) x[undo_.back().first] = undo_.back().second;
-      ++e;
     }
   }
 
@@ -970,7 +988,7 @@ class Search {
   std::vector<Exchange> exchanges_;
   std::vector<std::pair<size_t, size_t>> groups_;  // of exchanges
   std::vector<std::pair<int, int>> exchanged_, prefix_, undo_;
-  std::vector<int64_t> exchange_sums_;
+  std::vector<int64_t> exchange_sums_, least_rests_;
   std::vector<std::pair<std::vector<int>, double>> mix_;  // of choices, with their shares: the last relaxation
 };
 
