@@ -171,6 +171,12 @@ class Search {
   }
 
  private:
+  // Of the dual as a function of u: a - lambda f + u above, above all values of the dual.
+  struct Cut {
+    double a, f;
+    std::vector<double> above;  // by limit
+    std::vector<int> x;
+  };
   struct Kept {
     std::vector<int> x;
     int64_t a, f;
@@ -570,8 +576,10 @@ class Search {
     for (double v : u) reach = std::max(reach, 0.25 * v);
     if (reach == 0) reach = (size_a_ + std::abs(lambda_) * size_f_) / m_;
     make_box();
-    std::vector<std::pair<double, double>> sums;  // a and f of every cut
-    std::vector<std::vector<int>> choices;        // of every cut
+    std::vector<Cut> own;
+    std::vector<Cut>& cuts = root ? root_cuts_ : own;  // whatever lambda is, those of the root hold
+    for (size_t t = 0; t < cuts.size(); ++t) planes.Add(cuts[t].a - lambda_ * cuts[t].f, cuts[t].above);
+    if (!cuts.empty()) planes.Maximise(u);
     double best = -kInfinity;
     for (int round = 0; round < (root ? 300 : 60); ++round) {
       const double value = Dual(part, u, values, minimum, above);
@@ -580,17 +588,19 @@ class Search {
         best = value;
         best_u = u;
       }
-      const std::vector<int> x = ChoiceOf(part, minimum);
+      std::vector<int> x = ChoiceOf(part, minimum);
       const Totals totals = Evaluate(program_, x);
       const bool better = Offer(x, totals);
       if (k_ == 0) break;
-      sums.emplace_back(static_cast<double>(totals.a), static_cast<double>(totals.f));
-      choices.push_back(x);
-      planes.Add(0, above);
-      for (size_t t = 0; t < sums.size(); ++t) planes.SetAlpha(t, sums[t].first - lambda_ * sums[t].second);
+      const bool known = std::any_of(cuts.begin(), cuts.end(), [&x](const Cut& cut) { return cut.x == x; });
+      if (!known) {
+        cuts.push_back({static_cast<double>(totals.a), static_cast<double>(totals.f), above, std::move(x)});
+        planes.Add(0, above);
+      }
+      for (size_t t = 0; t < cuts.size(); ++t) planes.SetAlpha(t, cuts[t].a - lambda_ * cuts[t].f);
       if (better) best = -kInfinity;
       const double most = planes.Maximise(u);
-      if (better || most - best > (root ? 1e-4 : 1e-2) * std::abs(best)) continue;
+      if (better || (!known && most - best > (root ? 1e-4 : 1e-2) * std::abs(best))) continue;
       bool at_border = false;
       for (size_t l = 0; l < k_; ++l) {
         at_border = at_border || u[l] >= planes.high[l] || (u[l] <= planes.low[l] && u[l] > 0);
@@ -603,7 +613,7 @@ class Search {
     }
     u = best_u;
     mix_.clear();
-    for (const auto& [cut, weight] : planes.Mix()) mix_.emplace_back(choices[cut], weight);
+    for (const auto& [cut, weight] : planes.Mix()) mix_.emplace_back(cuts[cut].x, weight);
     return false;
   }
 
@@ -983,6 +993,7 @@ class Search {
   // zero.
   double lambda_ = 0, margin_ = 0;
   std::vector<double> root_multiplier_;
+  std::vector<Cut> root_cuts_;
   int64_t parts_ = 0;
   // Of Finish.
   std::vector<Exchange> exchanges_;
