@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <iterator>
+#include <memory>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -22,6 +23,14 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr size_t kMaxExchanges = 2000;     // of all chains
 constexpr double kFinishNetworks = 20000;  // that are looked at one by one
 
+// Of the dual as a function of u: a - lambda f + u above is above all its values over any part that has x.
+struct Cut {
+  double a, f;
+  std::vector<double> above;  // by limit
+  std::vector<int> x;
+};
+using Cuts = std::vector<std::shared_ptr<const Cut>>;
+
 // A part of the space: the candidates that are left by node, and the depths that are left by chain.
 struct Part {
   std::vector<int> candidates;     // of all nodes, one node after the other
@@ -29,6 +38,7 @@ struct Part {
   std::vector<uint64_t> depths;    // by chain: bit t for depth t
   std::vector<double> multiplier;  // by limit: where the parent's dual ended
   double bound = -kInfinity;       // of a - lambda f, lambda as it was then
+  Cuts cuts;                       // the parent's that meet in its multiplier
 
   int count(int node) const { return start[node + 1] - start[node]; }
 };
@@ -111,6 +121,7 @@ class Search {
     // optimum. If nothing lies below a target, that is proven, and the next one is further away.
     Solution solution;
     double proven = least_ratio_;  // no ratio is below
+    whole_ = Whole();
     const double relaxed = Small() ? lambda_ : Relaxation();
     if (root_multiplier_.empty()) root_multiplier_.assign(k_, 0);
     double distance = std::min(1e-2 * (IncumbentRatio() - relaxed), 1e-5 * std::abs(relaxed));
@@ -119,6 +130,7 @@ class Search {
     for (bool last = false; !last && !timed_out;) {
       const int64_t before = solution.explored;
       const double target = relaxed + distance;
+      ReduceWhole();
       last = !(target < IncumbentRatio());
       if (last) {
         AimBelowIncumbent();
@@ -126,7 +138,7 @@ class Search {
         lambda_ = target;
         margin_ = 0;
       }
-      std::vector<Part> open = {Whole()};
+      std::vector<Part> open = {whole_};
       open.back().multiplier = root_multiplier_;
       while (!open.empty()) {
         if (options_.cancel != nullptr && options_.cancel->load()) return absl::CancelledError("search was stopped");
@@ -171,12 +183,6 @@ class Search {
   }
 
  private:
-  // Of the dual as a function of u: a - lambda f + u above, above all values of the dual.
-  struct Cut {
-    double a, f;
-    std::vector<double> above;  // by limit
-    std::vector<int> x;
-  };
   struct Kept {
     std::vector<int> x;
     int64_t a, f;
@@ -202,6 +208,10 @@ class Search {
         a_.push_back(static_cast<double>(node.a[j]));
         f_.push_back(static_cast<double>(node.f[j]));
       }
+    }
+    chain_of_.assign(m_, -1);
+    for (int c = 0; c < std::ssize(program_.chains); ++c) {
+      std::fill_n(chain_of_.begin() + program_.chains[c].first, program_.chains[c].length, c);
     }
     scale_.assign(k_, 1);
     w_.resize(k_);
@@ -285,9 +295,9 @@ class Search {
 
   // Where the root's dual is about zero (Dinkelbach's steps on the relaxation); finds first networks on the way.
   double Relaxation() {
-    Part root = Whole();
-    root_multiplier_ = root.multiplier;
-    if (!KeepWithinLimits(root)) return lambda_;
+    root_multiplier_.assign(k_, 0);
+    if (!KeepWithinLimits(whole_)) return lambda_;
+    const Part& root = whole_;
     Values<double> values;
     Minimum<double> minimum;
     std::vector<double> above(k_);
@@ -298,9 +308,9 @@ class Search {
       if (!(value < 0)) break;
       // The ratio of the mixture, from above; a step by the dual's own x would go too far.
       double shares = 0, f = 0;
-      for (const auto& [x, share] : mix_) {
+      for (const auto& [cut, share] : mix_) {
         shares += share;
-        f += share * static_cast<double>(Evaluate(program_, x).f);
+        f += share * cut->f;
       }
       if (!(shares > 0 && f > 0)) break;
       const double next = lambda_ + value * shares / f;
@@ -309,6 +319,19 @@ class Search {
       margin_ = 0;
     }
     return lambda_;
+  }
+
+  // Takes out of the whole space what can neither be better than the incumbent nor as good (reduced-cost fixing,
+  // Ingargiola and Korsh 1973).
+  void ReduceWhole() {
+    if (std::ssize(kept_) < options_.keep) return;
+    lambda_ = IncumbentRatio();
+    Values<double> values;
+    Minimum<double> minimum;
+    std::vector<double> above(k_);
+    const double value = Dual(whole_, root_multiplier_, values, minimum, above);
+    const double error = 2 * Error(root_multiplier_);
+    Drop(whole_, values, minimum, [&](double excess) { return value + excess - error > 0; });
   }
 
   // The first lambda is above every ratio, so that any network is better. False if no denominator is positive.
@@ -454,11 +477,8 @@ class Search {
   }
 
   bool Present(int node, const std::vector<int>& depth) const {
-    for (size_t c = 0; c < program_.chains.size(); ++c) {
-      const Program::Chain& chain = program_.chains[c];
-      if (node >= chain.first && node < chain.first + chain.length) return node - chain.first < depth[c];
-    }
-    return true;
+    const int c = chain_of_[node];
+    return c < 0 || node - program_.chains[c].first < depth[c];
   }
 
   std::vector<int> ChoiceOf(const Part& part, const Minimum<double>& minimum) const {
@@ -500,7 +520,7 @@ class Search {
     if (options_.tie_limit >= 0 && options_.keep == 1) {
       limits_[options_.tie_limit] = Evaluate(program_, kept_.begin()->x).w[options_.tie_limit];
     }
-    std::vector<Part> open = {Whole()};
+    std::vector<Part> open = {whole_};
     open.back().multiplier = root_multiplier_;
     for (int64_t candidates = 0; !open.empty() && candidates < kMaxTieCandidates;) {
       if (Seconds() > options_.time_limit || (options_.cancel != nullptr && options_.cancel->load())) return;
@@ -527,7 +547,8 @@ class Search {
       for (int i = 0; i < m_; ++i) {
         if (x[i] == Program::kAbsent) continue;
         const Program::Node& node = program_.nodes[i];
-        for (int j = 0; j < static_cast<int>(node.a.size()); ++j) {
+        for (int p = whole_.start[i]; p < whole_.start[i + 1]; ++p) {
+          const int j = candidate_[whole_.candidates[p]];
           if (j == x[i]) continue;
           double after = 0;
           for (size_t l = 0; l < k_; ++l) {
@@ -576,10 +597,10 @@ class Search {
     for (double v : u) reach = std::max(reach, 0.25 * v);
     if (reach == 0) reach = (size_a_ + std::abs(lambda_) * size_f_) / m_;
     make_box();
-    std::vector<Cut> own;
-    std::vector<Cut>& cuts = root ? root_cuts_ : own;  // whatever lambda is, those of the root hold
-    for (size_t t = 0; t < cuts.size(); ++t) planes.Add(cuts[t].a - lambda_ * cuts[t].f, cuts[t].above);
-    if (!cuts.empty()) planes.Maximise(u);
+    Cuts own = part.cuts;
+    Cuts& cuts = root ? root_cuts_ : own;  // whatever lambda is, those of the root hold
+    for (const auto& cut : cuts) planes.Add(cut->a - lambda_ * cut->f, cut->above);
+    if (root && !cuts.empty()) planes.Maximise(u);
     double best = -kInfinity;
     for (int round = 0; round < (root ? 300 : 60); ++round) {
       const double value = Dual(part, u, values, minimum, above);
@@ -592,15 +613,18 @@ class Search {
       const Totals totals = Evaluate(program_, x);
       const bool better = Offer(x, totals);
       if (k_ == 0) break;
-      const bool known = std::any_of(cuts.begin(), cuts.end(), [&x](const Cut& cut) { return cut.x == x; });
+      const bool known = std::any_of(cuts.begin(), cuts.end(), [&x](const auto& cut) { return cut->x == x; });
       if (!known) {
-        cuts.push_back({static_cast<double>(totals.a), static_cast<double>(totals.f), above, std::move(x)});
+        cuts.push_back(std::make_shared<const Cut>(
+            Cut{static_cast<double>(totals.a), static_cast<double>(totals.f), above, std::move(x)}));
         planes.Add(0, above);
       }
-      for (size_t t = 0; t < cuts.size(); ++t) planes.SetAlpha(t, cuts[t].a - lambda_ * cuts[t].f);
+      for (size_t t = 0; t < cuts.size(); ++t) planes.SetAlpha(t, cuts[t]->a - lambda_ * cuts[t]->f);
       if (better) best = -kInfinity;
       const double most = planes.Maximise(u);
-      if (better || (!known && most - best > (root ? 1e-4 : 1e-2) * std::abs(best))) continue;
+      // At the maximum of the planes a known x says that they are the dual there.
+      const bool exact = known && round > 0;
+      if (better || (!exact && most - best > (root ? 1e-4 : 1e-2) * std::abs(best))) continue;
       bool at_border = false;
       for (size_t l = 0; l < k_; ++l) {
         at_border = at_border || u[l] >= planes.high[l] || (u[l] <= planes.low[l] && u[l] > 0);
@@ -613,7 +637,7 @@ class Search {
     }
     u = best_u;
     mix_.clear();
-    for (const auto& [cut, weight] : planes.Mix()) mix_.emplace_back(cuts[cut].x, weight);
+    for (const auto& [cut, weight] : planes.Mix()) mix_.emplace_back(cuts[cut], weight);
     return false;
   }
 
@@ -630,6 +654,7 @@ class Search {
 
     double value = Dual(part, best_u, values, minimum, above);
     const double error = Error(best_u);
+    if (part.bound == -kInfinity && !ties_) root_multiplier_ = best_u;
     if (Proven(value, error)) return;
     const std::vector<int> x = ChoiceOf(part, minimum);
     Offer(x, Evaluate(program_, x));
@@ -668,10 +693,8 @@ class Search {
     groups_.clear();
     const std::vector<int> x = ChoiceOf(part, minimum);
     const double budget = error - value;
-    std::vector<bool> in_chain(m_, false);
     for (size_t c = 0; c < program_.chains.size(); ++c) {
       const Program::Chain& chain = program_.chains[c];
-      std::fill_n(in_chain.begin() + chain.first, chain.length, true);
       const size_t first = exchanges_.size();
       for (int t = 1; t <= chain.length; ++t) {
         if ((part.depths[c] >> t & 1) == 0 || minimum.excess[c][t - 1] > budget) continue;
@@ -681,7 +704,7 @@ class Search {
       if (exchanges_.size() > first) AddGroup(first);
     }
     for (int i = 0; i < m_; ++i) {
-      if (part.count(i) < 2 || in_chain[i]) continue;
+      if (part.count(i) < 2 || chain_of_[i] >= 0) continue;
       const size_t first = exchanges_.size();
       for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
         if (p == minimum.arg[i]) continue;
@@ -862,9 +885,10 @@ class Search {
     for (int i = 0; i < m_; ++i) {
       if (part.count(i) < 2) continue;
       double sum = 0, sum_weight = 0, sum_square = 0;
-      for (const auto& [x, share] : mix_) {
-        if (x[i] == Program::kAbsent) continue;
-        const double w = weight(part.candidates[part.start[i]] - candidate_[part.candidates[part.start[i]]] + x[i]);
+      for (const auto& [cut, share] : mix_) {
+        const int j = cut->x[i];
+        if (j == Program::kAbsent) continue;
+        const double w = weight(part.candidates[part.start[i]] - candidate_[part.candidates[part.start[i]]] + j);
         sum += share;
         sum_weight += share * w;
         sum_square += share * w * w;
@@ -904,7 +928,7 @@ class Search {
       if (std::has_single_bit(part.depths[c])) continue;
       // Depths first: all candidates of the nodes behind depend on them.
       bool differs = false;
-      for (const auto& [x, share] : mix_) differs = differs || DepthOf(c, x) != DepthOf(c, mix_[0].first);
+      for (const auto& [cut, share] : mix_) differs = differs || DepthOf(c, cut->x) != DepthOf(c, mix_[0].first->x);
       if (mixed >= 0 && !differs) continue;
       double score = 0;
       for (int t = 1; t <= program_.chains[c].length; ++t) {
@@ -927,6 +951,11 @@ class Search {
       const uint64_t chosen = uint64_t{1} << minimum.depth[chain];
       other.depths[chain] &= ~chosen;
       part.depths[chain] = chosen;
+      part.cuts.clear();
+      other.cuts.clear();
+      for (const auto& [cut, share] : mix_) {
+        (DepthOf(chain, cut->x) == minimum.depth[chain] ? part : other).cuts.push_back(cut);
+      }
       open.push_back(std::move(other));
       open.push_back(std::move(part));
       return;
@@ -964,6 +993,14 @@ class Search {
       const int gone = chosen_side ? others : to - from - others;
       for (int i = node + 1; i <= m_; ++i) child.start[i] -= gone;
       child.candidates = std::move(candidates);
+      child.cuts.clear();
+      for (const auto& [cut, share] : mix_) {
+        const bool there = cut->x[node] != Program::kAbsent &&
+                           std::any_of(child.candidates.begin() + child.start[node],
+                                       child.candidates.begin() + child.start[node + 1],
+                                       [&](int c) { return candidate_[c] == cut->x[node]; });
+        if (there) child.cuts.push_back(cut);
+      }
       return child;
     };
     open.push_back(half(false));
@@ -977,6 +1014,8 @@ class Search {
   const Clock::time_point begin_ = Clock::now();
   // By candidate of all nodes.
   std::vector<int> node_of_, candidate_;
+  std::vector<int> chain_of_;  // by node; -1: none
+  Part whole_;                 // the space without what can neither be best nor as good
   std::vector<double> a_, f_;
   std::vector<std::vector<double>> w_;  // by limit first
   std::vector<double> scale_;           // by limit
@@ -993,14 +1032,14 @@ class Search {
   // zero.
   double lambda_ = 0, margin_ = 0;
   std::vector<double> root_multiplier_;
-  std::vector<Cut> root_cuts_;
+  Cuts root_cuts_;
   int64_t parts_ = 0;
   // Of Finish.
   std::vector<Exchange> exchanges_;
   std::vector<std::pair<size_t, size_t>> groups_;  // of exchanges
   std::vector<std::pair<int, int>> exchanged_, prefix_, undo_;
   std::vector<int64_t> exchange_sums_, least_rests_;
-  std::vector<std::pair<std::vector<int>, double>> mix_;  // of choices, with their shares: the last relaxation
+  std::vector<std::pair<std::shared_ptr<const Cut>, double>> mix_;  // with their shares: the last relaxation
 };
 
 }  // namespace
