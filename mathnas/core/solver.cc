@@ -20,6 +20,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int64_t kFewParts = 20;          // parts before which a better incumbent is not worth its time
+constexpr int64_t kMaxPairs = 1'000'000;   // that are looked at to improve an incumbent once
 constexpr size_t kMaxExchanges = 2000;     // of all chains
 constexpr double kFinishNetworks = 20000;  // that are looked at one by one
 
@@ -131,6 +133,10 @@ class Search {
       const int64_t before = solution.explored;
       const double target = relaxed + distance;
       ReduceWhole();
+      if (before > kFewParts) {
+        ImproveByPairs();
+        ReduceWhole();
+      }
       last = !(target < IncumbentRatio());
       if (last) {
         AimBelowIncumbent();
@@ -301,22 +307,23 @@ class Search {
     Values<double> values;
     Minimum<double> minimum;
     std::vector<double> above(k_);
-    for (int step = 0; step < 8; ++step) {
-      if (RaiseDual(root, root_multiplier_, values, minimum, above)) break;
+    // Lambda is above every ratio yet: a proof says that nothing holds the limits.
+    if (RaiseDual(root, root_multiplier_, values, minimum, above)) return lambda_;
+    for (int step = 0; step < 12; ++step) {
+      RaiseDual(root, root_multiplier_, values, minimum, above, kHighest);
+      const double lambda = lambda_;
       const double value = Dual(root, root_multiplier_, values, minimum, above);
       Repair(ChoiceOf(root, minimum));
-      if (!(value < 0)) break;
-      // The ratio of the mixture, from above; a step by the dual's own x would go too far.
+      // The ratio of the mixture; a step by the dual's own x would go too far.
       double shares = 0, f = 0;
       for (const auto& [cut, share] : mix_) {
         shares += share;
         f += share * cut->f;
       }
       if (!(shares > 0 && f > 0)) break;
-      const double next = lambda_ + value * shares / f;
-      if (!(next < lambda_ - 1e-9 * std::abs(lambda_))) break;
-      lambda_ = next;
+      lambda_ = lambda + value * shares / f;
       margin_ = 0;
+      if (std::abs(lambda_ - lambda) <= 2e-6 * std::abs(lambda)) break;
     }
     return lambda_;
   }
@@ -581,9 +588,63 @@ class Search {
     }
   }
 
-  // Searches multipliers with a high dual, from `u` on and into it; true if one proves the part.
+  // Exchanges of two candidates at once that leave the limits and make the ratio smaller: what single ones cannot reach
+  // once the limits are tight. Among those candidates that are cheapest by the dual of the whole space.
+  void ImproveByPairs() {
+    if (kept_.empty()) return;
+    struct Single {
+      double cost;
+      int node, candidate;
+      std::vector<int64_t> w;  // what it adds
+    };
+    std::vector<int> x = kept_.begin()->x;
+    for (int round = 0; round < 50; ++round) {
+      const Totals totals = Evaluate(program_, x);
+      const double ratio = static_cast<double>(totals.a) / static_cast<double>(totals.f);
+      std::vector<Single> singles;
+      for (int i = 0; i < m_; ++i) {
+        if (x[i] == Program::kAbsent) continue;
+        const Program::Node& node = program_.nodes[i];
+        for (int p = whole_.start[i]; p < whole_.start[i + 1]; ++p) {
+          const int j = candidate_[whole_.candidates[p]];
+          if (j == x[i]) continue;
+          const double cost =
+              static_cast<double>(node.a[j] - node.a[x[i]]) - ratio * static_cast<double>(node.f[j] - node.f[x[i]]);
+          singles.push_back({cost, i, j, std::vector<int64_t>(k_)});
+          for (size_t l = 0; l < k_; ++l) singles.back().w[l] = node.w[l][j] - node.w[l][x[i]];
+        }
+      }
+      std::sort(singles.begin(), singles.end(), [](const Single& a, const Single& b) { return a.cost < b.cost; });
+      double best = -1e-12 * (size_a_ + std::abs(ratio) * size_f_);
+      const Single *first = nullptr, *second = nullptr;
+      int64_t looked_at = 0;
+      for (size_t s = 0; s < singles.size() && looked_at < kMaxPairs; ++s) {
+        // The first of a pair is the cheaper one.
+        for (size_t t = s + 1; t < singles.size() && singles[s].cost + singles[t].cost < best; ++t) {
+          ++looked_at;
+          if (singles[s].node == singles[t].node) continue;
+          bool within = true;
+          for (size_t l = 0; l < k_ && within; ++l) {
+            within = totals.w[l] + singles[s].w[l] + singles[t].w[l] <= program_.limits[l];
+          }
+          if (!within) continue;
+          best = singles[s].cost + singles[t].cost;
+          first = &singles[s];
+          second = &singles[t];
+        }
+      }
+      if (first == nullptr) return;
+      x[first->node] = first->candidate;
+      x[second->node] = second->candidate;
+      Offer(x, Evaluate(program_, x));
+    }
+  }
+
+  // Searches multipliers with a high dual, from `u` on and into it; true if one proves the part, unless the highest is
+  // asked for.
+  enum Aim { kProof, kHighest };
   bool RaiseDual(const Part& part, std::vector<double>& u, Values<double>& values, Minimum<double>& minimum,
-                 std::vector<double>& above) {
+                 std::vector<double>& above, Aim aim = kProof) {
     const bool root = part.bound == -kInfinity;
     internal::CuttingPlanes planes(k_);
     double reach = 0;  // half of the box
@@ -604,7 +665,7 @@ class Search {
     double best = -kInfinity;
     for (int round = 0; round < (root ? 300 : 60); ++round) {
       const double value = Dual(part, u, values, minimum, above);
-      if (Proven(value, Error(u))) return true;
+      if (aim == kProof && Proven(value, Error(u))) return true;
       if (value > best) {
         best = value;
         best_u = u;
@@ -624,7 +685,11 @@ class Search {
       const double most = planes.Maximise(u);
       // At the maximum of the planes a known x says that they are the dual there.
       const bool exact = known && round > 0;
-      if (better || (!exact && most - best > (root ? 1e-4 : 1e-2) * std::abs(best))) continue;
+      // Near a value of zero what counts is what it does to the ratio.
+      const double near =
+          root ? std::max(1e-4 * std::abs(best), 1e-6 * std::abs(lambda_ * static_cast<double>(totals.f)))
+               : 1e-2 * std::abs(best);
+      if (better || (!exact && most - best > near)) continue;
       bool at_border = false;
       for (size_t l = 0; l < k_; ++l) {
         at_border = at_border || u[l] >= planes.high[l] || (u[l] <= planes.low[l] && u[l] > 0);
@@ -995,10 +1060,10 @@ class Search {
       child.candidates = std::move(candidates);
       child.cuts.clear();
       for (const auto& [cut, share] : mix_) {
-        const bool there = cut->x[node] != Program::kAbsent &&
-                           std::any_of(child.candidates.begin() + child.start[node],
-                                       child.candidates.begin() + child.start[node + 1],
-                                       [&](int c) { return candidate_[c] == cut->x[node]; });
+        const bool there =
+            cut->x[node] != Program::kAbsent &&
+            std::any_of(child.candidates.begin() + child.start[node], child.candidates.begin() + child.start[node + 1],
+                        [&](int c) { return candidate_[c] == cut->x[node]; });
         if (there) child.cuts.push_back(cut);
       }
       return child;
