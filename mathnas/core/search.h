@@ -103,7 +103,7 @@ struct SearchResult {
 
 // Proven optimum. A metric is used if it is the objective, limited or the front's; candidates that are not measured in
 // a used metric (or in `flops` where the estimator divides by it) are never chosen. In a space that is solved and has
-// very many ties (kMaxTieCandidates in solver.h), which of them comes first is not certain.
+// very many ties (kMaxTies in solver.h), which of them comes first is not certain.
 // InvalidArgument: unknown names, wrong unit, table unfit for the estimator. ResourceExhausted: a front longer than
 // kMaxListed; more than kMaxEnumerated networks that cannot be solved in integers (table_program.h). Cancelled: the
 // flag was set. Infeasible is a result, not an error. If time runs out, the front has the points that were proven.

@@ -504,6 +504,7 @@ class Search {
     }
     if (LessRatio(worst_a_, worst_f_, totals.a, totals.f)) return false;
     if (options_.accept && !options_.accept(x)) return false;
+    if (ties_) ++ties_seen_;
     if (!kept_.insert({x, totals.a, totals.f}).second) return false;
     if (std::ssize(kept_) < options_.keep) return false;
     if (std::ssize(kept_) > options_.keep) kept_.erase(std::prev(kept_.end()));
@@ -529,7 +530,7 @@ class Search {
     }
     std::vector<Part> open = {whole_};
     open.back().multiplier = root_multiplier_;
-    for (int64_t candidates = 0; !open.empty() && candidates < kMaxTieCandidates;) {
+    for (int64_t candidates = 0; !open.empty() && candidates < kMaxTieCandidates && ties_seen_ < kMaxTies;) {
       if (Seconds() > options_.time_limit || (options_.cancel != nullptr && options_.cancel->load())) return;
       Part part = std::move(open.back());
       open.pop_back();
@@ -895,7 +896,7 @@ class Search {
   void TryExchanges(size_t first, size_t level, double value, double error, std::vector<int>& x,
                     std::vector<int64_t>& sums) {
     const size_t size = k_ + 2;
-    for (size_t e = first; e < exchanges_.size();) {
+    for (size_t e = first; e < exchanges_.size() && ties_seen_ < kMaxTies;) {
       const Exchange& exchange = exchanges_[e];
       if (Proven(value + exchange.excess, error)) {
         // Those behind cost more: of this group, and of all others if this is its least.
@@ -1092,6 +1093,7 @@ class Search {
   // The ratio to be below: that of the worst kept network, or above all ratios as long as there are too few.
   int64_t worst_a_ = 0, worst_f_ = 1;
   bool ties_ = false;  // looking for networks that are as good as the worst
+  int64_t ties_seen_ = 0;
   std::vector<int64_t> limits_ = program_.limits;
   // What is aimed at: a ratio of the best network, or a target below it; and by how much a - lambda f must be below
   // zero.

@@ -22,13 +22,13 @@ struct SolverOptions {
   int keep = 1;                                                 // how many of the best to find
   // Whether x, which holds the limits, is a network: for what integers cannot say. Called rarely; may be empty.
   std::function<bool(std::span<const int> x)> accept = {};
-  // A strict total order among networks of equal ratio. If given, ties are searched for, in parts of the space with
-  // kMaxTieCandidates candidates altogether, and the first in this order are kept; otherwise any.
+  // A strict total order among networks of equal ratio. If given, ties are searched for and the first in this order are
+  // kept; otherwise any. The search for ties ends after kMaxTies of them, or parts with kMaxTieCandidates candidates.
   std::function<bool(std::span<const int> x, std::span<const int> y)> before = {};
   // The limit whose sum decides first in `before`, smaller first; -1: none does.
   int tie_limit = -1;
 };
-inline constexpr int64_t kMaxTieCandidates = 1'000'000;
+inline constexpr int64_t kMaxTies = 5'000, kMaxTieCandidates = 1'000'000;
 
 enum class SolutionStatus {
   kOptimal,     // proven: no x has a smaller ratio
