@@ -24,7 +24,9 @@ TEST(Cli, HelpOfEveryCommandHasAnExample) {
                                                                                        {"search-network"},
                                                                                        {"run"},
                                                                                        {"bench", "step"},
-                                                                                       {"bench", "inference"}}) {
+                                                                                       {"bench", "inference"},
+                                                                                       {"table", "import"},
+                                                                                       {"table", "check"}}) {
     auto arguments = command;
     arguments.push_back("--help");
     const Finished help = RunProgram(arguments);
