@@ -70,6 +70,7 @@ void AddSearchNetwork(CLI::App& app);
 void AddRun(CLI::App& app);
 void AddBench(CLI::App& app);
 void AddTable(CLI::App& app);
+void AddExport(CLI::App& app);
 
 }  // namespace mathnas::cli
 

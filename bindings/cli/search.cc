@@ -4,12 +4,10 @@
 #include <cmath>
 
 #include "bindings/cli/command.h"
-#include "bindings/cli/estimator_options.h"
+#include "bindings/cli/request_options.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
-#include "mathnas/core/assignment.h"
 #include "mathnas/core/block_table_json.h"
-#include "mathnas/core/limit.h"
 #include "mathnas/core/result_json.h"
 
 namespace mathnas::cli {
@@ -17,9 +15,8 @@ namespace {
 
 struct Options {
   Common common;
-  EstimatorChoice estimator;
-  std::string table, objective = "accuracy", front;
-  std::vector<std::string> limits, fixed, forbidden;
+  RequestOptions request;
+  std::string table, front;
   int top = 1;
 };
 
@@ -64,23 +61,12 @@ std::string Summary(const core::BlockTable& table, const core::SearchResult& r) 
 absl::StatusOr<Answer> Search(const Options& o) {
   auto table = core::Load(o.table);
   if (!table.ok()) return table.status();
-  auto estimator = o.estimator.Make();
-  if (!estimator.ok()) return estimator.status();
-  core::SearchRequest request = {
-      .objective = o.objective, .estimator = *estimator, .top = o.top, .front = o.front, .cancel = Interrupted()};
-  for (const std::string& text : o.limits) {
-    auto limits = core::ParseLimits(text);
-    if (!limits.ok()) return limits.status();
-    request.limits.insert(request.limits.end(), limits->begin(), limits->end());
-  }
-  for (const auto& [texts, target] : {std::pair{&o.fixed, &request.fixed}, {&o.forbidden, &request.forbidden}}) {
-    for (const std::string& text : *texts) {
-      auto assignment = core::ParseAssignment(text);
-      if (!assignment.ok()) return assignment.status();
-      target->push_back(*std::move(assignment));
-    }
-  }
-  auto result = core::Search(*table, request);
+  auto request = o.request.Make();
+  if (!request.ok()) return request.status();
+  request->top = o.top;
+  request->front = o.front;
+  request->cancel = Interrupted();
+  auto result = core::Search(*table, *request);
   if (!result.ok()) return result.status();
   return Answer{Json::parse(core::ToJson(*result)), Summary(*table, *result),
                 result->status == core::SearchStatus::kInfeasible ? 1 : 0};
@@ -94,15 +80,11 @@ void AddSearch(CLI::App& app) {
                                  "mathnas search --table table.json --limit 'latency<=0.5' --limit 'flops<=20'",
                                  o.common, [] { return Search(o); });
   command->add_option("--table", o.table, "A block table")->required();
-  command->add_option("--objective", o.objective, "The metric to be best in")->capture_default_str();
-  command->add_option("--limit", o.limits, "METRIC<=VALUE or METRIC>=VALUE; repeatable");
-  command->add_option("--fix", o.fixed, "NAME=CANDIDATE, a node or a shared choice; repeatable");
-  command->add_option("--forbid", o.forbidden, "NAME=CANDIDATE; repeatable");
+  o.request.AddTo(command);
   command->add_option("--top", o.top, "This many networks, best first")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
   command->add_option("--front", o.front, "Every network that is best for some value of this metric");
-  o.estimator.AddTo(command);
 }
 
 }  // namespace mathnas::cli

@@ -26,7 +26,8 @@ TEST(Cli, HelpOfEveryCommandHasAnExample) {
                                                                                        {"bench", "step"},
                                                                                        {"bench", "inference"},
                                                                                        {"table", "import"},
-                                                                                       {"table", "check"}}) {
+                                                                                       {"table", "check"},
+                                                                                       {"export"}}) {
     auto arguments = command;
     arguments.push_back("--help");
     const Finished help = RunProgram(arguments);

@@ -203,32 +203,92 @@ TEST(ExportMilp, RandomTablesHaveTheOptimumOfSearch) {
   EXPECT_LT(without_candidates, 80);
 }
 
-// Every network of NAS-Bench-201: which are feasible, and their values. All-skip networks have no FLOPs, hence no z.
-TEST(ExportMilp, NasBench201) {
-  const BlockTable table = NasBench201();
-  const SearchRequest request = {.limits = {{.metric = "latency_fpga", .op = LimitOp::kAtMost, .value = 2000},
-                                            {.metric = "accuracy", .op = LimitOp::kAtLeast, .value = 30}}};
-  const auto lp = ExportMilp(table, request, MilpFormat::kLp);
-  ASSERT_TRUE(lp.ok()) << lp.status();
+// Networks of large spaces: which of them are feasible, and what they are worth. Estimator and limits are not those of
+// the exported text but of Predict, which has tests of its own.
+void ExpectNetworksOf(const BlockTable& table, const SearchRequest& request, int shared, int samples) {
+  const auto lp = ExportMilp(table, request, MilpFormat::kLp), mps = ExportMilp(table, request, MilpFormat::kMps);
+  ASSERT_TRUE(lp.ok() && mps.ok()) << lp.status();
   const ReadMilp milp = ReadLp(*lp);
-  const testing::BruteEstimator estimator(table, request.estimator);
-  int feasible = 0;
-  double best = -INFINITY;
-  for (const auto& network : testing::AllNetworks(table)) {
-    const long double accuracy = estimator.Value("accuracy", network);
-    const bool expected = accuracy >= 30 && estimator.Value("latency_fpga", network) <= 2000;
+  EXPECT_TRUE(Same(milp, ReadMps(*mps)));
+  const auto estimator = Estimator::Create(table, request.estimator);
+  std::mt19937_64 random(1);
+  int feasible = 0, infeasible = 0;
+  for (int n = 0; n < samples; ++n) {
+    Choice choice;
+    for (const Node& node : table.nodes) choice.push_back(static_cast<int>(random() % node.candidates.size()));
+    for (const DepthGroup& group : table.structure.depth) {  // cut rarely by chance, so cut half of them
+      const size_t p = random() % (2 * group.nodes.size());
+      if (p < group.nodes.size() && group.absent[p] >= 0) choice[group.nodes[p]] = group.absent[p];
+    }
+    choice = CanonicalChoice(table, choice);
+    const auto value = estimator->Predict(request.objective, choice, shared);
+    bool expected = value.ok();  // not where F(N) is 0
+    for (const Limit& limit : request.limits) {
+      const auto limited = estimator->Predict(limit.metric, choice, shared);
+      expected = expected && limited.ok() && Holds(limit, *limited);
+    }
     Values values;
     for (const std::string& name : milp.integers) values[name] = 0;
-    for (size_t i = 0; i < 6; ++i) values[fmt::format("x_{}_{}", i, network.choice[i])] = 1;
+    const std::vector<bool> contributes = ContributingNodes(table, choice);
+    for (size_t i = 0; i < choice.size(); ++i) {
+      if (contributes[i]) values.at(fmt::format("x_{}_{}", i, choice[i])) = 1;
+    }
     const auto all = Completed(milp, values);
-    ASSERT_EQ(all && Feasible(milp, *all), expected) << fmt::format("{}", fmt::join(network.choice, ","));
+    ASSERT_EQ(all && Feasible(milp, *all), expected) << fmt::format("{}", fmt::join(choice, ","));
+    ++(expected ? feasible : infeasible);
     if (!expected) continue;
-    ++feasible;
-    EXPECT_NEAR(-Sum(milp.objective, *all), static_cast<double>(accuracy), 1e-8);
-    best = std::max(best, -Sum(milp.objective, *all));
+    EXPECT_NEAR(-Sum(milp.objective, *all), *value, 1e-8);
+    Values without = *all;  // a node less is no network
+    without.at(fmt::format("x_0_{}", choice[0])) = 0;
+    EXPECT_FALSE(Feasible(milp, without));
   }
-  EXPECT_GT(feasible, 100);
-  EXPECT_NEAR(best, Search(table, request)->networks[0].objective, 1e-8);
+  EXPECT_GT(feasible, samples / 50);
+  EXPECT_GT(infeasible, samples / 50);
+}
+
+Limit AtMost(const std::string& metric, double value) {
+  return {.metric = metric, .op = LimitOp::kAtMost, .value = value};
+}
+
+BlockTable Published(const std::string& name) {
+  auto table = Load(fmt::format("{}/{}.json", MATHNAS_PUBLISHED_TABLES, name));
+  EXPECT_TRUE(table.ok()) << table.status();
+  return table.value_or(BlockTable{});
+}
+
+TEST(ExportMilp, PublishedTables) {
+  constexpr EstimatorOptions kLinear = {.kind = EstimatorKind::kLinear};
+  constexpr EstimatorOptions kWithFixed = {.kind = EstimatorKind::kEq6, .flops_fixed = FlopsFixed::kInclude};
+  const BlockTable nasbench201 = Published("nasbench201"), gpu = Published("mobilenetv3-gpu");
+  ExpectNetworksOf(
+      nasbench201,
+      {.limits = {AtMost("latency_fpga", 2000), {.metric = "accuracy", .op = LimitOp::kAtLeast, .value = 20}}}, 0,
+      5000);
+  ExpectNetworksOf(gpu, {.limits = {AtMost("latency_tx2gpu", 50)}}, 0, 2000);
+  ExpectNetworksOf(gpu, {.limits = {AtMost("latency_tx2gpu", 50)}, .estimator = {.kind = EstimatorKind::kEq5}}, 0,
+                   2000);
+  ExpectNetworksOf(Published("supervit"),
+                   {.limits = {AtMost("flops", 1000)}, .fixed = {{"resolution", "256"}}, .estimator = kWithFixed}, 2,
+                   500);
+  ExpectNetworksOf(Published("supertransformer-xeon"), {.limits = {AtMost("latency", 330)}, .estimator = kLinear}, 0,
+                   1000);
+}
+
+// A network without FLOPs has no accuracy and is no solution.
+TEST(ExportMilp, NetworksWithoutFlops) {
+  const BlockTable table = Published("nasbench201");
+  const auto lp = ExportMilp(table, {}, MilpFormat::kLp);
+  ASSERT_TRUE(lp.ok()) << lp.status();
+  const ReadMilp milp = ReadLp(*lp);
+  Values values;
+  for (const std::string& name : milp.integers) values[name] = name.ends_with("_1") ? 1 : 0;  // all skip
+  EXPECT_FALSE(Completed(milp, values));
+  values["x_0_1"] = 0;
+  values["x_0_2"] = 1;  // one 1x1 convolution: the least F above 0
+  const auto all = Completed(milp, values);
+  ASSERT_TRUE(all);
+  EXPECT_TRUE(Feasible(milp, *all));
+  EXPECT_DOUBLE_EQ(all->at("z"), milp.bounds.at("z").upper);
 }
 
 TEST(ExportMilp, CoefficientsAreScaled) {
