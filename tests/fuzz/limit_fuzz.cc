@@ -17,8 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const core::Limit& limit : *limits) {
     fuzz::Check(std::isfinite(limit.value) && !limit.metric.empty(), "a limit without value or metric");
     fuzz::Check(core::Holds(limit, limit.value), "a limit that does not hold at its value");
-    const auto again = core::ParseLimits(
-        fmt::format("{}{}{} {}", limit.metric, std::string(core::Name(limit.op)), limit.value, limit.unit));
+    // The number first: "3d<=5" is a number with a unit, "5>=3d" a metric called 3d.
+    const char* reversed = limit.op == core::LimitOp::kAtMost ? ">=" : "<=";
+    const auto again = core::ParseLimits(fmt::format("{} {} {} {}", limit.value, limit.unit, reversed, limit.metric));
     fuzz::Check(again.ok() && again->size() == 1, "a limit that cannot be read when it is written");
     const core::Limit& same = again->front();
     fuzz::Check(

@@ -1,8 +1,9 @@
 #include "mathnas/core/internal/csv.h"
 
-#include <cstdint>
+#include <algorithm>
 
 #include "fmt/format.h"
+#include "mathnas/core/internal/text.h"
 
 namespace mathnas::core::internal {
 
@@ -11,23 +12,6 @@ std::string Quoted(std::string_view text) {
   std::string shown = "'";
   for (const char c : text.substr(0, kShown)) shown += c >= ' ' && c <= '~' ? c : '?';
   return shown + (text.size() > kShown ? "...'" : "'");
-}
-
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i++]);
-    if (lead < 0x80) continue;
-    if (lead < 0xC2 || lead > 0xF4) return false;
-    const int more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-    uint32_t code = lead & (0x3Fu >> more);
-    for (int m = 0; m < more; ++m, ++i) {
-      if (i == text.size() || (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return false;
-      code = code << 6 | (static_cast<unsigned char>(text[i]) & 0x3Fu);
-    }
-    const uint32_t least = more == 1 ? 0x80 : more == 2 ? 0x800 : 0x10000;
-    if (code < least || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return false;
-  }
-  return true;
 }
 
 CsvReader::CsvReader(std::string_view text, std::string_view source) : text_(text), source_(source) {
@@ -88,8 +72,11 @@ absl::Status CsvReader::ReadField(std::string& field, size_t column) {
   if (!rest.empty() && rest[0] != ',' && rest[0] != '\n' && !rest.starts_with("\r\n")) {
     return ErrorAt(line_, column, "a comma or the end of the line after the field", Quoted(rest.substr(0, 1)));
   }
-  if (field.find('\0') != std::string::npos) return ErrorAt(line_, column, "text", "a zero byte");
-  if (!IsUtf8(field)) return ErrorAt(line_, column, "UTF-8", "other bytes");
+  for (size_t at = 0; at < field.size();) {
+    const size_t length = field[at] == '\0' ? 0 : CharacterLength(field, at);
+    if (length == 0) return ErrorAt(line_, column, "UTF-8 text", "other bytes");
+    at += length;
+  }
   return absl::OkStatus();
 }
 

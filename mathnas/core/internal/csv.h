@@ -2,6 +2,7 @@
 #ifndef MATHNAS_CORE_INTERNAL_CSV_H_
 #define MATHNAS_CORE_INTERNAL_CSV_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,9 +46,6 @@ class CsvReader {
 
 // 'text' in quotes for messages: at most 40 bytes, what is not printable ASCII as '?'.
 std::string Quoted(std::string_view text);
-
-// Whether `text` is UTF-8: shortest forms, no surrogates, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text);
 
 }  // namespace mathnas::core::internal
 
