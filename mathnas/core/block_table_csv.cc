@@ -206,7 +206,7 @@ class CsvTable {
   int NodeOf(std::string_view name) {
     const int node = NumberOf(kNone, name, table_.nodes.size());
     if (node == std::ssize(table_.nodes)) {
-      table_.nodes.emplace_back().name = name;
+      table_.nodes.push_back({.name = std::string(name), .candidates = {}});
       references_.push_back(kNone);
       absent_.push_back(kNone);
       groups_.push_back(kNone);
@@ -275,7 +275,7 @@ class CsvTable {
 
   void AddStructure() {
     std::vector<DepthGroup>& depth = table_.structure.depth;
-    depth.resize(depth_groups_);
+    for (int g = 0; g < depth_groups_; ++g) depth.push_back({});
     for (size_t i = 0; i < table_.nodes.size(); ++i) {
       table_.nodes[i].reference = std::max(references_[i], 0);
       if (absent_[i] == kNone) continue;
@@ -291,7 +291,7 @@ class CsvTable {
         slice.base = column.base.value_or(0);
         slice.values.resize(table_.nodes.size());
         for (size_t i = 0; i < table_.nodes.size(); ++i) {
-          slice.values[i].resize(table_.nodes[i].candidates.size(), kNotMeasured);
+          slice.values[i] = std::vector<double>(table_.nodes[i].candidates.size(), kNotMeasured);
         }
       }
     }
