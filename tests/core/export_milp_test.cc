@@ -309,6 +309,13 @@ TEST(ExportMilp, CoefficientsAreScaled) {
     EXPECT_GT(milp.bounds.at("z").upper, 0.5);
     EXPECT_LE(milp.bounds.at("z").upper, 1);
     EXPECT_EQ(milp.rows.at("normalisation").sense, "=");
+    // Implied by the other rows, as the sum of y over a node is z; solvers may profit from them.
+    const double zmax = milp.bounds.at("z").upper;
+    const ReadMilp::Row &most = milp.rows.at("most_2_3"), &least = milp.rows.at("least_2_3");
+    EXPECT_EQ(most.terms, (Values{{"y_2_3", 1}, {"z", -1}}));
+    EXPECT_EQ(std::pair(most.sense, most.right), std::pair(std::string("<="), 0.0));
+    EXPECT_EQ(least.terms, (Values{{"y_2_3", 1}, {"z", -1}, {"x_2_3", -zmax}}));
+    EXPECT_EQ(std::pair(least.sense, least.right), std::pair(std::string(">="), -zmax));
   }
 }
 
