@@ -98,7 +98,8 @@ install(
   FILES_MATCHING
   PATTERN "*.h"
   REGEX "/kernels/(cpu|cuda|ref)$" EXCLUDE
-  PATTERN internal EXCLUDE)
+  PATTERN internal EXCLUDE
+  PATTERN tables EXCLUDE)
 
 # Libraries, and the program where it is built.
 set(mathnas_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/mathnas)
@@ -140,3 +141,12 @@ if(TARGET mathnas_core)
 endif()
 
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# Published block tables.
+install(
+  DIRECTORY mathnas/tables/
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/mathnas/tables
+  FILES_MATCHING
+  PATTERN "*.json"
+  PATTERN "README.md"
+  PATTERN "*.csv")

@@ -69,6 +69,8 @@ void AddSearch(CLI::App& app);
 void AddSearchNetwork(CLI::App& app);
 void AddRun(CLI::App& app);
 void AddBench(CLI::App& app);
+void AddTable(CLI::App& app);
+void AddExport(CLI::App& app);
 
 }  // namespace mathnas::cli
 

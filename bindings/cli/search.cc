@@ -5,12 +5,10 @@
 #include <limits>
 
 #include "bindings/cli/command.h"
-#include "bindings/cli/estimator_options.h"
+#include "bindings/cli/request_options.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
-#include "mathnas/core/assignment.h"
 #include "mathnas/core/block_table_json.h"
-#include "mathnas/core/limit.h"
 #include "mathnas/core/result_json.h"
 
 namespace mathnas::cli {
@@ -18,10 +16,9 @@ namespace {
 
 struct Options {
   Common common;
-  EstimatorChoice estimator;
-  std::string table, objective = "accuracy";
-  std::vector<std::string> limits, fixed, forbidden, fronts;
-  std::vector<std::pair<std::string, std::string>> forbidden_pairs;
+  RequestOptions request;
+  std::string table;
+  std::vector<std::string> fronts;
   int top = 1;
   double time_limit = std::numeric_limits<double>::infinity();
 };
@@ -72,30 +69,13 @@ std::string Summary(const core::BlockTable& table, const core::SearchResult& r) 
 absl::StatusOr<Answer> Search(const Options& o) {
   auto table = core::Load(o.table);
   if (!table.ok()) return table.status();
-  auto estimator = o.estimator.Make();
-  if (!estimator.ok()) return estimator.status();
-  core::SearchRequest request = {
-      .objective = o.objective, .estimator = *estimator, .top = o.top, .fronts = o.fronts, .cancel = Interrupted()};
-  for (const std::string& text : o.limits) {
-    auto limits = core::ParseLimits(text);
-    if (!limits.ok()) return limits.status();
-    request.limits.insert(request.limits.end(), limits->begin(), limits->end());
-  }
-  for (const auto& [texts, target] : {std::pair{&o.fixed, &request.fixed}, {&o.forbidden, &request.forbidden}}) {
-    for (const std::string& text : *texts) {
-      auto assignment = core::ParseAssignment(text);
-      if (!assignment.ok()) return assignment.status();
-      target->push_back(*std::move(assignment));
-    }
-  }
-  for (const auto& [first, second] : o.forbidden_pairs) {
-    auto a = core::ParseAssignment(first), b = core::ParseAssignment(second);
-    if (!a.ok()) return a.status();
-    if (!b.ok()) return b.status();
-    request.forbidden_pairs.emplace_back(*std::move(a), *std::move(b));
-  }
-  request.time_limit = o.time_limit;
-  auto result = core::Search(*table, request);
+  auto request = o.request.Make();
+  if (!request.ok()) return request.status();
+  request->top = o.top;
+  request->fronts = o.fronts;
+  request->time_limit = o.time_limit;
+  request->cancel = Interrupted();
+  auto result = core::Search(*table, *request);
   if (!result.ok()) return result.status();
   return Answer{Json::parse(core::ToJson(*result)), Summary(*table, *result), result->networks.empty() ? 1 : 0};
 }
@@ -108,11 +88,7 @@ void AddSearch(CLI::App& app) {
                                  "mathnas search --table table.json --limit 'latency<=0.5' --limit 'flops<=20'",
                                  o.common, [] { return Search(o); });
   command->add_option("--table", o.table, "A block table")->required();
-  command->add_option("--objective", o.objective, "The metric to be best in")->capture_default_str();
-  command->add_option("--limit", o.limits, "METRIC<=VALUE or METRIC>=VALUE; repeatable");
-  command->add_option("--fix", o.fixed, "NAME=CANDIDATE, a node or a shared choice; repeatable");
-  command->add_option("--forbid", o.forbidden, "NAME=CANDIDATE; repeatable");
-  command->add_option("--forbid-together", o.forbidden_pairs, "NAME=CANDIDATE NAME=CANDIDATE, not both; repeatable");
+  o.request.AddTo(command);
   command
       ->add_option("--time-limit", o.time_limit,
                    "Seconds; the best network so far and a proven bound when they are over")
@@ -123,7 +99,6 @@ void AddSearch(CLI::App& app) {
   command->add_option(
       "--front", o.fronts,
       "Every network that no other one beats in the objective and in this metric; given twice: in both");
-  o.estimator.AddTo(command);
 }
 
 }  // namespace mathnas::cli

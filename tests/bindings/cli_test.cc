@@ -24,7 +24,10 @@ TEST(Cli, HelpOfEveryCommandHasAnExample) {
                                                                                        {"search-network"},
                                                                                        {"run"},
                                                                                        {"bench", "step"},
-                                                                                       {"bench", "inference"}}) {
+                                                                                       {"bench", "inference"},
+                                                                                       {"table", "import"},
+                                                                                       {"table", "check"},
+                                                                                       {"export"}}) {
     auto arguments = command;
     arguments.push_back("--help");
     const Finished help = RunProgram(arguments);

@@ -3,29 +3,12 @@
 #include <charconv>
 #include <cmath>
 
+#include "mathnas/core/internal/text.h"
+
 namespace mathnas::core::internal {
 namespace {
 
 constexpr size_t kNumberLength = 32;  // the longest double takes 24 characters
-
-bool IsContinuation(std::string_view text, size_t at) {
-  return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
-}
-
-// Length of the UTF-8 character at `at`, or 0 if there is none (Unicode, table 3-7).
-size_t CharacterLength(std::string_view text, size_t at) {
-  const auto byte = [text](size_t k) { return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u; };
-  const unsigned first = byte(at);
-  const unsigned second = byte(at + 1);
-  if (first < 0x80) return 1;
-  if (first < 0xC2 || first > 0xF4 || !IsContinuation(text, at + 1)) return 0;
-  if (first < 0xE0) return 2;
-  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F)) return 0;
-  if ((first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) return 0;
-  if (!IsContinuation(text, at + 2)) return 0;
-  if (first < 0xF0) return 3;
-  return IsContinuation(text, at + 3) ? 4 : 0;
-}
 
 }  // namespace
 
@@ -41,6 +24,7 @@ void JsonWriter::Value(double value) {
   char number[kNumberLength];
   const auto result = std::to_chars(number, number + kNumberLength, value);
   Raw({number, static_cast<size_t>(result.ptr - number)});
+  if (value == 0 && std::signbit(value)) text_ += ".0";  // readers take -0 for an integer, which has no sign
 }
 
 void JsonWriter::Integer(int64_t value) {

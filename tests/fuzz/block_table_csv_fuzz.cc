@@ -1,0 +1,22 @@
+// Block tables as CSV: refused with a message, or a table that JSON takes as well.
+#include <string_view>
+
+#include "check.h"
+#include "mathnas/core/block_table_csv.h"
+#include "mathnas/core/block_table_json.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace mathnas;  // the parts under test
+  const auto table = core::ParseCsv({reinterpret_cast<const char*>(data), size}, "space", "fuzz");
+  if (!table.ok()) {
+    fuzz::Check(absl::IsInvalidArgument(table.status()), "another error than a bad argument");
+    fuzz::Check(table.status().message().substr(0, 4) == "fuzz", "an error that does not name its source");
+    return 0;
+  }
+  fuzz::Check(core::Validate(*table).ok(), "a table that is not valid");
+  const std::string text = core::ToJson(*table);
+  const auto again = core::Parse(text, "again");
+  fuzz::Check(again.ok(), "JSON does not take it");
+  fuzz::Check(core::ToJson(*again) == text, "JSON takes something else");
+  return 0;
+}
