@@ -99,11 +99,7 @@ struct ManyPredictor::Tables {
       if (!form.ok()) return form.status();
       channels.push_back(&(*form)->sum);
       if ((*form)->divided) denominator = &(*form)->denominator;  // the same for all
-      metrics.push_back({.divided = (*form)->divided,
-                         .scale = (*form)->sum.scale,
-                         .base = (*form)->base,
-                         .factor = (*form)->factor,
-                         .denominator_scale = (*form)->denominator.scale});
+      metrics.push_back(internal::MakeValueForm(**form));
     }
     if (denominator != nullptr) channels.push_back(denominator);
     for (const LinearForm* channel : channels) constants.push_back(channel->constant);

@@ -8,7 +8,9 @@ namespace mathnas::core::internal::avx2 {
 namespace {
 
 constexpr char kName[] = "avx2";
+constexpr bool kFused = true;
 constexpr int kLanes = 4;
+constexpr int kRegisterEntries = 0;  // codes must be apart: LookUp8 doubles them
 constexpr int kChannelsAtOnce = 2;
 using Doubles = __m256d;
 using Words = __m256i;
@@ -76,6 +78,9 @@ Doubles Add(Doubles x, Doubles y) { return _mm256_add_pd(x, y); }
 Doubles Subtract(Doubles x, Doubles y) { return _mm256_sub_pd(x, y); }
 Doubles Multiply(Doubles x, Doubles y) { return _mm256_mul_pd(x, y); }
 Doubles Divide(Doubles x, Doubles y) { return _mm256_div_pd(x, y); }
+Doubles DivideByScale(Doubles x, const Scale& scale) {
+  return _mm256_fmadd_pd(x, Fill(scale.high), _mm256_mul_pd(x, Fill(scale.low)));
+}
 Doubles SelectPositive(Doubles x, Doubles yes, Doubles no) {
   return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(x, _mm256_setzero_pd(), _CMP_GT_OQ));
 }

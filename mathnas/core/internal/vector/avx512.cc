@@ -8,7 +8,9 @@ namespace mathnas::core::internal::avx512 {
 namespace {
 
 constexpr char kName[] = "avx512";
+constexpr bool kFused = true;
 constexpr int kLanes = 8;
+constexpr int kRegisterEntries = 16;  // tables up to this size are looked up by the lowest bits of a lane
 constexpr int kChannelsAtOnce = 4;
 using Doubles = __m512d;
 using Words = __m512i;
@@ -80,6 +82,9 @@ Doubles Add(Doubles x, Doubles y) { return _mm512_add_pd(x, y); }
 Doubles Subtract(Doubles x, Doubles y) { return _mm512_sub_pd(x, y); }
 Doubles Multiply(Doubles x, Doubles y) { return _mm512_mul_pd(x, y); }
 Doubles Divide(Doubles x, Doubles y) { return _mm512_div_pd(x, y); }
+Doubles DivideByScale(Doubles x, const Scale& scale) {
+  return _mm512_fmadd_pd(x, Fill(scale.high), _mm512_mul_pd(x, Fill(scale.low)));
+}
 Doubles SelectPositive(Doubles x, Doubles yes, Doubles no) {
   return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(x, _mm512_setzero_pd(), _CMP_GT_OQ), yes);
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "mathnas/core/internal/vector/kernels.h"
@@ -15,7 +16,7 @@ Level Limit(std::string_view isa) {
 
 #if defined(__x86_64__)  // elsewhere CMake leaves avx2.cc and avx512.cc out
 Level Machine() {
-  if (!__builtin_cpu_supports("avx2")) return kPortable;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return kPortable;
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   return avx512 ? kAvx512 : kAvx2;
@@ -31,6 +32,19 @@ const VectorKernels& KernelsOf(Level) { return portable::kVectorKernels; }
 #endif
 
 }  // namespace
+
+Scale MakeScale(double scale) {
+  const double high = 1 / scale;
+  return {.scale = scale, .high = high, .low = std::fma(-high, scale, 1) / scale};
+}
+
+ValueForm MakeValueForm(const MetricForm& form) {
+  return {.divided = form.divided,
+          .base = form.base,
+          .factor = form.factor,
+          .scale = MakeScale(form.sum.scale),
+          .denominator_scale = MakeScale(form.denominator.scale)};
+}
 
 const VectorKernels& Vector(std::string_view isa) {
   static const Level best = [] {

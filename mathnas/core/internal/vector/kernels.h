@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "mathnas/core/linear_form.h"
+
 namespace mathnas::core::internal {
 
 // A row of choices is read as 64-bit words, each with 8 codes of one byte or 4 of two bytes, code 0 of a word lowest.
@@ -45,15 +47,27 @@ struct CodeTable {
   const double* cut = {};  // by carrying edges: NaN if the cell is cut, else -0.0
 };
 
-// value = sum / scale, or base - factor * (sum / scale) / (denominator / denominator_scale), NaN unless that is above
-// 0.
+// Division of integers below 2^53 by a scale 10^k, k <= 15 (linear_form.h), as two products: with high + low = 1/scale
+// to 106 bits, x * high + (x * low) is off by less than 2^-52 units in the last place before its only rounding that
+// counts, while x/scale is at least 1/(2 * 10^k) > 2^-52 of them away from where roundings change. So the result is the
+// rounded quotient itself.
+struct Scale {
+  double scale = 1;
+  double high = 1;
+  double low = 0;
+};
+
+// value = sum / scale, or base - factor * (sum / scale) / (denominator / denominator_scale), NaN unless that is above 0.
 struct ValueForm {
   bool divided = false;
-  double scale = 1;
   double base = 0;
   double factor = 1;
-  double denominator_scale = 1;
+  Scale scale = {};
+  Scale denominator_scale = {};
 };
+
+Scale MakeScale(double scale);
+ValueForm MakeValueForm(const MetricForm& form);
 
 inline constexpr int64_t kBlockRows = 256;
 

@@ -7,7 +7,9 @@ namespace {
 
 // One network at a time; the compiler makes of it what it can.
 constexpr char kName[] = "portable";
+constexpr bool kFused = false;  // fma() would be a call
 constexpr int kLanes = 1;
+constexpr int kRegisterEntries = 0;
 constexpr int kChannelsAtOnce = 2;
 using Doubles = double;
 using Words = uint64_t;
@@ -64,6 +66,7 @@ Doubles Add(Doubles x, Doubles y) { return x + y; }
 Doubles Subtract(Doubles x, Doubles y) { return x - y; }
 Doubles Multiply(Doubles x, Doubles y) { return x * y; }
 Doubles Divide(Doubles x, Doubles y) { return x / y; }
+Doubles DivideByScale(Doubles x, const Scale& scale) { return x / scale.scale; }
 Doubles SelectPositive(Doubles x, Doubles yes, Doubles no) { return x > 0 ? yes : no; }
 Doubles LookUp8(const double* table, Words code) { return table[code]; }
 Doubles LookUp16(const double* table, Words code) { return table[code]; }
