@@ -57,7 +57,8 @@ struct Scale {
   double low = 0;
 };
 
-// value = sum / scale, or base - factor * (sum / scale) / (denominator / denominator_scale), NaN unless that is above 0.
+// value = sum / scale, or base - factor * (sum / scale) / (denominator / denominator_scale), NaN unless that is above
+// 0.
 struct ValueForm {
   bool divided = false;
   double base = 0;
