@@ -1,6 +1,7 @@
 #include "mathnas/core/predict_many.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <thread>
 #include <utility>
@@ -24,6 +25,16 @@ constexpr int64_t kStreamedBytes = 8 << 20;  // results larger than this leave t
 constexpr int64_t kRowsPerThread = 1 << 15;  // below, a thread takes longer to start than it saves
 constexpr size_t kMaxDepthGroups = 64;       // bits of a word
 constexpr uint64_t kNoCode = ~uint64_t{0};
+
+// ChoiceRows and ValueColumns of either type: strides in entries, sizes of entries in bytes.
+struct Rows {
+  const uint8_t* data;
+  int64_t rows, stride, size;
+};
+struct Columns {
+  uint8_t* data;
+  int64_t stride, size;
+};
 
 struct alignas(64) Line {
   double entry[8];
@@ -171,18 +182,16 @@ struct ManyPredictor::Tables {
                                                   row, node, candidates[static_cast<size_t>(node)] - 1, found));
   }
 
-  template <typename Index, typename Value>
-  absl::Status Predict(ChoiceRows<Index> choices, ValueColumns<Value> values, const PredictManyOptions& options) const;
+  absl::Status Predict(Rows choices, Columns values, const PredictManyOptions& options) const;
 };
 
 namespace {
 
 // A range of rows on one thread.
-template <typename Index, typename Value>
 class Pass {
  public:
-  Pass(const VectorKernels& kernels, const CodeTable& table, const std::vector<ValueForm>& metrics,
-       const ChoiceRows<Index>& choices, const ValueColumns<Value>& values, bool stream)
+  Pass(const VectorKernels& kernels, const CodeTable& table, const std::vector<ValueForm>& metrics, const Rows& choices,
+       const Columns& values, bool stream)
       : kernels_(kernels),
         table_(table),
         metrics_(metrics),
@@ -207,13 +216,13 @@ class Pass {
  private:
   // Blocks end where a line of the first column does.
   int64_t NextBlock(int64_t row) const {
-    const auto misfit = reinterpret_cast<uintptr_t>(values_.data + row) % 64 / sizeof(Value);
-    return row + kBlockRows - static_cast<int64_t>(misfit);
+    const auto misfit = reinterpret_cast<uintptr_t>(values_.data + row * values_.size) % 64;
+    return row + kBlockRows - static_cast<int64_t>(misfit) / values_.size;
   }
 
   bool Block(int64_t row, int64_t count) {
-    const auto* rows = reinterpret_cast<const uint8_t*>(choices_.data + row * choices_.stride);
-    const int64_t stride = choices_.stride * static_cast<int64_t>(sizeof(Index));
+    const int64_t stride = choices_.stride * choices_.size;
+    const uint8_t* rows = choices_.data + row * stride;
     const int64_t available = (choices_.rows - 1 - row) * stride + table_.row_bytes;
     if (!kernels_.load(table_, rows, stride, count, available, words_.data(), poison_.data())) return false;
     kernels_.totals(table_, words_.data(), count, totals_.data());
@@ -221,12 +230,12 @@ class Pass {
     const double* poison = poison_.empty() ? nullptr : poison_.data();
     for (size_t k = 0; k < metrics_.size(); ++k) {
       const double* sum = totals_.data() + static_cast<int64_t>(k) * kBlockRows;
-      Value* column = values_.data + static_cast<int64_t>(k) * values_.stride + row;
-      if constexpr (std::is_same_v<Value, double>) {
-        kernels_.finish_double(metrics_[k], sum, denominator, poison, count, column, stream_);
-      } else {
-        kernels_.finish_float(metrics_[k], sum, denominator, poison, count, column, stream_);
-      }
+      uint8_t* column = values_.data + (static_cast<int64_t>(k) * values_.stride + row) * values_.size;
+      const auto finish = [&](auto kernel, auto* to) {
+        kernel(metrics_[k], sum, denominator, poison, count, to, stream_);
+      };
+      values_.size == sizeof(double) ? finish(kernels_.finish_double, reinterpret_cast<double*>(column))
+                                     : finish(kernels_.finish_float, reinterpret_cast<float*>(column));
     }
     return true;
   }
@@ -234,8 +243,8 @@ class Pass {
   const VectorKernels& kernels_;
   const CodeTable& table_;
   const std::vector<ValueForm>& metrics_;
-  const ChoiceRows<Index>& choices_;
-  const ValueColumns<Value>& values_;
+  const Rows& choices_;
+  const Columns& values_;
   const bool stream_;
   std::vector<uint64_t> words_;
   std::vector<double> totals_;
@@ -244,9 +253,7 @@ class Pass {
 
 }  // namespace
 
-template <typename Index, typename Value>
-absl::Status ManyPredictor::Tables::Predict(ChoiceRows<Index> choices, ValueColumns<Value> values,
-                                            const PredictManyOptions& options) const {
+absl::Status ManyPredictor::Tables::Predict(Rows choices, Columns values, const PredictManyOptions& options) const {
   const int64_t nodes = std::ssize(candidates);
   if (choices.stride == 0) choices.stride = nodes;
   if (values.stride == 0) values.stride = choices.rows;
@@ -257,12 +264,12 @@ absl::Status ManyPredictor::Tables::Predict(ChoiceRows<Index> choices, ValueColu
   }
   if (choices.rows == 0) return absl::OkStatus();
   const VectorKernels& kernels = internal::Vector(options.isa);
-  const CodeTable& table = coding[sizeof(Index) == 2 ? 1 : 0].table;
-  const bool stream = choices.rows * std::ssize(metrics) * static_cast<int64_t>(sizeof(Value)) > kStreamedBytes;
+  const CodeTable& table = coding[choices.size - 1].table;
+  const bool stream = choices.rows * std::ssize(metrics) * values.size > kStreamedBytes;
   const int64_t threads = std::clamp<int64_t>(choices.rows / kRowsPerThread, 1, options.threads);
   std::vector<int64_t> bad(static_cast<size_t>(threads), -1);
   const auto work = [&](int64_t t) {
-    bad[static_cast<size_t>(t)] = Pass<Index, Value>(kernels, table, metrics, choices, values, stream)
+    bad[static_cast<size_t>(t)] = Pass(kernels, table, metrics, choices, values, stream)
                                       .Run(choices.rows * t / threads, choices.rows * (t + 1) / threads);
   };
   std::vector<std::thread> others;
@@ -273,11 +280,26 @@ absl::Status ManyPredictor::Tables::Predict(ChoiceRows<Index> choices, ValueColu
   if (first == bad.end()) return absl::OkStatus();
   for (int64_t row = *first;; ++row) {
     for (int64_t i = 0; i < nodes; ++i) {
-      const int64_t code = choices.data[row * choices.stride + i];
+      uint16_t code = 0;
+      std::memcpy(&code, choices.data + (row * choices.stride + i) * choices.size, static_cast<size_t>(choices.size));
       if (code >= candidates[static_cast<size_t>(i)]) return OutOfRange(row, i, code);
     }
   }
 }
+
+namespace {
+
+template <typename Index>
+Rows Erased(const ChoiceRows<Index>& choices) {
+  return {reinterpret_cast<const uint8_t*>(choices.data), choices.rows, choices.stride, sizeof(Index)};
+}
+
+template <typename Value>
+Columns Erased(const ValueColumns<Value>& values) {
+  return {reinterpret_cast<uint8_t*>(values.data), values.stride, sizeof(Value)};
+}
+
+}  // namespace
 
 absl::StatusOr<ManyPredictor> ManyPredictor::Create(const Estimator& estimator, std::span<const std::string> metrics,
                                                     int shared) {
@@ -301,22 +323,22 @@ absl::StatusOr<ManyPredictor> ManyPredictor::Create(const Estimator& estimator, 
 
 absl::Status ManyPredictor::Predict(const ChoiceRows<uint8_t>& choices, const ValueColumns<double>& values,
                                     const PredictManyOptions& options) const {
-  return tables_->Predict(choices, values, options);
+  return tables_->Predict(Erased(choices), Erased(values), options);
 }
 
 absl::Status ManyPredictor::Predict(const ChoiceRows<uint8_t>& choices, const ValueColumns<float>& values,
                                     const PredictManyOptions& options) const {
-  return tables_->Predict(choices, values, options);
+  return tables_->Predict(Erased(choices), Erased(values), options);
 }
 
 absl::Status ManyPredictor::Predict(const ChoiceRows<uint16_t>& choices, const ValueColumns<double>& values,
                                     const PredictManyOptions& options) const {
-  return tables_->Predict(choices, values, options);
+  return tables_->Predict(Erased(choices), Erased(values), options);
 }
 
 absl::Status ManyPredictor::Predict(const ChoiceRows<uint16_t>& choices, const ValueColumns<float>& values,
                                     const PredictManyOptions& options) const {
-  return tables_->Predict(choices, values, options);
+  return tables_->Predict(Erased(choices), Erased(values), options);
 }
 
 std::string_view InstructionSet(std::string_view isa) { return internal::Vector(isa).name; }

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <limits>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -79,6 +79,10 @@ absl::StatusOr<Question> Resolve(const BlockTable& table, const SweepRequest& re
   if (request.threads < 1) {
     return absl::InvalidArgumentError(fmt::format("threads: expected at least 1, found {}", request.threads));
   }
+  if (request.limits.size() > kMaxLimits) {
+    return absl::InvalidArgumentError(
+        fmt::format("limits: expected at most {}, found {}", kMaxLimits, request.limits.size()));
+  }
   for (size_t l = 0; l < request.limits.size(); ++l) {
     if (absl::Status status = AddLimit(table, request.limits[l], l, question); !status.ok()) return status;
   }
@@ -139,16 +143,17 @@ class Sweeping {
  public:
   Sweeping(const SweepRequest& request, const Question& question, double total) : request_(request), total_(total) {
     shared_.cancel = request.cancel;
-    walks_.reserve(static_cast<size_t>(request.threads));
-    for (int t = 0; t < request.threads; ++t) walks_.emplace_back(question, internal::Vector(request.isa), shared_);
+    for (int t = 0; t < request.threads; ++t) {
+      walks_.push_back(std::make_unique<Walk>(question, internal::Vector(request.isa), shared_));
+    }
   }
 
   absl::Status Run(const std::vector<Stretch>& stretches) {
     std::atomic<size_t> next = 0;
     std::vector<std::thread> threads;
-    for (Walk& walk : walks_) {
+    for (const auto& walk : walks_) {
       threads.emplace_back([&] {
-        for (size_t s = next++; s < stretches.size(); s = next++) walk.Run(stretches[s]);
+        for (size_t s = next++; s < stretches.size(); s = next++) walk->Run(stretches[s]);
         const std::lock_guard lock(mutex_);
         ++finished_;
         changed_.notify_one();
@@ -161,12 +166,12 @@ class Sweeping {
     return absl::OkStatus();
   }
 
-  const std::vector<Walk>& walks() const { return walks_; }
+  const std::vector<std::unique_ptr<Walk>>& walks() const { return walks_; }
 
   std::vector<Ranked> TakeBest(size_t top) {
     internal::TopK best(top);
-    for (Walk& walk : walks_) {
-      for (const Ranked& network : walk.TakeBest()) best.Offer(network.rank());
+    for (const auto& walk : walks_) {
+      for (const Ranked& network : walk->TakeBest()) best.Offer(network.rank());
     }
     return best.Take();
   }
@@ -185,7 +190,7 @@ class Sweeping {
   const SweepRequest& request_;
   const double total_;
   internal::Shared shared_;
-  std::vector<Walk> walks_;
+  std::vector<std::unique_ptr<Walk>> walks_;
   std::mutex mutex_;
   std::condition_variable changed_;
   size_t finished_ = 0;
@@ -233,12 +238,12 @@ absl::StatusOr<SweepResult> Sweep(const BlockTable& table, const SweepRequest& r
   SweepResult result;
   result.estimator = request.estimator;
   std::vector<Interval> ranges(question->metrics.size(), Interval::Empty());
-  for (const Walk& walk : sweeping.walks()) {
-    result.networks += walk.tally().networks;
-    result.undefined += walk.tally().undefined;
-    result.within += walk.tally().within;
-    result.computed += walk.tally().computed;
-    for (size_t m = 0; m < ranges.size(); ++m) ranges[m].Include(walk.tally().ranges[m]);
+  for (const auto& walk : sweeping.walks()) {
+    result.networks += walk->tally().networks;
+    result.undefined += walk->tally().undefined;
+    result.within += walk->tally().within;
+    result.computed += walk->tally().computed;
+    for (size_t m = 0; m < ranges.size(); ++m) ranges[m].Include(walk->tally().ranges[m]);
   }
   for (size_t m = 0; m < ranges.size() && result.networks > 0; ++m) {
     result.ranges[question->metrics[m]] = {ranges[m].least, ranges[m].greatest};

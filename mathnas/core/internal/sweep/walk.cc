@@ -15,6 +15,8 @@ constexpr double kNothing = -0.0;                      // adding it changes noth
 constexpr int64_t kBlock = 1024;                       // sums of all channels stay in the first caches
 constexpr int64_t kSmallBlock = 64, kLargestBlock = 16384;
 
+constexpr uint32_t Bit(size_t metric) { return uint32_t{1} << metric; }
+
 double LargestMagnitude(const std::vector<double>& row) {
   double largest = 0;
   for (const double term : row) {
@@ -82,8 +84,6 @@ Walk::Walk(const Question& question, const VectorKernels& kernels, Shared& share
     : question_(question), kernels_(kernels), shared_(shared), best_(question.top) {
   const size_t metrics = question.metrics.size();
   tally_.ranges.assign(metrics, Interval::Empty());
-  open_.limits.assign(metrics, false);
-  open_.ranges.assign(metrics, false);
 }
 
 void Walk::Run(const Stretch& stretch) {
@@ -184,7 +184,7 @@ bool Walk::Settle(size_t level) {
       totals_[c].greatest += digits_[i].bounds[c].greatest;
     }
   }
-  open_.undefined = false;
+  open_ = {};
   if (forms_->AnyDivided()) {
     const Interval& flops = totals_[forms_->denominator()];
     if (!(flops.greatest > 0)) {
@@ -193,25 +193,21 @@ bool Walk::Settle(size_t level) {
     }
     open_.undefined = !(flops.least > 0);
   }
-  open_.none_within = false;
-  bool settled = !open_.undefined, all_within = true;
   for (size_t m = 0; m < question_.metrics.size(); ++m) {
     const Interval bounds = BoundsOf(m);
     open_.none_within = open_.none_within || !bounds.Meets(question_.allowed[m]);
-    open_.limits[m] = !question_.allowed[m].Contains(bounds);
-    all_within = all_within && !open_.limits[m];
+    if (!question_.allowed[m].Contains(bounds)) open_.limits |= Bit(m);
     // Both ends are values of networks if none is undefined and there is nothing but a sum.
     const bool attained = !open_.undefined && !forms_->metric(m).divided;
     if (attained) tally_.ranges[m].Include(bounds);
-    open_.ranges[m] = !attained && !tally_.ranges[m].Contains(bounds);
-    settled = settled && !open_.ranges[m];
+    if (!attained && !tally_.ranges[m].Contains(bounds)) open_.ranges |= Bit(m);
     if (m == 0) {
       const double key = question_.sign > 0 ? bounds.least : -bounds.greatest;
       open_.rank = question_.top > 0 && key <= shared_.threshold.load(std::memory_order_relaxed);
     }
   }
   open_.rank = open_.rank && !open_.none_within;
-  if (!settled || open_.rank || !(all_within || open_.none_within)) return false;
+  if (open_.undefined || open_.ranges != 0 || open_.rank || (open_.limits != 0 && !open_.none_within)) return false;
   tally_.networks += below_[level];
   if (!open_.none_within) tally_.within += below_[level];
   return true;
@@ -219,11 +215,10 @@ bool Walk::Settle(size_t level) {
 
 void Walk::Block() {
   if (!question_.skip) {
-    open_ = {.undefined = forms_->AnyDivided(),
-             .rank = question_.top > 0,
-             .limits = std::vector<bool>(question_.metrics.size()),
-             .ranges = std::vector<bool>(question_.metrics.size(), true)};
-    for (size_t m = 0; m < question_.metrics.size(); ++m) open_.limits[m] = question_.allowed[m] != Interval{};
+    open_ = {.undefined = forms_->AnyDivided(), .rank = question_.top > 0, .ranges = Bit(question_.metrics.size()) - 1};
+    for (size_t m = 0; m < question_.metrics.size(); ++m) {
+      if (question_.allowed[m] != Interval{}) open_.limits |= Bit(m);
+    }
   }
   for (size_t c = 0; c < x_.size(); ++c) {
     int64_t n = 1;
@@ -261,11 +256,11 @@ void Walk::Slice(int64_t last) {
   tally_.undefined += size_ - left;
   for (size_t m = 0; m < metrics; ++m) {
     const bool divided = forms_->metric(m).divided;
-    if (divided && (open_.limits[m] || open_.ranges[m] || (m == 0 && open_.rank))) {
+    if (divided && (((open_.limits | open_.ranges) & Bit(m)) != 0 || (m == 0 && open_.rank))) {
       const size_t f = forms_->denominator();
       kernels_.ratio(forms_->value_form(m), x_[m].data(), term(m), x_[f].data(), term(f), size_, values_[m].data());
     }
-    if (!open_.ranges[m]) continue;
+    if ((open_.ranges & Bit(m)) == 0) continue;
     Interval range = Interval::Empty();
     kernels_.range(divided ? values_[m].data() : x_[m].data(), divided ? kNothing : term(m), size_, mask_.data(),
                    &range.least, &range.greatest);
@@ -280,7 +275,7 @@ void Walk::Slice(int64_t last) {
     left = kernels_.count(mask_.data(), size_);
   };
   for (size_t m = 0; m < metrics && left > 0; ++m) {
-    if (open_.limits[m]) keep(m, forms_->allowed(m));
+    if ((open_.limits & Bit(m)) != 0) keep(m, forms_->allowed(m));
   }
   tally_.within += left;
   if (!open_.rank || left == 0) return;

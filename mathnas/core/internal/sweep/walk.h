@@ -115,10 +115,11 @@ class Walk {
 
   // What is open about the networks below a point.
   struct Open {
-    bool undefined = false;                      // some may be
-    bool none_within = false;                    // of the limits
-    bool rank = false;                           // some may be among the best
-    std::vector<bool> limits = {}, ranges = {};  // by metric: some may break its limits; some may widen its range
+    bool undefined = false;    // some may be
+    bool none_within = false;  // of the limits
+    bool rank = false;         // some may be among the best
+    uint32_t limits = 0;       // bit m: some may break the limits of metric m
+    uint32_t ranges = 0;       // bit m: some may widen its range
   };
 
   void Enter(const Stretch& stretch);
