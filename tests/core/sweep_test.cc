@@ -113,6 +113,8 @@ SweepRequest RandomRequest(const BlockTable& table, std::mt19937_64& random) {
   request.top = Draw(random, 0, 3) == 0 ? Draw(random, 0, 300) : Draw(random, 0, 3);
   request.threads = Draw(random, 1, 3);
   request.skip = Draw(random, 0, 2) != 0;
+  constexpr std::string_view kInstructionSets[] = {"portable", "avx2", "avx512"};
+  request.isa = kInstructionSets[Draw(random, 0, 2)];
   for (int l = Draw(random, 0, 3); l > 0; --l) {
     request.limits.push_back({.metric = metrics[Draw(random, 0, 3)],
                               .op = Draw(random, 0, 2) ? LimitOp::kAtMost : LimitOp::kAtLeast,
