@@ -106,6 +106,18 @@ void MakeInexact(BlockTable& table, std::mt19937_64& random) {
   }
 }
 
+// Decimals, which are added as integers.
+void MakeDecimal(BlockTable& table, double scale) {
+  for (auto& [name, metric] : table.metrics) {
+    for (MetricSlice& slice : metric.slices) {
+      slice.base /= scale;
+      for (auto& row : slice.values) {
+        for (double& value : row) value /= scale;
+      }
+    }
+  }
+}
+
 BlockTable WideTable(std::mt19937_64& random, int nodes, int candidates) {
   BlockTable table;
   table.space = "wide";
@@ -136,7 +148,8 @@ TEST(PredictMany, RandomTables) {
   for (int seed = 0; seed < 400; ++seed) {
     std::mt19937_64 random(seed);
     BlockTable table = RandomTable(random);
-    if (seed % 2 == 1) MakeInexact(table, random);
+    if (seed % 3 == 1) MakeInexact(table, random);
+    if (seed % 3 == 2) MakeDecimal(table, std::pow(10, seed % 14));
     for (const EstimatorKind kind : kKinds) {
       const auto fixed = seed % 3 == 0 ? FlopsFixed::kInclude : FlopsFixed::kExclude;
       const auto estimator = Estimator::Create(table, {.kind = kind, .flops_fixed = fixed});
@@ -163,7 +176,8 @@ TEST(PredictMany, ManyNodesCandidatesAndGroups) {
       }
       if (g < 3 && !group.nodes.empty()) table.structure.depth.push_back(group);
     }
-    if (seed % 2 == 1) MakeInexact(table, random);
+    if (seed % 3 == 1) MakeInexact(table, random);
+    if (seed % 3 == 2) MakeDecimal(table, std::pow(10, seed % 14));
     for (const EstimatorKind kind : {EstimatorKind::kLinear, EstimatorKind::kEq6}) {
       const auto estimator = Estimator::Create(table, {.kind = kind});
       ASSERT_TRUE(estimator.ok()) << estimator.status();

@@ -104,6 +104,18 @@ void MakeInexact(BlockTable& table, std::mt19937_64& random) {
   }
 }
 
+// Tenths, which are added as integers.
+void MakeTenths(BlockTable& table) {
+  for (auto& [name, metric] : table.metrics) {
+    for (MetricSlice& slice : metric.slices) {
+      slice.base /= 10;
+      for (auto& row : slice.values) {
+        for (double& value : row) value /= 10;
+      }
+    }
+  }
+}
+
 SweepRequest RandomRequest(const BlockTable& table, std::mt19937_64& random) {
   SweepRequest request;
   const char* metrics[] = {"accuracy", "latency", "energy", "flops"};
@@ -118,7 +130,7 @@ SweepRequest RandomRequest(const BlockTable& table, std::mt19937_64& random) {
   for (int l = Draw(random, 0, 3); l > 0; --l) {
     request.limits.push_back({.metric = metrics[Draw(random, 0, 3)],
                               .op = Draw(random, 0, 2) ? LimitOp::kAtMost : LimitOp::kAtLeast,
-                              .value = static_cast<double>(Draw(random, 0, 70))});
+                              .value = Draw(random, 0, 70) / (Draw(random, 0, 1) ? 1.0 : 10.0)});
   }
   for (int f = Draw(random, 0, 5) - 3; f > 0; --f) {
     const Node& node = table.nodes[static_cast<size_t>(Draw(random, 0, static_cast<int>(table.nodes.size()) - 1))];
@@ -135,10 +147,11 @@ TEST(Sweep, RandomTables) {
   for (int seed = 0; seed < 4000; ++seed) {
     std::mt19937_64 random(seed);
     BlockTable table = RandomTable(random);
-    if (seed % 2 == 1) MakeInexact(table, random);
+    if (seed % 3 == 1) MakeInexact(table, random);
     if (seed % 5 == 0) {  // F(N) of both signs
       for (MetricSlice& slice : table.metrics["flops"].slices) slice.values = testing::RandomGrid(table, random, -4, 5);
     }
+    if (seed % 3 == 2) MakeTenths(table);
     SCOPED_TRACE(fmt::format("seed {}", seed));
     ExpectAsOracle(table, RandomRequest(table, random));
     if (HasFailure()) return;
@@ -174,6 +187,7 @@ TEST(Sweep, LargerTables) {
     table.metrics["flops"] = testing::RandomMetric(table, random, Goal::kMin, Form::kCost, seed % 5 == 0 ? -4 : 1, 9);
     table.metrics["accuracy"] = testing::RandomMetric(table, random, Goal::kMax, Form::kSaving, -3, 9);
     if (seed % 2 == 1) MakeInexact(table, random);
+    if (seed % 4 == 0) MakeTenths(table);
     SCOPED_TRACE(fmt::format("seed {}", seed));
     for (int k = 0; k < 3; ++k) ExpectAsOracle(table, RandomRequest(table, random));
     if (HasFailure()) return;
