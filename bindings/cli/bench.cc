@@ -1,4 +1,6 @@
 // mathnas bench step|inference SPACE --subnet S: time of a training step, or of an inference, of one network
+#include "bindings/cli/bench.h"
+
 #include <chrono>
 
 #include "bindings/cli/space_options.h"
@@ -142,7 +144,7 @@ absl::StatusOr<Answer> Inference(const Options& o) {
 
 void AddBench(CLI::App& app) {
   static Options o;
-  CLI::App* bench = app.add_subcommand("bench", "Time of a training step or of an inference");
+  CLI::App* bench = app.add_subcommand("bench", "Time of a training step, of an inference, of the estimator");
   bench->require_subcommand(1);
   const auto add = [&](const char* name, const char* what, const char* example, Action action) {
     CLI::App* command = AddCommand(*bench, name, what, example, o.common, std::move(action));
@@ -161,6 +163,7 @@ void AddBench(CLI::App& app) {
       "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });
   add("inference", "A network folded for inference",
       "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1", [] { return Inference(o); });
+  AddEstimatorBench(*bench);
 }
 
 }  // namespace mathnas::cli

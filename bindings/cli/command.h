@@ -66,6 +66,7 @@ void AddEvaluate(CLI::App& app);
 void AddProfile(CLI::App& app);
 void AddPredict(CLI::App& app);
 void AddSearch(CLI::App& app);
+void AddSweep(CLI::App& app);
 void AddSearchNetwork(CLI::App& app);
 void AddRun(CLI::App& app);
 void AddBench(CLI::App& app);

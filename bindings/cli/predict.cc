@@ -1,6 +1,8 @@
-// mathnas predict --table T --choice [..] / --all
+// mathnas predict --table T --choice [..] / --all / --choices FILE
 #include <cmath>
+#include <fstream>
 
+#include "bindings/cli/choice_file.h"
 #include "bindings/cli/command.h"
 #include "bindings/cli/estimator_options.h"
 #include "fmt/format.h"
@@ -8,6 +10,7 @@
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/core/estimator.h"
 #include "mathnas/core/networks.h"
+#include "mathnas/core/predict_many.h"
 
 namespace mathnas::cli {
 namespace {
@@ -15,7 +18,8 @@ namespace {
 struct Options {
   Common common;
   EstimatorChoice estimator;
-  std::string table, choice;
+  std::string table, choice, choices, values;
+  std::vector<std::string> metrics;
   bool all = false;
 };
 
@@ -49,6 +53,60 @@ absl::StatusOr<core::Choice> ParseChoice(const std::string& argument) {
   return choice;
 }
 
+// The metrics that were asked for, or all that the estimator can tell.
+std::vector<std::string> Metrics(const Options& o, const core::Estimator& estimator) {
+  if (!o.metrics.empty()) return o.metrics;
+  std::vector<std::string> metrics;
+  for (const auto& [name, metric] : estimator.table().metrics)
+    if (estimator.FormOf(name).ok()) metrics.push_back(name);
+  return metrics;
+}
+
+// --choices: values[shared][metric] of every row, into a file as they lie in memory, or as text.
+template <typename Value>
+absl::StatusOr<Answer> PredictChoices(const Options& o, const core::Estimator& estimator) {
+  const core::BlockTable& table = estimator.table();
+  auto choices = ReadChoices(o.choices, std::ssize(table.nodes));
+  if (!choices.ok()) return choices.status();
+  const std::vector<std::string> metrics = Metrics(o, estimator);
+  const core::PredictManyOptions options = {.threads = o.common.thread_count()};
+  const auto rows = static_cast<size_t>(choices->rows);
+  std::vector<Value> values(static_cast<size_t>(table.SharedCount()) * metrics.size() * rows);
+  for (int shared = 0; shared < table.SharedCount(); ++shared) {
+    auto predictor = core::ManyPredictor::Create(estimator, metrics, shared);
+    if (!predictor.ok()) return predictor.status();
+    const core::ValueColumns<Value> to = {values.data() + static_cast<size_t>(shared) * metrics.size() * rows};
+    absl::Status status =
+        choices->wide
+            ? predictor->Predict(core::ChoiceRows<uint16_t>{choices->words.data(), choices->rows}, to, options)
+            : predictor->Predict(core::ChoiceRows<uint8_t>{choices->bytes.data(), choices->rows}, to, options);
+    if (!status.ok())
+      return absl::InvalidArgumentError(fmt::format("{}: {}", o.choices, std::string(status.message())));
+  }
+  Answer answer;
+  answer.json = {{"estimator", o.estimator.kind}, {"rows", choices->rows}, {"metrics", metrics}};
+  if (table.structure.shared) answer.json["shared"] = {{table.structure.shared->name, table.structure.shared->values}};
+  if (!o.values.empty()) {
+    std::ofstream file(o.values, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(values.data()),
+               static_cast<std::streamsize>(values.size() * sizeof(Value)));
+    if (!file.flush()) return absl::InvalidArgumentError(fmt::format("{}: cannot be written", o.values));
+    answer.text = fmt::format("{} rows: {} in {}\n", rows, fmt::join(metrics, ", "), o.values);
+    return answer;
+  }
+  answer.json["values"] = Json::array();
+  for (size_t r = 0; r < rows; ++r) {
+    Json row = Json::array();
+    for (size_t k = r; k < values.size(); k += rows) {
+      row.push_back(Number(values[k]));
+      answer.text += fmt::format("{}{}", k == r ? "" : ",", values[k]);
+    }
+    answer.text += "\n";
+    answer.json["values"].push_back(std::move(row));
+  }
+  return answer;
+}
+
 absl::StatusOr<Answer> Predict(const Options& o) {
   auto table = core::Load(o.table);
   if (!table.ok()) return table.status();
@@ -56,7 +114,10 @@ absl::StatusOr<Answer> Predict(const Options& o) {
   if (!options.ok()) return options.status();
   auto estimator = core::Estimator::Create(*table, *options);
   if (!estimator.ok()) return estimator.status();
-  if (o.all == !o.choice.empty()) return absl::InvalidArgumentError("predict: expected either --choice or --all");
+  if (o.all + !o.choice.empty() + !o.choices.empty() != 1)
+    return absl::InvalidArgumentError("predict: expected one of --choice, --choices and --all");
+  if (!o.choices.empty())
+    return o.values.ends_with(".f32") ? PredictChoices<float>(o, *estimator) : PredictChoices<double>(o, *estimator);
 
   Answer answer;
   const auto add = [&](const core::Choice& choice, int shared) -> absl::StatusOr<Json> {
@@ -124,6 +185,13 @@ void AddPredict(CLI::App& app) {
   command->add_option("--table", o.table, "A block table")->required();
   command->add_option("--choice", o.choice, "A candidate number per node: JSON list, or @FILE");
   command->add_flag("--all", o.all, "Every network of the space");
+  command->add_option("--choices", o.choices,
+                      "Many networks, a row each: FILE.u8 or FILE.u16 (a matrix of little-endian integers), or text "
+                      "with commas");
+  command->add_option("--metrics", o.metrics, "With --choices: these, in this order (default: all)");
+  command->add_option("--values", o.values,
+                      "With --choices: write values here, metric by metric, as float64, or float32 if the name ends in "
+                      ".f32 (default: print a line per row)");
   o.estimator.AddTo(command);
 }
 

@@ -41,10 +41,21 @@ void Progress::Measuring(const profile::MeterProgress& p) {
        p.done == p.total);
 }
 
+void Progress::Fraction(std::string_view what, double fraction) {
+  const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  Line(fmt::format("  {}: {:.1f} %, {} left", what, 100 * fraction, Duration(elapsed * (1 / fraction - 1))), false);
+}
+
+void Progress::End() {
+  if (open_) fmt::print(stderr, "\n");
+  open_ = false;
+}
+
 void Progress::Line(const std::string& text, bool keep) {
   const auto now = std::chrono::steady_clock::now();
   if (terminal_) {
     fmt::print(stderr, "\r\033[K{}{}", text, keep ? "\n" : "");
+    open_ = !keep;
   } else if (keep || std::chrono::duration<double>(now - last_line_).count() >= kSecondsBetweenLines) {
     fmt::print(stderr, "{}\n", text);
     last_line_ = now;

@@ -17,11 +17,15 @@ class Progress {
   void Stage(std::string_view name);
   void Training(const supernet::TrainingProgress& p);
   void Measuring(const profile::MeterProgress& p);
+  // Of work that began with this object.
+  void Fraction(std::string_view what, double fraction);
+  // Leaves the line that is rewritten, if there is one.
+  void End();
 
  private:
   void Line(const std::string& text, bool keep);
 
-  bool terminal_;
+  bool terminal_, open_ = false;
   std::chrono::steady_clock::time_point start_, last_line_;
 };
 

@@ -128,4 +128,23 @@ std::string ToJson(const SearchResult& result) {
   return json.text();
 }
 
+std::string ToJson(const SweepResult& result) {
+  JsonWriter json;
+  json.BeginObject();
+  json.Member("networks", result.networks);
+  json.Member("undefined", result.undefined);
+  json.Member("within", result.within);
+  json.Member("computed", result.computed);
+  WriteNetworks("best", result.best, json);
+  json.Key("ranges");
+  json.BeginObject();
+  for (const auto& [metric, range] : result.ranges) json.Member(metric, std::vector{range.first, range.second});
+  json.EndObject();
+  json.Member("estimator", Name(result.estimator.kind));
+  json.Member("flops_fixed", Name(result.estimator.flops_fixed));
+  json.Member("seconds", result.seconds);
+  json.EndObject();
+  return json.text();
+}
+
 }  // namespace mathnas::core

@@ -1,5 +1,6 @@
 // The commands from outside: answers, exit statuses, and one clear line for every bad input.
 #include <cmath>
+#include <cstring>
 
 #include "gtest/gtest.h"
 #include "tests/bindings/process.h"
@@ -21,13 +22,16 @@ TEST(Cli, HelpOfEveryCommandHasAnExample) {
                                                                                        {"profile"},
                                                                                        {"predict"},
                                                                                        {"search"},
+                                                                                       {"sweep"},
                                                                                        {"search-network"},
                                                                                        {"run"},
                                                                                        {"bench", "step"},
                                                                                        {"bench", "inference"},
                                                                                        {"table", "import"},
                                                                                        {"table", "check"},
-                                                                                       {"export"}}) {
+                                                                                       {"export"},
+                                                                                       {"bench", "predict"},
+                                                                                       {"bench", "sweep"}}) {
     auto arguments = command;
     arguments.push_back("--help");
     const Finished help = RunProgram(arguments);
@@ -147,6 +151,7 @@ TEST(Cli, BadInputIsOneClearLine) {
       {{"search", "--table", folder / "text.json"}, "text.json"},
       {{"search", "--table", folder / "none.json"}, "none.json"},
       {{"predict", "--table", folder / "text.json", "--all"}, "text.json"},
+      {{"sweep", "--table", folder / "text.json"}, "text.json"},
       {{"run", folder / "truncated.safetensors"}, "truncated.safetensors"},
       {{"search-network", "nasbench201", "--data", small, "--out", folder / "y", "--validation", "64"}, "validation"},
       {{"search-network", "nasbench201", "--data", small, "--out", folder / "y", "--limit", "latency<5"}, "latency<5"},
@@ -163,6 +168,69 @@ TEST(Cli, BadInputIsOneClearLine) {
     EXPECT_NE(run.err.find(bad.error), std::string::npos) << run.err;
     EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
   }
+}
+
+// A table small enough to work out by hand.
+constexpr const char* kTable = R"({"format": "mathnas-block-table/1", "space": "hand",
+    "nodes": [{"name": "a", "candidates": ["x", "y"], "reference": 1}, {"name": "b", "candidates": ["p", "q"], "reference": 0}],
+    "metrics": {"accuracy": {"unit": "%", "goal": "max", "form": "saving", "base": 80, "values": [[4, 0], [0, 1]]},
+                "latency": {"unit": "ms", "goal": "min", "form": "cost", "base": 5, "values": [[1, 2], [10, 20]]}}})";
+
+void WriteFile(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+TEST(Cli, PredictsTheChoicesOfAFile) {
+  const TemporaryFolder folder;
+  const std::string table = folder / "table.json";
+  WriteFile(table, kTable);
+  WriteFile(folder / "choices.csv", "0,0\n1, 1\n\n0,1\r\n");
+  WriteFile(folder / "choices.u8", std::string("\0\0\1\1\0\1", 6));
+  WriteFile(folder / "choices.u16", std::string("\0\0\0\0\1\0\1\0\0\0\1\0", 12));
+  for (const char* file : {"choices.csv", "choices.u8", "choices.u16"}) {
+    const json predicted =
+        RunProgram({"predict", "--table", table, "--choices", folder / file, "--estimator", "linear", "--json"}).json();
+    EXPECT_EQ(predicted["metrics"], json({"accuracy", "latency"}));
+    EXPECT_EQ(predicted["values"], json({{76, 16}, {79, 27}, {75, 26}})) << file;
+  }
+  const std::string values = folder / "values.f32";
+  EXPECT_EQ(RunProgram({"predict", "--table", table, "--choices", folder / "choices.u8", "--metrics", "latency",
+                        "--values", values})
+                .exit_status,
+            0);
+  const std::string bytes = ReadFile(values);
+  ASSERT_EQ(bytes.size(), 12u);
+  float latency[3];
+  std::memcpy(latency, bytes.data(), sizeof latency);
+  EXPECT_EQ(std::vector<float>(latency, latency + 3), (std::vector<float>{16, 27, 26}));
+
+  WriteFile(folder / "range.csv", "0,0\n1,2\n");
+  WriteFile(folder / "short.csv", "0,0\n1\n");
+  WriteFile(folder / "odd.u8", "abc");
+  for (const auto& [file, error] : {std::pair{"range.csv", "choices[1][1]: expected a candidate index from 0 to 1"},
+                                    {"short.csv", "short.csv:2: expected 2 candidate numbers"},
+                                    {"odd.u8", "expected rows of 2 bytes"},
+                                    {"none.csv", "none.csv: cannot be read"}}) {
+    const Finished run = RunProgram({"predict", "--table", table, "--choices", folder / file, "--estimator", "linear"});
+    EXPECT_EQ(run.exit_status, 2);
+    EXPECT_NE(run.err.find(error), std::string::npos) << run.err;
+  }
+}
+
+TEST(Cli, SweepsASpace) {
+  const TemporaryFolder folder;
+  const std::string table = folder / "table.json";
+  WriteFile(table, kTable);
+  const json swept = RunProgram({"sweep", "--table", table, "--limit", "latency<=26", "--estimator", "linear", "--top",
+                                 "2", "--forbid", "a=y", "--json"})
+                         .json();
+  EXPECT_EQ(swept["networks"], 2);
+  EXPECT_EQ(swept["within"], 2);
+  EXPECT_EQ(swept["ranges"], json({{"accuracy", {75, 76}}, {"latency", {16, 26}}}));
+  EXPECT_EQ(swept["best"][0]["names"], json({"x", "p"}));
+  EXPECT_EQ(swept["best"][1]["objective"], 75);
+  const Finished none =
+      RunProgram({"sweep", "--table", table, "--limit", "latency<=1", "--estimator", "linear", "--json"});
+  EXPECT_EQ(none.exit_status, 1);
+  EXPECT_EQ(none.json()["within"], 0);
 }
 
 // The whole chain on data so small that it takes seconds: what one command leaves is what the next takes.

@@ -15,7 +15,6 @@
 #include "mathnas/core/estimator.h"
 #include "mathnas/core/networks.h"
 #include "mathnas/core/search.h"
-#include "mathnas/core/solver.h"
 #include "nlohmann/json.hpp"
 
 namespace mathnas::core::testing {
@@ -102,132 +101,20 @@ inline std::vector<PublishedInstance> PublishedInstances() {
   return instances;
 }
 
-// One slice of a table and a linear request with limits of the kind <= as a Program. All values must be decimals with
-// at most `kDecimals` places; throws what does not fit.
-class ProgramOfTable {
- public:
-  ProgramOfTable(const BlockTable& table, const SearchRequest& request) : table_(table), filter_(AllowAll(table)) {
-    Check(ApplyFixed(table, request.fixed, filter_));
-    Check(ApplyForbidden(table, request.forbidden, filter_));
-    shared_ = -1;
-    for (int s = 0; s < table.SharedCount(); ++s) {
-      if (!filter_.shared[s]) continue;
-      if (shared_ >= 0) throw std::runtime_error("one shared value expected");
-      shared_ = s;
-    }
-    const Metric& objective = table.metrics.at(request.objective);
-    const int sign = objective.goal == Goal::kMax ? -1 : 1;
-    for (const Limit& limit : request.limits) {
-      const Metric& metric = table.metrics.at(limit.metric);
-      const auto room = static_cast<long double>(limit.value) - metric.slices[shared_].base;
-      program_.limits.push_back(static_cast<int64_t>(std::floor(room * kScale + 1e-3L)));
-    }
-    AddNodes(request, objective, sign);
-    for (const DepthGroup& group : table.structure.depth) AddChain(group, request, objective, sign);
-  }
-
-  const Program& program() const { return program_; }
-  int shared() const { return shared_; }
-
-  Choice ToChoice(const std::vector<int>& x) const {
-    Choice choice;
-    for (size_t i = 0; i < x.size(); ++i) {
-      choice.push_back(x[i] == Program::kAbsent ? absent_[i] : candidates_[i][x[i]]);
-    }
-    return CanonicalChoice(table_, choice);
-  }
-
- private:
-  static constexpr int64_t kScale = 100'000'000;
-
-  static void Check(const absl::Status& status) {
-    if (!status.ok()) throw std::runtime_error(std::string(status.message()));
-  }
-  static int64_t Scaled(double value) {
-    const long double scaled = static_cast<long double>(value) * kScale;
-    if (std::abs(scaled - std::round(scaled)) > 1e-3L) throw std::runtime_error(fmt::format("{}: decimals", value));
-    return std::llround(scaled);
-  }
-  // What the candidate adds to the metric.
-  int64_t Cost(const Metric& metric, int i, int j) const {
-    return (metric.form == Form::kSaving ? -1 : 1) * Scaled(metric.slices[shared_].values[i][j]);
-  }
-
-  void AddNodes(const SearchRequest& request, const Metric& objective, int sign) {
-    absent_.assign(table_.nodes.size(), -1);
-    for (const DepthGroup& group : table_.structure.depth) {
-      for (size_t p = 0; p < group.nodes.size(); ++p) absent_[group.nodes[p]] = group.absent[p];
-    }
-    for (int i = 0; i < std::ssize(table_.nodes); ++i) {
-      Program::Node node;
-      node.w.resize(request.limits.size());
-      candidates_.emplace_back();
-      for (int j = 0; j < std::ssize(table_.nodes[i].candidates); ++j) {
-        if (!filter_.candidates[i][j] || j == absent_[i]) continue;
-        candidates_.back().push_back(j);
-        node.a.push_back(sign * Cost(objective, i, j));
-        node.f.push_back(0);
-        for (size_t l = 0; l < request.limits.size(); ++l) {
-          node.w[l].push_back(Cost(table_.metrics.at(request.limits[l].metric), i, j));
-        }
-      }
-      program_.nodes.push_back(std::move(node));
-    }
-  }
-
-  void AddChain(const DepthGroup& group, const SearchRequest& request, const Metric& objective, int sign) {
-    Program::Chain chain;
-    // A Program's chain has at least one node; the node before a group that can be empty is never cut.
-    chain.first = group.absent[0] == DepthGroup::kCannotBeCut ? group.nodes[0] : group.nodes[0] - 1;
-    chain.length = group.nodes.back() - chain.first + 1;
-    chain.end_w.resize(request.limits.size());
-    int allowed = 0;
-    for (int i = chain.first + 1; i < chain.first + chain.length; ++i) {
-      allowed += filter_.candidates[i][absent_[i]] ? 1 : 0;
-      chain.end_a.push_back(sign * Cost(objective, i, absent_[i]));
-      chain.end_f.push_back(0);
-      for (size_t l = 0; l < request.limits.size(); ++l) {
-        chain.end_w[l].push_back(Cost(table_.metrics.at(request.limits[l].metric), i, absent_[i]));
-      }
-    }
-    if (allowed == 0) return;
-    if (allowed != chain.length - 1) throw std::runtime_error("all ends allowed or none expected");
-    program_.chains.push_back(std::move(chain));
-  }
-
-  const BlockTable& table_;
-  NetworkFilter filter_;
-  int shared_;
-  std::vector<int> absent_;
-  std::vector<std::vector<int>> candidates_;  // of the table, by node and candidate of the program
-  Program program_;
-};
-
 struct BestNetwork {
   Choice choice;
   int shared = 0;
   double objective = 0;
 };
 
-// The proven best network, or nullopt if there is none within the limits: by Search, or by the exact solver where the
-// space is too large for Search. Throws if neither answers.
+// The proven best network, or nullopt if there is none within the limits. Throws if it was not proven.
 inline std::optional<BestNetwork> FindBest(const BlockTable& table, const SearchRequest& request) {
   const auto result = Search(table, request);
-  if (result.ok()) {
-    if (result->status == SearchStatus::kInfeasible) return std::nullopt;
-    const FoundNetwork& best = result->networks.at(0);
-    return BestNetwork{best.choice, best.shared_index, best.objective};
-  }
-  if (!absl::IsResourceExhausted(result.status())) throw std::runtime_error(result.status().ToString());
-  const ProgramOfTable program(table, request);
-  const auto solution = Solve(program.program());
-  if (!solution.ok()) throw std::runtime_error(solution.status().ToString());
-  if (solution->status == SolutionStatus::kInfeasible) return std::nullopt;
-  if (solution->status != SolutionStatus::kOptimal) throw std::runtime_error("not solved");
-  BestNetwork best = {.choice = program.ToChoice(solution->x), .shared = program.shared()};
-  const auto estimator = Estimator::Create(table, request.estimator);
-  best.objective = estimator->Predict(request.objective, best.choice, best.shared).value();
-  return best;
+  if (!result.ok()) throw std::runtime_error(result.status().ToString());
+  if (result->status == SearchStatus::kInfeasible) return std::nullopt;
+  if (result->status != SearchStatus::kOptimal) throw std::runtime_error("not solved");
+  const FoundNetwork& best = result->networks.at(0);
+  return BestNetwork{best.choice, best.shared_index, best.objective};
 }
 
 }  // namespace mathnas::core::testing

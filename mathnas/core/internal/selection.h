@@ -35,6 +35,8 @@ class TopK {
  public:
   explicit TopK(size_t count) : count_(count) {}
   void Offer(const Rank& rank);
+  // The worst that is kept, once there are `count` of them; null before. Only what is better than it can still get in.
+  const Ranked* Threshold() const { return count_ > 0 && heap_.size() == count_ ? &heap_.front() : nullptr; }
   // Best first; leaves nothing behind.
   std::vector<Ranked> Take();
 
