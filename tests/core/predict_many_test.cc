@@ -205,7 +205,7 @@ TEST(PredictMany, Cells) {
       const auto estimator = Estimator::Create(table, {.kind = kind});
       ASSERT_TRUE(estimator.ok()) << estimator.status();
       SCOPED_TRACE(fmt::format("{} nodes before the cell, {}", before, Name(kind)));
-      ExpectAsPredictInAllTypes(*estimator, random, 3000, 0);
+      ExpectAsPredictInAllTypes(*estimator, random, 500, 0);
       if (HasFailure()) return;
     }
   }
