@@ -6,7 +6,7 @@
 #include "bindings/cli/request_options.h"
 #include "fmt/format.h"
 #include "mathnas/core/block_table_json.h"
-#include "mathnas/core/export_milp.h"
+#include "mathnas/exchange/export_milp.h"
 
 namespace mathnas::cli {
 namespace {
@@ -22,9 +22,9 @@ absl::StatusOr<Answer> Export(const Options& o) {
   if (!table.ok()) return table.status();
   auto request = o.request.Make();
   if (!request.ok()) return request.status();
-  auto format = core::ParseMilpFormat(o.format);
+  auto format = exchange::ParseMilpFormat(o.format);
   if (!format.ok()) return format.status();
-  auto text = core::ExportMilp(*table, *request, *format);
+  auto text = exchange::ExportMilp(*table, *request, *format);
   if (!text.ok()) return text.status();
   std::ofstream file(o.out, std::ios::binary);
   file << *text;

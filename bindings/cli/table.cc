@@ -4,7 +4,7 @@
 
 #include "bindings/cli/command.h"
 #include "fmt/format.h"
-#include "mathnas/core/block_table_csv.h"
+#include "mathnas/exchange/block_table_csv.h"
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/core/networks.h"
 
@@ -87,7 +87,7 @@ absl::StatusOr<Answer> Check(const Options& o) {
 
 absl::StatusOr<Answer> Import(const Options& o) {
   const std::string space = o.space.empty() ? std::filesystem::path(o.csv).stem().string() : o.space;
-  auto table = core::LoadCsv(o.csv, space);
+  auto table = exchange::LoadCsv(o.csv, space);
   if (!table.ok()) return table.status();
   if (absl::Status status = core::Save(*table, o.out); !status.ok()) return status;
   Answer answer = Description(*table);
@@ -107,7 +107,7 @@ void AddTable(CLI::App& app) {
                                 "  node,candidate,latency[ms],accuracy[%] max saving base=79.23\n"
                                 "  stage1,small,12.5,0.31\n"
                                 "  stage1,large,20.25,0\n"
-                                "More columns: mathnas/core/block_table_csv.h, share/mathnas/tables/README.md.",
+                                "More columns: mathnas/exchange/block_table_csv.h, share/mathnas/tables/README.md.",
                                 o.common, [] { return Import(o); });
   import->add_option("--csv", o.csv, "The measurements")->required();
   import->add_option("--out", o.out, "The block table to write")->required();

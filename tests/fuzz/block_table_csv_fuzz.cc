@@ -2,12 +2,12 @@
 #include <string_view>
 
 #include "check.h"
-#include "mathnas/core/block_table_csv.h"
+#include "mathnas/exchange/block_table_csv.h"
 #include "mathnas/core/block_table_json.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace mathnas;  // the parts under test
-  const auto table = core::ParseCsv({reinterpret_cast<const char*>(data), size}, "space", "fuzz");
+  const auto table = exchange::ParseCsv({reinterpret_cast<const char*>(data), size}, "space", "fuzz");
   if (!table.ok()) {
     fuzz::Check(absl::IsInvalidArgument(table.status()), "another error than a bad argument");
     fuzz::Check(table.status().message().substr(0, 4) == "fuzz", "an error that does not name its source");

@@ -24,8 +24,8 @@
 // or without byte order mark. Refused, with InvalidArgument that names source, line, column and what was expected: rows
 // of another length than the first, one candidate twice, numbers that are not finite; more than 256 MB, 64 KB in a
 // cell, 1024 columns, 256 shared values, or 2^22 entries (as block_table_json.h).
-#ifndef MATHNAS_CORE_BLOCK_TABLE_CSV_H_
-#define MATHNAS_CORE_BLOCK_TABLE_CSV_H_
+#ifndef MATHNAS_EXCHANGE_BLOCK_TABLE_CSV_H_
+#define MATHNAS_EXCHANGE_BLOCK_TABLE_CSV_H_
 
 #include <string>
 #include <string_view>
@@ -33,12 +33,12 @@
 #include "absl/status/statusor.h"
 #include "mathnas/core/block_table.h"
 
-namespace mathnas::core {
+namespace mathnas::exchange {
 
 // `space` is the name of the space, which CSV does not have; `source_name` is what errors call the text.
-absl::StatusOr<BlockTable> ParseCsv(std::string_view text, std::string_view space, std::string_view source_name);
-absl::StatusOr<BlockTable> LoadCsv(const std::string& path, std::string_view space);
+absl::StatusOr<core::BlockTable> ParseCsv(std::string_view text, std::string_view space, std::string_view source_name);
+absl::StatusOr<core::BlockTable> LoadCsv(const std::string& path, std::string_view space);
 
-}  // namespace mathnas::core
+}  // namespace mathnas::exchange
 
-#endif  // MATHNAS_CORE_BLOCK_TABLE_CSV_H_
+#endif  // MATHNAS_EXCHANGE_BLOCK_TABLE_CSV_H_

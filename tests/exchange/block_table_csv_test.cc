@@ -1,4 +1,4 @@
-#include "mathnas/core/block_table_csv.h"
+#include "mathnas/exchange/block_table_csv.h"
 
 #include <cmath>
 #include <random>
@@ -6,15 +6,17 @@
 #include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "mathnas/core/block_table_json.h"
-#include "tables.h"
+#include "tests/core/tables.h"
 
-namespace mathnas::core {
+namespace mathnas::exchange {
+
+using namespace core;
 namespace {
 
-using testing::kNull;
-using testing::MakeMetric;
-using testing::NasBench201;
-using testing::RandomTable;
+using core::testing::kNull;
+using core::testing::MakeMetric;
+using core::testing::NasBench201;
+using core::testing::RandomTable;
 
 BlockTable MustParse(std::string_view text) {
   auto table = ParseCsv(text, "space", "t.csv");
@@ -294,4 +296,4 @@ TEST(BlockTableCsv, FileThatIsNotThere) {
 }
 
 }  // namespace
-}  // namespace mathnas::core
+}  // namespace mathnas::exchange

@@ -1,4 +1,4 @@
-#include "mathnas/core/block_table_csv.h"
+#include "mathnas/exchange/block_table_csv.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,20 +10,22 @@
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
-#include "mathnas/core/internal/csv.h"
+#include "mathnas/exchange/internal/csv.h"
 #include "mathnas/core/internal/json_document.h"
 #include "mathnas/core/internal/read_file.h"
 #include "mathnas/core/internal/text.h"
 
-namespace mathnas::core {
+namespace mathnas::exchange {
+
+using namespace core;  // what is exchanged is the core's
 namespace {
 
 using internal::Quoted;
-using internal::Trimmed;
+using core::internal::Trimmed;
 
 constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 constexpr int kNone = -1, kGroup = -2;
-constexpr size_t kMaxEntries = internal::kMaxJsonValues;
+constexpr size_t kMaxEntries = core::internal::kMaxJsonValues;
 constexpr size_t kMaxShared = 256;
 
 enum ColumnKind { kNode, kCandidate, kReference, kAbsent, kShared, kMetric, kIgnored };
@@ -130,7 +132,7 @@ class CsvTable {
       } else if (word.starts_with(kDevice) && word != kDevice) {
         added.metric.device = word.substr(kDevice.size());
       } else {
-        if (word.starts_with(kBase)) added.base = internal::ParseNumber(word.substr(kBase.size()));
+        if (word.starts_with(kBase)) added.base = core::internal::ParseNumber(word.substr(kBase.size()));
         known = word.starts_with(kBase) && added.base;
       }
       if (!known) return CellError(column, "min, max, cost, saving, base=NUMBER or device=TEXT", word);
@@ -156,7 +158,7 @@ class CsvTable {
         columns[kind] = c;
         continue;
       }
-      std::optional<double> value = internal::ParseNumber(cell);
+      std::optional<double> value = core::internal::ParseNumber(cell);
       if (kind == kMetric && cell.empty()) value = kNotMeasured;
       if (!value) return CellError(c, kind == kMetric ? "a finite number or an empty cell" : "a finite number", cell);
       if (kind == kMetric) {
@@ -314,16 +316,16 @@ class CsvTable {
 }  // namespace
 
 absl::StatusOr<BlockTable> ParseCsv(std::string_view text, std::string_view space, std::string_view source_name) {
-  if (text.size() > internal::kMaxJsonBytes) {
-    return internal::FieldError(source_name, "", fmt::format("at most {} MB", internal::kMaxJsonBytes >> 20), "more");
+  if (text.size() > core::internal::kMaxJsonBytes) {
+    return core::internal::FieldError(source_name, "", fmt::format("at most {} MB", core::internal::kMaxJsonBytes >> 20), "more");
   }
   return CsvTable(text, space, source_name).Read();
 }
 
 absl::StatusOr<BlockTable> LoadCsv(const std::string& path, std::string_view space) {
-  const absl::StatusOr<std::string> text = internal::ReadFile(path, internal::kMaxJsonBytes, "a table");
+  const absl::StatusOr<std::string> text = core::internal::ReadFile(path, core::internal::kMaxJsonBytes, "a table");
   if (!text.ok()) return text.status();
   return ParseCsv(*text, space, path);
 }
 
-}  // namespace mathnas::core
+}  // namespace mathnas::exchange

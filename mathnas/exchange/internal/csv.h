@@ -1,6 +1,6 @@
 // Reading CSV (RFC 4180) that nobody vouches for, record by record.
-#ifndef MATHNAS_CORE_INTERNAL_CSV_H_
-#define MATHNAS_CORE_INTERNAL_CSV_H_
+#ifndef MATHNAS_EXCHANGE_INTERNAL_CSV_H_
+#define MATHNAS_EXCHANGE_INTERNAL_CSV_H_
 
 #include <cstdint>
 #include <string>
@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace mathnas::core::internal {
+namespace mathnas::exchange::internal {
 
 // Fields are separated by commas; a field in double quotes may hold commas, line ends and quotes written twice. Lines
 // end with LF or CRLF; a byte order mark at the beginning and empty lines are skipped. Memory: one record.
@@ -47,6 +47,6 @@ class CsvReader {
 // 'text' in quotes for messages: at most 40 bytes, what is not printable ASCII as '?'.
 std::string Quoted(std::string_view text);
 
-}  // namespace mathnas::core::internal
+}  // namespace mathnas::exchange::internal
 
-#endif  // MATHNAS_CORE_INTERNAL_CSV_H_
+#endif  // MATHNAS_EXCHANGE_INTERNAL_CSV_H_

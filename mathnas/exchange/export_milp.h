@@ -19,8 +19,8 @@
 // forbidden or not measured have no column. Every row is divided by a power of two near its greatest coefficient, and z
 // is measured in a power of two near zmax, so that tolerances of solvers mean the same everywhere; both are exact.
 // Solvers work with tolerances all the same: predict what they return, Search is exact.
-#ifndef MATHNAS_CORE_EXPORT_MILP_H_
-#define MATHNAS_CORE_EXPORT_MILP_H_
+#ifndef MATHNAS_EXCHANGE_EXPORT_MILP_H_
+#define MATHNAS_EXCHANGE_EXPORT_MILP_H_
 
 #include <string>
 #include <string_view>
@@ -29,7 +29,7 @@
 #include "mathnas/core/block_table.h"
 #include "mathnas/core/search.h"
 
-namespace mathnas::core {
+namespace mathnas::exchange {
 
 enum class MilpFormat { kLp, kMps };  // CPLEX LP; free MPS
 
@@ -39,8 +39,8 @@ absl::StatusOr<MilpFormat> ParseMilpFormat(std::string_view name);
 // Objective, limits, fixed, forbidden, forbidden pairs and estimator of the request count, nothing else of it.
 // InvalidArgument: as Search; more than one value of the shared choice is left, or the table has a cell.
 // FailedPrecondition: a node is left without candidates, or some network has F(N) < 0.
-absl::StatusOr<std::string> ExportMilp(const BlockTable& table, const SearchRequest& request, MilpFormat format);
+absl::StatusOr<std::string> ExportMilp(const core::BlockTable& table, const core::SearchRequest& request, MilpFormat format);
 
-}  // namespace mathnas::core
+}  // namespace mathnas::exchange
 
-#endif  // MATHNAS_CORE_EXPORT_MILP_H_
+#endif  // MATHNAS_EXCHANGE_EXPORT_MILP_H_

@@ -1,4 +1,4 @@
-#include "mathnas/core/internal/milp_writer.h"
+#include "mathnas/exchange/internal/milp_writer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include "fmt/format.h"
 
-namespace mathnas::core::internal {
+namespace mathnas::exchange::internal {
 namespace {
 
 std::string_view Relation(char sense) { return sense == '<' ? "<=" : sense == '>' ? ">=" : "="; }
@@ -112,4 +112,4 @@ std::string ToMps(const Milp& milp) {
   return text + "ENDATA\n";
 }
 
-}  // namespace mathnas::core::internal
+}  // namespace mathnas::exchange::internal

@@ -1,6 +1,6 @@
 // Readers of CPLEX LP and free MPS, as far as exported programs go, written from the formats and not from the writer.
-#ifndef MATHNAS_TESTS_CORE_MILP_READER_H_
-#define MATHNAS_TESTS_CORE_MILP_READER_H_
+#ifndef MATHNAS_TESTS_EXCHANGE_MILP_READER_H_
+#define MATHNAS_TESTS_EXCHANGE_MILP_READER_H_
 
 #include <limits>
 #include <map>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace mathnas::core::testing {
+namespace mathnas::exchange::testing {
 
 struct ReadMilp {
   struct Row {
@@ -140,6 +140,6 @@ inline ReadMilp ReadMps(const std::string& text) {
   return milp;
 }
 
-}  // namespace mathnas::core::testing
+}  // namespace mathnas::exchange::testing
 
-#endif  // MATHNAS_TESTS_CORE_MILP_READER_H_
+#endif  // MATHNAS_TESTS_EXCHANGE_MILP_READER_H_

@@ -1,11 +1,11 @@
 // Mixed-integer linear programs as text. They are minimised.
-#ifndef MATHNAS_CORE_INTERNAL_MILP_WRITER_H_
-#define MATHNAS_CORE_INTERNAL_MILP_WRITER_H_
+#ifndef MATHNAS_EXCHANGE_INTERNAL_MILP_WRITER_H_
+#define MATHNAS_EXCHANGE_INTERNAL_MILP_WRITER_H_
 
 #include <string>
 #include <vector>
 
-namespace mathnas::core::internal {
+namespace mathnas::exchange::internal {
 
 // The power of two p with p <= value < 2 p; 1 for 0.
 double PowerOfTwoNear(double value);
@@ -44,6 +44,6 @@ struct Milp {
 std::string ToLp(const Milp& milp);
 std::string ToMps(const Milp& milp);
 
-}  // namespace mathnas::core::internal
+}  // namespace mathnas::exchange::internal
 
-#endif  // MATHNAS_CORE_INTERNAL_MILP_WRITER_H_
+#endif  // MATHNAS_EXCHANGE_INTERNAL_MILP_WRITER_H_

@@ -1,21 +1,23 @@
-#include "mathnas/core/export_milp.h"
+#include "mathnas/exchange/export_milp.h"
 
 #include <cmath>
 #include <optional>
 #include <random>
 
-#include "brute_force.h"
+#include "tests/core/brute_force.h"
 #include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "mathnas/core/block_table_json.h"
-#include "milp_reader.h"
-#include "tables.h"
+#include "tests/exchange/milp_reader.h"
+#include "tests/core/tables.h"
 
-namespace mathnas::core {
+namespace mathnas::exchange {
+
+using namespace core;
 namespace {
 
-using testing::NasBench201;
-using testing::RandomTable;
+using core::testing::NasBench201;
+using core::testing::RandomTable;
 using testing::ReadLp;
 using testing::ReadMilp;
 using testing::ReadMps;
@@ -144,7 +146,7 @@ Random RandomProblem(uint64_t seed) {
                        .flops_fixed = static_cast<FlopsFixed>(draw(0, 1))};
   if (table.structure.shared) request.fixed.push_back({"resolution", draw(0, 1) ? "192" : "224"});
   request.objective = draw(0, 3) ? "accuracy" : "energy";
-  const auto networks = testing::AllNetworks(table);
+  const auto networks = core::testing::AllNetworks(table);
   const auto estimator = Estimator::Create(table, request.estimator);
   for (const char* metric : {"latency", "energy", "accuracy", "flops"}) {
     if (draw(0, 2) != 0) continue;
@@ -365,4 +367,4 @@ TEST(ExportMilp, Errors) {
 }
 
 }  // namespace
-}  // namespace mathnas::core
+}  // namespace mathnas::exchange

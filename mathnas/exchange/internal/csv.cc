@@ -1,11 +1,11 @@
-#include "mathnas/core/internal/csv.h"
+#include "mathnas/exchange/internal/csv.h"
 
 #include <algorithm>
 
 #include "fmt/format.h"
 #include "mathnas/core/internal/text.h"
 
-namespace mathnas::core::internal {
+namespace mathnas::exchange::internal {
 
 std::string Quoted(std::string_view text) {
   constexpr size_t kShown = 40;
@@ -73,7 +73,7 @@ absl::Status CsvReader::ReadField(std::string& field, size_t column) {
     return ErrorAt(line_, column, "a comma or the end of the line after the field", Quoted(rest.substr(0, 1)));
   }
   for (size_t at = 0; at < field.size();) {
-    const size_t length = field[at] == '\0' ? 0 : CharacterLength(field, at);
+    const size_t length = field[at] == '\0' ? 0 : core::internal::CharacterLength(field, at);
     if (length == 0) return ErrorAt(line_, column, "UTF-8 text", "other bytes");
     at += length;
   }
@@ -98,4 +98,4 @@ absl::StatusOr<bool> CsvReader::Next(std::vector<std::string>& fields) {
   return true;
 }
 
-}  // namespace mathnas::core::internal
+}  // namespace mathnas::exchange::internal

@@ -1,4 +1,4 @@
-#include "mathnas/core/export_milp.h"
+#include "mathnas/exchange/export_milp.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,9 +9,11 @@
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
-#include "mathnas/core/internal/milp_writer.h"
+#include "mathnas/exchange/internal/milp_writer.h"
 
-namespace mathnas::core {
+namespace mathnas::exchange {
+
+using namespace core;  // what is exchanged is the core's
 namespace {
 
 using internal::Milp;
@@ -373,4 +375,4 @@ absl::StatusOr<std::string> ExportMilp(const BlockTable& table, const SearchRequ
   return format == MilpFormat::kLp ? internal::ToLp(*milp) : internal::ToMps(*milp);
 }
 
-}  // namespace mathnas::core
+}  // namespace mathnas::exchange
