@@ -185,7 +185,14 @@ std::string CellFeatures::Expression(const Choice& choice) const {
       }
     }
   }
-  return sum(cell_.output);
+  if (terms[cell_.output].empty()) return "";
+  // Two operations of their own are not one whose output is used twice.
+  int own = 0;
+  const uint32_t live = LiveEdges(cell_, CarryingEdges(cell_, choice));
+  for (int e = 0; e < std::ssize(cell_.edges); ++e) {
+    own += (live >> e & 1) != 0 && !operations_[OperationAt(e, choice)].identity;
+  }
+  return fmt::format("{}, {} operations", sum(cell_.output), own);
 }
 
 }  // namespace mathnas::core

@@ -37,8 +37,8 @@ class CellFeatures {
   int size() const { return size_; }
   // Fills size() numbers; false and zeros if the cell is cut. `choice` must pass CheckChoice.
   bool Compute(const Choice& choice, std::span<double> features) const;
-  // The function of the cell as text, which is the same for cells that differ in dead edges, in the order of vertices,
-  // or in identities that could be left out; "" if the cell is cut.
+  // The function of the cell as text and the number of its operations but identities, which are the same for cells that
+  // differ in dead edges, in the order of vertices or of sums, or in identities; "" if the cell is cut.
   std::string Expression(const Choice& choice) const;
 
  private:
