@@ -124,14 +124,11 @@ absl::Status ReadArchitectures(const core::CsvTable& csv, size_t column, bool di
       for (blocks::CellOp op : *architecture) choice.push_back(static_cast<int>(op));
       continue;
     }
-    for (char c : field) {
-      if (c < '0' || c > '9') choice.clear();
-      if (c < '0' || c > '9') break;
-      choice.push_back(c - '0');
-    }
-    if (choice.empty() || choice.size() != choices[0].size()) {
-      return absl::InvalidArgumentError(fmt::format("{}: expected {} digits, one per layer, found '{:.100}'",
-                                                    csv.Place(row, column), choices[0].size(), field));
+    for (char c : field) choice.push_back(c - '0');
+    const bool all_digits = std::all_of(field.begin(), field.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (field.empty() || !all_digits || choice.size() != choices[0].size()) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: expected digits, one per layer and as many as before, found '{:.100}'", csv.Place(row, column), field));
     }
   }
   if (choices.empty())

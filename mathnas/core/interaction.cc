@@ -170,9 +170,12 @@ struct InteractionPredictor::Model {
   BlockTable table;
   std::optional<Estimator> estimator;
 
+  bool chance_is_worst = true;  // of all evaluations: not where a cut cell is the fastest
+
   // Never worse than chance.
   double Value(std::span<const double> row) const {
     const double value = link.Inverse(process->Mean(row));
+    if (!chance_is_worst) return value;
     return space->metric.goal == Goal::kMax ? std::max(value, chance) : std::min(value, chance);
   }
 };
@@ -303,6 +306,7 @@ absl::StatusOr<InteractionPredictor> Interaction::Fit(std::span<const Evaluation
     }
     model->chance = worst;
   }
+  model->chance_is_worst = maximised ? model->chance <= *least : model->chance >= *greatest;
   predictor.model_ = std::move(model);
   return predictor;
 }

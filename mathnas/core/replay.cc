@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "mathnas/core/average_network.h"
 #include "mathnas/core/interaction.h"
 #include "mathnas/core/internal/gaussian_process.h"
 #include "mathnas/core/sampling.h"
@@ -111,6 +112,34 @@ bool WithinLimits(const Benchmark& benchmark, const ReplayOptions& options, int 
   });
 }
 
+// What a switch would give in N^avg, where the benchmark lacks it: the same switch in the context nearest to N^avg
+// (fewest other nodes, then first in the benchmark) in which it is known, added to N^avg. NaN if there is none.
+double SwitchElsewhere(const Benchmark& benchmark, const Choice& average, const Choice& switched, LookUps& look_up) {
+  int node = kAbsent;
+  for (int i = 0; i < std::ssize(average); ++i) {
+    if (average[i] == switched[i]) continue;
+    if (node != kAbsent) return std::numeric_limits<double>::quiet_NaN();
+    node = i;
+  }
+  if (node == kAbsent) return std::numeric_limits<double>::quiet_NaN();
+  std::pair<int, int> best = {kAbsent, kAbsent};  // with the switch and without
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (int k = 0; k < std::ssize(benchmark.networks); ++k) {
+    if (benchmark.networks[k][node] != switched[node]) continue;
+    int64_t distance = 0;
+    for (size_t i = 0; i < switched.size(); ++i) distance += benchmark.networks[k][i] != switched[i];
+    if (distance >= least) continue;
+    Choice without = benchmark.networks[k];
+    without[node] = average[node];
+    const int other = look_up.Find(without);
+    if (other == kAbsent) continue;
+    least = distance;
+    best = {k, other};
+  }
+  if (best.first == kAbsent) return std::numeric_limits<double>::quiet_NaN();
+  return look_up(benchmark.networks[best.first]) - look_up(benchmark.networks[best.second]) + look_up(average);
+}
+
 // The seeded sample of distinct networks, in random order.
 std::vector<int> RandomNetworks(size_t n, int64_t count, uint64_t seed) {
   std::vector<int> order(n);
@@ -141,7 +170,12 @@ absl::StatusOr<std::vector<double>> PredictFromBlocks(const Benchmark& benchmark
     }
     metric = MetricFromEvaluations(table, TruthMetric(benchmark), evaluations, base_value);
   } else {
-    metric = MetricFromLookUps(table, TruthMetric(benchmark), [&](const Choice& choice) { return look_up(choice); });
+    const absl::StatusOr<Choice> average = AverageNetwork(table);
+    if (!average.ok()) return average.status();
+    metric = MetricFromLookUps(table, TruthMetric(benchmark), [&](const Choice& choice) {
+      const double value = look_up(choice);
+      return std::isnan(value) ? SwitchElsewhere(benchmark, *average, choice, look_up) : value;
+    });
   }
   if (!metric.ok()) {
     if (look_up.missing.empty()) return metric.status();
@@ -150,9 +184,11 @@ absl::StatusOr<std::vector<double>> PredictFromBlocks(const Benchmark& benchmark
                     fmt::join(look_up.missing[0], ","), std::string(metric.status().message())));
   }
   table.metrics[std::string(kTruth)] = *std::move(metric);
-  const EstimatorKind kind = options.estimator == ReplayEstimator::kLinear ? EstimatorKind::kLinear
-                             : options.estimator == ReplayEstimator::kEq6  ? EstimatorKind::kEq6
-                                                                           : EstimatorKind::kEq5;
+  EstimatorKind kind = EstimatorKind::kEq5;
+  if (options.estimator == ReplayEstimator::kLinear) kind = EstimatorKind::kLinear;
+  if (options.estimator == ReplayEstimator::kEq6 || options.estimator == ReplayEstimator::kInteraction) {
+    kind = EstimatorKind::kEq6;
+  }
   const absl::StatusOr<Estimator> estimator = Estimator::Create(table, {kind, options.flops_fixed});
   if (!estimator.ok()) return estimator.status();
   if (const auto form = estimator->FormOf(kTruth); !form.ok()) return form.status();
@@ -173,6 +209,7 @@ absl::StatusOr<std::vector<double>> PredictFromInteraction(const Benchmark& benc
                            .chance = options.chance,
                            .flops_fixed = options.flops_fixed});
   if (!interaction.ok()) return interaction.status();
+  if (!interaction->UsesCell()) return PredictFromBlocks(benchmark, options, look_up);  // its own are Algorithm 1's
   const auto known = [&](const Choice& choice) { return look_up.Find(choice) != kAbsent; };
   const auto wanted = [&](const Choice& choice) {
     const int k = look_up.Find(choice);

@@ -62,10 +62,11 @@ struct ReplayResult {
   // Indices into Benchmark::networks: the best prediction and the best truth within the limits. Ties: smaller cost of
   // the first limit, then the lexicographically smallest choice.
   int chosen = 0, best = 0;
-  double regret = 0;            // what the chosen network is worse than the best; never negative
-  int64_t undefined = 0;        // networks without a prediction (cut cells, F(N) <= 0); counted as the worst prediction
-  std::vector<Choice> missing;  // looked up, but not in the benchmark
-  std::vector<int> evaluated;   // indices of the networks looked up, in order
+  double regret = 0;      // what the chosen network is worse than the best; never negative
+  int64_t undefined = 0;  // networks without a prediction (cut cells, F(N) <= 0); counted as the worst prediction
+  // Looked up, but not in the benchmark. A switch of Algorithm 1 is then taken from the nearest context that has it.
+  std::vector<Choice> missing;
+  std::vector<int> evaluated;     // indices of the networks looked up, in order
   std::vector<double> predicted;  // of each network
   double seconds = 0;
 };

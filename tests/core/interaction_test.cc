@@ -145,6 +145,24 @@ TEST(Interaction, OtherUnitsAndGoals) {
   EXPECT_GT(Judge(*points, table, score).spearman, 0.9);
 }
 
+TEST(Interaction, CutCellsMayBeTheBest) {
+  const BlockTable table = CellTable();
+  // A latency: nothing is as fast as a cell that computes nothing.
+  const auto latency = [](const Choice& c) {
+    double sum = 1;
+    for (const auto& way : testing::OpenWays(c)) {
+      for (int o : way) sum += o == testing::kConv3 ? 3 : 1;
+    }
+    return sum;
+  };
+  const auto interaction = Interaction::Create(table, Accuracy("ms", Goal::kMin));
+  ASSERT_TRUE(interaction.ok());
+  const auto predictor = interaction->Fit(Evaluate(*interaction, Any, Any, latency));
+  ASSERT_TRUE(predictor.ok()) << predictor.status();
+  EXPECT_EQ(*predictor->Predict(Choice(6, 0)), 1);
+  EXPECT_GT(Judge(*predictor, table, latency).spearman, 0.95);
+}
+
 TEST(Interaction, CutCellsWithoutAnEvaluationAreTheWorst) {
   const BlockTable table = CellTable();
   const auto interaction = Interaction::Create(table, Accuracy());

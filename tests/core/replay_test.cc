@@ -72,18 +72,41 @@ TEST(Replay, LimitsChooseAmongWhatHoldsThem) {
   EXPECT_EQ(Replay(Small(), options).status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST(Replay, MissingNetworks) {
+void Remove(Benchmark& benchmark, int k) {
+  benchmark.networks.erase(benchmark.networks.begin() + k);
+  benchmark.truth.erase(benchmark.truth.begin() + k);
+  benchmark.costs["flops"].erase(benchmark.costs["flops"].begin() + k);
+}
+
+// Without ab, the switch of `second` is taken from b_: bb - ba = -2, on top of aa = 50; so b = {{22, 0}, {-2, 0}}.
+TEST(Replay, MissingSwitchesAreTakenFromTheNearestContext) {
   Benchmark benchmark = Small();
-  benchmark.networks.erase(benchmark.networks.begin() + 1);
-  benchmark.truth.erase(benchmark.truth.begin() + 1);
-  benchmark.costs["flops"].erase(benchmark.costs["flops"].begin() + 1);
-  // (a, b) is the reference of `second` in N^avg: Algorithm 1 cannot do without.
+  Remove(benchmark, 1);
   const auto linear = Replay(benchmark, {.estimator = ReplayEstimator::kLinear});
-  EXPECT_EQ(linear.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_NE(std::string(linear.status().message()).find("[0,1]"), std::string::npos) << linear.status();
+  ASSERT_TRUE(linear.ok()) << linear.status();
+  EXPECT_EQ(linear->missing, (std::vector<Choice>{{0, 1}}));
+  EXPECT_EQ(linear->networks, 3);
+  EXPECT_EQ(linear->evaluations, 3);
+  EXPECT_EQ(linear->predicted, (std::vector<double>{50, 72, 70}));
   const auto full = Replay(benchmark, {.estimator = ReplayEstimator::kFull});
   ASSERT_TRUE(full.ok()) << full.status();
   EXPECT_EQ(full->networks, 3);
+}
+
+TEST(Replay, MissingNetworksThatNothingReplaces) {
+  Benchmark benchmark = Small();
+  Remove(benchmark, 0);  // N^avg
+  const auto linear = Replay(benchmark, {.estimator = ReplayEstimator::kLinear});
+  EXPECT_EQ(linear.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(std::string(linear.status().message()).find("[0,0]"), std::string::npos) << linear.status();
+}
+
+TEST(Replay, InteractionWithoutACellIsEq6) {
+  const auto eq6 = Replay(Small(), {.estimator = ReplayEstimator::kEq6});
+  const auto interaction = Replay(Small(), {.estimator = ReplayEstimator::kInteraction});
+  ASSERT_TRUE(eq6.ok() && interaction.ok());
+  EXPECT_EQ(interaction->predicted, eq6->predicted);
+  EXPECT_EQ(interaction->evaluated, eq6->evaluated);
 }
 
 TEST(Replay, PartialCountsItsLookUpsOnce) {
