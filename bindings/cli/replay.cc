@@ -1,5 +1,5 @@
 // mathnas replay --space nasbench201 --architectures A.csv --truth T.csv --column NAME ...
-#include "mathnas/core/replay.h"
+#include "mathnas/replay/replay.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,9 @@
 
 #include "bindings/cli/command.h"
 #include "fmt/format.h"
-#include "mathnas/core/csv.h"
+#include "mathnas/core/limit.h"
+#include "mathnas/core/sampling.h"
+#include "mathnas/replay/csv.h"
 #include "supernet/inflating_file.h"
 #include "supernet/nasbench201/architecture.h"
 #include "supernet/nasbench201/space.h"
@@ -29,15 +31,15 @@ struct Options {
   double fraction = 0, chance = std::nan("");
 };
 
-absl::StatusOr<core::CsvTable> LoadTable(const std::string& path) {
+absl::StatusOr<replay::CsvTable> LoadTable(const std::string& path) {
   auto text = supernet::ReadText(path, kLargestTable);
   if (!text.ok()) return text.status();
-  return core::CsvTable::Parse(*std::move(text), path);
+  return replay::CsvTable::Parse(*std::move(text), path);
 }
 
 // For every row of `left` the row of `right` with the same key, or -1. The key is the first column of `right` that
 // `left` has too.
-absl::StatusOr<std::vector<int64_t>> Join(const core::CsvTable& left, const core::CsvTable& right) {
+absl::StatusOr<std::vector<int64_t>> Join(const replay::CsvTable& left, const replay::CsvTable& right) {
   for (size_t r = 0; r < right.names().size(); ++r) {
     const auto l = left.Column(right.names()[r]);
     if (!l.ok()) continue;
@@ -60,7 +62,7 @@ absl::StatusOr<std::vector<int64_t>> Join(const core::CsvTable& left, const core
 
 // A table beside the architectures, and which of its rows belongs to each of them.
 struct Joined {
-  const core::CsvTable* table;
+  const replay::CsvTable* table;
   std::vector<int64_t> rows;
 
   absl::StatusOr<std::vector<double>> Numbers(size_t column) const {
@@ -110,7 +112,7 @@ absl::StatusOr<core::BlockTable> NasBench201Table() {
 }
 
 // The architectures of a file as choices.
-absl::Status ReadArchitectures(const core::CsvTable& csv, size_t column, bool digits,
+absl::Status ReadArchitectures(const replay::CsvTable& csv, size_t column, bool digits,
                                std::vector<core::Choice>& choices) {
   for (size_t row = 0; row < csv.row_count(); ++row) {
     const std::string_view field = csv.Field(row, column);
@@ -151,7 +153,7 @@ core::BlockTable ChainTable(const std::vector<core::Choice>& choices) {
   return table;
 }
 
-absl::StatusOr<size_t> ArchitectureColumn(const core::CsvTable& csv) {
+absl::StatusOr<size_t> ArchitectureColumn(const replay::CsvTable& csv) {
   if (auto column = csv.Column("arch_str"); column.ok()) return column;
   return csv.Column("arch");
 }
@@ -165,8 +167,8 @@ void LargestAsReference(core::BlockTable& table) {
 }
 
 absl::StatusOr<Answer> Replay(const Options& o) {
-  core::ReplayOptions options{.evaluations = o.evaluations, .seed = o.common.seed};
-  auto estimator = core::ParseReplayEstimator(o.estimator);
+  replay::ReplayOptions options{.evaluations = o.evaluations, .seed = o.common.seed};
+  auto estimator = replay::ParseReplayEstimator(o.estimator);
   if (!estimator.ok()) return estimator.status();
   options.estimator = *estimator;
   auto fixed = core::ParseFlopsFixed(o.fixed);
@@ -192,7 +194,7 @@ absl::StatusOr<Answer> Replay(const Options& o) {
   // The tables, side by side.
   std::vector<std::string> paths = {o.architectures, o.truth};
   paths.insert(paths.end(), o.costs.begin(), o.costs.end());
-  std::vector<core::CsvTable> csv;
+  std::vector<replay::CsvTable> csv;
   for (const std::string& path : paths) {
     auto table = LoadTable(path);
     if (!table.ok()) return table.status();
@@ -221,7 +223,7 @@ absl::StatusOr<Answer> Replay(const Options& o) {
   if (!column.ok()) return column.status();
   std::vector<core::Choice> choices;
   if (absl::Status s = ReadArchitectures(csv[0], *column, digits, choices); !s.ok()) return s;
-  core::Benchmark benchmark;
+  replay::Benchmark benchmark;
   if (digits) {
     benchmark.table = ChainTable(choices);
   } else {
@@ -260,7 +262,7 @@ absl::StatusOr<Answer> Replay(const Options& o) {
   if (o.fraction > 0)
     options.evaluations = std::llround(std::ceil(o.fraction * static_cast<double>(benchmark.networks.size())));
 
-  auto result = core::Replay(benchmark, options);
+  auto result = replay::Replay(benchmark, options);
   if (absl::IsNotFound(result.status()))
     return Answer{{{"status", "infeasible"}, {"reason", std::string(result.status().message())}},
                   std::string(result.status().message()) + "\n",
@@ -274,7 +276,7 @@ absl::StatusOr<Answer> Replay(const Options& o) {
     return json;
   };
   Answer answer;
-  answer.json = {{"estimator", core::Name(options.estimator)},
+  answer.json = {{"estimator", replay::Name(options.estimator)},
                  {"networks", result->networks},
                  {"evaluations", result->evaluations},
                  {"spearman", result->spearman},
@@ -295,8 +297,8 @@ absl::StatusOr<Answer> Replay(const Options& o) {
   answer.text = fmt::format(
       "{} of {}: {} networks, {} evaluations\nSpearman {:.4f}, Kendall {:.4f}, RMSE {:.4g}, MAE {:.4g}\n"
       "chosen {}: {:.6g}, predicted {:.6g}\nbest   {}: {:.6g}\nregret {:.4g}\n",
-      core::Name(options.estimator), o.column, result->networks, result->evaluations, result->spearman, result->kendall,
-      result->rmse, result->mae, names[result->chosen], benchmark.truth[result->chosen],
+      replay::Name(options.estimator), o.column, result->networks, result->evaluations, result->spearman,
+      result->kendall, result->rmse, result->mae, names[result->chosen], benchmark.truth[result->chosen],
       result->predicted[result->chosen], names[result->best], benchmark.truth[result->best], result->regret);
   if (result->undefined > 0)
     answer.text += fmt::format("{} networks without a prediction count as the worst one\n", result->undefined);

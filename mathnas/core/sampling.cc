@@ -1,5 +1,6 @@
 #include "mathnas/core/sampling.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -9,6 +10,7 @@
 #include "absl/status/status.h"
 #include "fmt/format.h"
 #include "mathnas/core/average_network.h"
+#include "mathnas/core/internal/gaussian_process.h"
 #include "mathnas/core/measured_table.h"
 
 namespace mathnas::core {
@@ -118,6 +120,66 @@ absl::StatusOr<Metric> MetricFromLookUps(const BlockTable& table, Metric metric,
     }
   }
   return MetricFromSwitches(table, std::move(metric), {measured});
+}
+
+absl::StatusOr<Metric> AdditiveCost(const BlockTable& table, const std::vector<Choice>& networks,
+                                    const std::vector<double>& values) {
+  if (networks.empty() || networks.size() != values.size()) {
+    return absl::InvalidArgumentError("values: expected one per network");
+  }
+  // Unknowns: a constant, and for every node the candidates after the first, against the first.
+  std::vector<int> start;
+  int unknowns = 1;
+  for (const Node& node : table.nodes) {
+    start.push_back(unknowns - 1);
+    unknowns += static_cast<int>(node.candidates.size()) - 1;
+  }
+  std::vector<double> normal(static_cast<size_t>(unknowns) * unknowns, 0.0), solution(unknowns, 0.0);
+  const auto terms = [&](const Choice& choice) {
+    std::vector<int> active = {0};
+    for (size_t i = 0; i < choice.size(); ++i) {
+      if (choice[i] > 0) active.push_back(start[i] + choice[i]);
+    }
+    return active;
+  };
+  for (size_t k = 0; k < networks.size(); ++k) {
+    if (absl::Status status = CheckChoice(table, networks[k]); !status.ok()) return status;
+    const std::vector<int> active = terms(networks[k]);
+    for (int a : active) {
+      for (int b : active) normal[static_cast<size_t>(a) * unknowns + b] += 1;
+      solution[a] += values[k];
+    }
+  }
+  if (!internal::Cholesky(normal, unknowns)) {
+    return absl::FailedPreconditionError("values: expected networks with every candidate of every node, found too few");
+  }
+  internal::SolveLower(normal, solution);
+  internal::SolveUpper(normal, solution);
+  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
+  for (size_t k = 0; k < networks.size(); ++k) {
+    double sum = 0;
+    for (int a : terms(networks[k])) sum += solution[a];
+    if (std::abs(sum - values[k]) <= 1e-6 * std::max(*greatest - *least, 1e-6)) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("values[{}]: expected a sum over the nodes, {}, found {}", k, sum, values[k]));
+  }
+  MetricSlice slice{.base = solution[0]};
+  for (size_t i = 0; i < table.nodes.size(); ++i) {
+    std::vector<double> row = {0};
+    for (int j = 1; j < std::ssize(table.nodes[i].candidates); ++j) row.push_back(solution[start[i] + j]);
+    const double shift = *std::min_element(row.begin(), row.end());
+    for (double& v : row) {
+      v -= shift;
+      if (v < 1e-9 * (*greatest - *least)) v = 0;  // what rounding left: a free candidate is free
+    }
+    slice.base += shift;
+    slice.values.push_back(std::move(row));
+  }
+  Metric metric;
+  metric.goal = Goal::kMin;
+  metric.form = Form::kCost;
+  metric.slices = {std::move(slice)};
+  return metric;
 }
 
 }  // namespace mathnas::core

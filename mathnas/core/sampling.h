@@ -35,6 +35,12 @@ absl::StatusOr<std::vector<Choice>> SwitchNetworks(const BlockTable& table);
 absl::StatusOr<Metric> MetricFromLookUps(const BlockTable& table, Metric metric,
                                          absl::FunctionRef<double(const Choice&)> value);
 
+// A metric of form cost from values that are additive over the nodes, by least squares; `base` is what is left when
+// every node's least candidate counts 0. InvalidArgument where the values are not additive (by more than 10^-6 of their
+// range), FailedPrecondition where the networks do not determine them.
+absl::StatusOr<Metric> AdditiveCost(const BlockTable& table, const std::vector<Choice>& networks,
+                                    const std::vector<double>& values);
+
 }  // namespace mathnas::core
 
 #endif  // MATHNAS_CORE_SAMPLING_H_

@@ -128,5 +128,22 @@ TEST(MetricFromLookUps, PredictsEverySwitch) {
   EXPECT_EQ(metric->slices[0].base, testing::MadeUpAccuracy(Choice(6, 3)));
 }
 
+TEST(AdditiveCost, FindsTheTerms) {
+  BlockTable table;
+  table.space = "small";
+  table.nodes = {{"first", {"a", "b"}, 1}, {"second", {"a", "b"}, 1}};
+  const auto metric = AdditiveCost(table, {{0, 0}, {1, 0}, {1, 1}}, {5, 8, 6});
+  ASSERT_TRUE(metric.ok()) << metric.status();
+  // first: b is 3 more than a; second: b is 2 less than a; the least of each count 0.
+  EXPECT_NEAR(metric->slices[0].base, 3, 1e-9);
+  EXPECT_NEAR(metric->slices[0].values[0][1], 3, 1e-9);
+  EXPECT_NEAR(metric->slices[0].values[1][0], 2, 1e-9);
+  EXPECT_EQ(metric->slices[0].values[0][0], 0);
+  EXPECT_EQ(metric->slices[0].values[1][1], 0);
+  EXPECT_EQ(AdditiveCost(table, {{0, 0}, {0, 1}, {1, 0}, {1, 1}}, {1, 2, 3, 5}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(AdditiveCost(table, {{0, 0}, {0, 1}}, {1, 2}).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
 }  // namespace
 }  // namespace mathnas::core

@@ -8,8 +8,9 @@
 #include <map>
 
 #include "gtest/gtest.h"
-#include "mathnas/core/csv.h"
-#include "mathnas/core/replay.h"
+#include "mathnas/core/sampling.h"
+#include "mathnas/replay/csv.h"
+#include "mathnas/replay/replay.h"
 #include "supernet/inflating_file.h"
 #include "supernet/nasbench201/architecture.h"
 #include "supernet/nasbench201/space.h"
@@ -17,13 +18,13 @@
 namespace mathnas {
 namespace {
 
-core::CsvTable Load(const std::string& path) {
+replay::CsvTable Load(const std::string& path) {
   auto text = supernet::ReadText(path, int64_t{1} << 28);
   EXPECT_TRUE(text.ok()) << text.status();
-  return core::CsvTable::Parse(text.value_or("missing"), path).value();
+  return replay::CsvTable::Parse(text.value_or("missing"), path).value();
 }
 
-std::vector<double> Column(const core::CsvTable& table, std::string_view name) {
+std::vector<double> Column(const replay::CsvTable& table, std::string_view name) {
   const size_t column = table.Column(name).value();
   std::vector<double> values;
   for (size_t row = 0; row < table.row_count(); ++row) values.push_back(table.Number(row, column).value());
@@ -36,7 +37,7 @@ class GroundTruth : public ::testing::Test {
     const char* data = std::getenv("MATHNAS_DATA");
     if (data == nullptr) GTEST_SKIP() << "needs MATHNAS_DATA, a folder with nasbench201/accuracy.csv.gz";
     folder_ = std::string(data) + "/nasbench201/";
-    const core::CsvTable architectures = Load(folder_ + "architectures.csv.gz");
+    const replay::CsvTable architectures = Load(folder_ + "architectures.csv.gz");
     const size_t column = architectures.Column("arch_str").value();
     for (size_t row = 0; row < architectures.row_count(); ++row) {
       core::Choice& choice = benchmark_.networks.emplace_back();
@@ -56,8 +57,8 @@ class GroundTruth : public ::testing::Test {
         core::AdditiveCost(benchmark_.table, benchmark_.networks, benchmark_.costs["flops"]).value();
   }
 
-  core::ReplayResult Replay(core::ReplayEstimator estimator, double flops = 1e9) {
-    auto result = core::Replay(
+  replay::ReplayResult Replay(replay::ReplayEstimator estimator, double flops = 1e9) {
+    auto result = replay::Replay(
         benchmark_,
         {.estimator = estimator, .limits = {{.metric = "flops", .op = core::LimitOp::kAtMost, .value = flops}}});
     EXPECT_TRUE(result.ok()) << result.status();
@@ -65,12 +66,12 @@ class GroundTruth : public ::testing::Test {
   }
 
   std::string folder_;
-  core::Benchmark benchmark_;
+  replay::Benchmark benchmark_;
 };
 
 // Figures of mathnas/core/INTERACTION.md with some room: a compiler may round a tie between networks the other way.
 TEST_F(GroundTruth, InteractionFrom31Networks) {
-  const core::CsvTable accuracy = Load(folder_ + "accuracy.csv.gz");
+  const replay::CsvTable accuracy = Load(folder_ + "accuracy.csv.gz");
   // Least Spearman over the budgets; how many of the seven budgets are met within half a point.
   struct Expected {
     std::string column;
@@ -83,7 +84,7 @@ TEST_F(GroundTruth, InteractionFrom31Networks) {
     benchmark_.truth = Column(accuracy, expected.column);
     int within = 0;
     for (const double flops : {20.0, 40.0, 60.0, 90.0, 120.0, 160.0, 1e9}) {
-      const core::ReplayResult result = Replay(core::ReplayEstimator::kInteraction, flops);
+      const replay::ReplayResult result = Replay(replay::ReplayEstimator::kInteraction, flops);
       EXPECT_EQ(result.evaluations, 31);
       EXPECT_EQ(result.networks, 15625);
       EXPECT_GT(result.spearman, expected.spearman) << flops;
@@ -92,14 +93,14 @@ TEST_F(GroundTruth, InteractionFrom31Networks) {
       within += result.regret <= 0.5;
     }
     EXPECT_GE(within, expected.within);
-    EXPECT_LT(Replay(core::ReplayEstimator::kEq6).spearman, 0.8);  // what there is to gain
+    EXPECT_LT(Replay(replay::ReplayEstimator::kEq6).spearman, 0.8);  // what there is to gain
   }
 }
 
 TEST_F(GroundTruth, NinaPro) {
   benchmark_.truth = Column(Load(folder_ + "nasbench360_ninapro.csv.gz"), "ninapro_accuracy_e200");
-  EXPECT_GT(Replay(core::ReplayEstimator::kInteraction).spearman, 0.7);
-  EXPECT_LT(Replay(core::ReplayEstimator::kEq6).spearman, 0.4);
+  EXPECT_GT(Replay(replay::ReplayEstimator::kInteraction).spearman, 0.7);
+  EXPECT_LT(Replay(replay::ReplayEstimator::kEq6).spearman, 0.4);
 }
 
 TEST(ReadText, PlainAndGzip) {

@@ -1,23 +1,25 @@
-#include "mathnas/core/replay.h"
+#include "mathnas/replay/replay.h"
 
 #include <cmath>
 #include <set>
 
-#include "cells.h"
 #include "gtest/gtest.h"
-#include "mathnas/core/csv.h"
+#include "mathnas/replay/csv.h"
+#include "tests/core/cells.h"
 
-namespace mathnas::core {
+namespace mathnas::replay {
 namespace {
 
-using testing::AllChoices;
+using namespace core;
+
+using core::testing::AllChoices;
 
 // Two nodes with two candidates each; FLOPs 1 and 3, 1 and 2.
 Benchmark Small() {
   Benchmark benchmark;
   benchmark.table.space = "small";
   benchmark.table.nodes = {{"first", {"a", "b"}, 1}, {"second", {"a", "b"}, 1}};
-  benchmark.table.metrics["flops"] = testing::MakeMetric("MMAC", Goal::kMin, Form::kCost, 0, {{1, 3}, {1, 2}});
+  benchmark.table.metrics["flops"] = core::testing::MakeMetric("MMAC", Goal::kMin, Form::kCost, 0, {{1, 3}, {1, 2}});
   benchmark.networks = {{0, 0}, {0, 1}, {1, 0}, {1, 1}};
   benchmark.truth = {50, 58, 72, 70};
   benchmark.costs["flops"] = {2, 3, 4, 5};
@@ -111,9 +113,9 @@ TEST(Replay, InteractionWithoutACellIsEq6) {
 
 TEST(Replay, PartialCountsItsLookUpsOnce) {
   Benchmark benchmark;
-  benchmark.table = testing::CellTable();
+  benchmark.table = core::testing::CellTable();
   benchmark.networks = AllChoices(benchmark.table);
-  for (const Choice& c : benchmark.networks) benchmark.truth.push_back(testing::MadeUpAccuracy(c));
+  for (const Choice& c : benchmark.networks) benchmark.truth.push_back(core::testing::MadeUpAccuracy(c));
   ReplayOptions options{.estimator = ReplayEstimator::kPartial, .evaluations = 700, .seed = 1};
   const auto first = Replay(benchmark, options);
   ASSERT_TRUE(first.ok()) << first.status();
@@ -137,10 +139,10 @@ TEST(Replay, PartialCountsItsLookUpsOnce) {
 
 TEST(Replay, InteractionLooksUp31) {
   Benchmark benchmark;
-  benchmark.table = testing::CellTable();
+  benchmark.table = core::testing::CellTable();
   benchmark.networks = AllChoices(benchmark.table);
   for (const Choice& c : benchmark.networks) {
-    benchmark.truth.push_back(testing::MadeUpAccuracy(c));
+    benchmark.truth.push_back(core::testing::MadeUpAccuracy(c));
     benchmark.costs["big"].push_back(static_cast<double>(std::count(c.begin(), c.end(), 3)));
   }
   const auto result = Replay(benchmark, {.estimator = ReplayEstimator::kInteraction,
@@ -159,7 +161,7 @@ TEST(Replay, Refusals) {
   };
   EXPECT_TRUE(refused({}));
   Benchmark benchmark = Small();
-  benchmark.truth[2] = testing::kNull;
+  benchmark.truth[2] = core::testing::kNull;
   EXPECT_TRUE(refused(benchmark));
   benchmark = Small();
   benchmark.truth.pop_back();
@@ -175,20 +177,6 @@ TEST(Replay, Refusals) {
   for (const char* name : {"linear", "eq5", "eq6", "full", "partial", "interaction"}) {
     EXPECT_EQ(Name(*ParseReplayEstimator(name)), name);
   }
-}
-
-TEST(AdditiveCost, FindsTheTerms) {
-  const Benchmark b = Small();
-  const auto metric = AdditiveCost(b.table, {{0, 0}, {1, 0}, {1, 1}}, {5, 8, 6});
-  ASSERT_TRUE(metric.ok()) << metric.status();
-  // first: b is 3 more than a; second: b is 2 less than a; the least of each count 0.
-  EXPECT_NEAR(metric->slices[0].base, 3, 1e-9);
-  EXPECT_NEAR(metric->slices[0].values[0][1], 3, 1e-9);
-  EXPECT_NEAR(metric->slices[0].values[1][0], 2, 1e-9);
-  EXPECT_EQ(metric->slices[0].values[0][0], 0);
-  EXPECT_EQ(metric->slices[0].values[1][1], 0);
-  EXPECT_EQ(AdditiveCost(b.table, b.networks, {1, 2, 3, 5}).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(AdditiveCost(b.table, {{0, 0}, {0, 1}}, {1, 2}).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(Csv, ReadsAndNamesPlaces) {
@@ -210,4 +198,4 @@ TEST(Csv, ReadsAndNamesPlaces) {
 }
 
 }  // namespace
-}  // namespace mathnas::core
+}  // namespace mathnas::replay

@@ -1,4 +1,4 @@
-#include "mathnas/core/replay.h"
+#include "mathnas/replay/replay.h"
 
 #include <algorithm>
 #include <chrono>
@@ -12,14 +12,15 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "fmt/format.h"
-#include "fmt/ranges.h"
 #include "mathnas/core/average_network.h"
 #include "mathnas/core/interaction.h"
-#include "mathnas/core/internal/gaussian_process.h"
 #include "mathnas/core/sampling.h"
 #include "mathnas/core/statistics.h"
 
-namespace mathnas::core {
+namespace mathnas::replay {
+
+using namespace core;  // tables, estimators, statistics
+
 namespace {
 
 constexpr std::pair<std::string_view, ReplayEstimator> kEstimators[] = {
@@ -28,6 +29,12 @@ constexpr std::pair<std::string_view, ReplayEstimator> kEstimators[] = {
     {"partial", ReplayEstimator::kPartial}, {"interaction", ReplayEstimator::kInteraction}};
 constexpr std::string_view kTruth = "truth";
 constexpr int kAbsent = -1;
+
+std::string Text(const Choice& choice) {
+  std::string text;
+  for (int j : choice) text += (text.empty() ? "" : ",") + std::to_string(j);
+  return text;
+}
 
 Metric TruthMetric(const Benchmark& benchmark) {
   Metric metric;
@@ -181,7 +188,7 @@ absl::StatusOr<std::vector<double>> PredictFromBlocks(const Benchmark& benchmark
     if (look_up.missing.empty()) return metric.status();
     return absl::FailedPreconditionError(
         fmt::format("the benchmark lacks {} networks that are needed, the first is [{}]: {}", look_up.missing.size(),
-                    fmt::join(look_up.missing[0], ","), std::string(metric.status().message())));
+                    Text(look_up.missing[0]), std::string(metric.status().message())));
   }
   table.metrics[std::string(kTruth)] = *std::move(metric);
   EstimatorKind kind = EstimatorKind::kEq5;
@@ -266,66 +273,6 @@ int Best(const Benchmark& benchmark, const ReplayOptions& options, const std::ve
 
 }  // namespace
 
-absl::StatusOr<Metric> AdditiveCost(const BlockTable& table, const std::vector<Choice>& networks,
-                                    const std::vector<double>& values) {
-  if (networks.empty() || networks.size() != values.size()) {
-    return absl::InvalidArgumentError("values: expected one per network");
-  }
-  // Unknowns: a constant, and for every node the candidates after the first, against the first.
-  std::vector<int> start;
-  int unknowns = 1;
-  for (const Node& node : table.nodes) {
-    start.push_back(unknowns - 1);
-    unknowns += static_cast<int>(node.candidates.size()) - 1;
-  }
-  std::vector<double> normal(static_cast<size_t>(unknowns) * unknowns, 0.0), solution(unknowns, 0.0);
-  const auto terms = [&](const Choice& choice) {
-    std::vector<int> active = {0};
-    for (size_t i = 0; i < choice.size(); ++i) {
-      if (choice[i] > 0) active.push_back(start[i] + choice[i]);
-    }
-    return active;
-  };
-  for (size_t k = 0; k < networks.size(); ++k) {
-    if (absl::Status status = CheckChoice(table, networks[k]); !status.ok()) return status;
-    const std::vector<int> active = terms(networks[k]);
-    for (int a : active) {
-      for (int b : active) normal[static_cast<size_t>(a) * unknowns + b] += 1;
-      solution[a] += values[k];
-    }
-  }
-  if (!internal::Cholesky(normal, unknowns)) {
-    return absl::FailedPreconditionError("values: expected networks with every candidate of every node, found too few");
-  }
-  internal::SolveLower(normal, solution);
-  internal::SolveUpper(normal, solution);
-  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-  for (size_t k = 0; k < networks.size(); ++k) {
-    double sum = 0;
-    for (int a : terms(networks[k])) sum += solution[a];
-    if (std::abs(sum - values[k]) <= 1e-6 * std::max(*greatest - *least, 1e-6)) continue;
-    return absl::InvalidArgumentError(
-        fmt::format("values[{}]: expected a sum over the nodes, {}, found {}", k, sum, values[k]));
-  }
-  MetricSlice slice{.base = solution[0]};
-  for (size_t i = 0; i < table.nodes.size(); ++i) {
-    std::vector<double> row = {0};
-    for (int j = 1; j < std::ssize(table.nodes[i].candidates); ++j) row.push_back(solution[start[i] + j]);
-    const double shift = *std::min_element(row.begin(), row.end());
-    for (double& v : row) {
-      v -= shift;
-      if (v < 1e-9 * (*greatest - *least)) v = 0;  // what rounding left: a free candidate is free
-    }
-    slice.base += shift;
-    slice.values.push_back(std::move(row));
-  }
-  Metric metric;
-  metric.goal = Goal::kMin;
-  metric.form = Form::kCost;
-  metric.slices = {std::move(slice)};
-  return metric;
-}
-
 std::string_view Name(ReplayEstimator estimator) {
   for (const auto& [name, value] : kEstimators) {
     if (value == estimator) return name;
@@ -378,4 +325,4 @@ absl::StatusOr<ReplayResult> Replay(const Benchmark& benchmark, const ReplayOpti
   return result;
 }
 
-}  // namespace mathnas::core
+}  // namespace mathnas::replay

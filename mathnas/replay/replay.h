@@ -1,6 +1,6 @@
 // The method against a tabular benchmark: "evaluating" a network is looking it up, and every prediction can be judged.
-#ifndef MATHNAS_CORE_REPLAY_H_
-#define MATHNAS_CORE_REPLAY_H_
+#ifndef MATHNAS_REPLAY_REPLAY_H_
+#define MATHNAS_REPLAY_REPLAY_H_
 
 #include <cstdint>
 #include <map>
@@ -14,22 +14,16 @@
 #include "mathnas/core/estimator.h"
 #include "mathnas/core/limit.h"
 
-namespace mathnas::core {
+namespace mathnas::replay {
 
 struct Benchmark {
-  BlockTable table;        // nodes, structure, and `flops` (see AdditiveCost) where the estimator divides by them
+  core::BlockTable table;  // nodes, structure, and `flops` (see core::AdditiveCost) where the estimator divides by them
   std::string unit = "%";  // of the truth
-  Goal goal = Goal::kMax;
-  std::vector<Choice> networks;                           // each once; need not be the whole space
+  core::Goal goal = core::Goal::kMax;
+  std::vector<core::Choice> networks;                     // each once; need not be the whole space
   std::vector<double> truth;                              // of each network
   std::map<std::string, std::vector<double>> costs = {};  // what limits are about, of each network
 };
-
-// A metric of form cost from values that are additive over the nodes, by least squares; `base` is what is left when
-// every node's least candidate counts 0. InvalidArgument where the values are not additive (by more than 10^-6 of their
-// range), FailedPrecondition where the networks do not determine them.
-absl::StatusOr<Metric> AdditiveCost(const BlockTable& table, const std::vector<Choice>& networks,
-                                    const std::vector<double>& values);
 
 enum class ReplayEstimator {
   kLinear,  // Algorithm 1's evaluations, estimator.h
@@ -46,12 +40,12 @@ absl::StatusOr<ReplayEstimator> ParseReplayEstimator(std::string_view name);
 
 struct ReplayOptions {
   ReplayEstimator estimator = ReplayEstimator::kEq6;
-  FlopsFixed flops_fixed = FlopsFixed::kExclude;
+  core::FlopsFixed flops_fixed = core::FlopsFixed::kExclude;
   int64_t evaluations = 31;                  // of partial and interaction; the others need what they need
   uint64_t seed = 0;                         // of partial
   std::optional<double> chance = {};         // interaction.h
   std::optional<std::string> identity = {};  // interaction.h
-  std::vector<Limit> limits =
+  std::vector<core::Limit> limits =
       {};  // on Benchmark::costs; for the chosen and the best network, and for interaction's search
 };
 
@@ -65,7 +59,7 @@ struct ReplayResult {
   double regret = 0;      // what the chosen network is worse than the best; never negative
   int64_t undefined = 0;  // networks without a prediction (cut cells, F(N) <= 0); counted as the worst prediction
   // Looked up, but not in the benchmark. A switch of Algorithm 1 is then taken from the nearest context that has it.
-  std::vector<Choice> missing;
+  std::vector<core::Choice> missing;
   std::vector<int> evaluated;     // indices of the networks looked up, in order
   std::vector<double> predicted;  // of each network
   double seconds = 0;
@@ -75,6 +69,6 @@ struct ReplayResult {
 // the limits. FailedPrecondition: Algorithm 1 needs networks that the benchmark lacks; the message names them.
 absl::StatusOr<ReplayResult> Replay(const Benchmark& benchmark, const ReplayOptions& options = {});
 
-}  // namespace mathnas::core
+}  // namespace mathnas::replay
 
-#endif  // MATHNAS_CORE_REPLAY_H_
+#endif  // MATHNAS_REPLAY_REPLAY_H_

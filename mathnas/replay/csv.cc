@@ -1,4 +1,4 @@
-#include "mathnas/core/csv.h"
+#include "mathnas/replay/csv.h"
 
 #include <algorithm>
 #include <limits>
@@ -8,7 +8,7 @@
 #include "fmt/format.h"
 #include "mathnas/core/internal/text.h"
 
-namespace mathnas::core {
+namespace mathnas::replay {
 
 absl::StatusOr<CsvTable> CsvTable::Parse(std::string text, std::string source) {
   CsvTable table;
@@ -84,4 +84,4 @@ std::string CsvTable::Place(size_t row, size_t column) const {
   return fmt::format("{}, line {}, column {}", source_, lines_[row], names_[column]);
 }
 
-}  // namespace mathnas::core
+}  // namespace mathnas::replay

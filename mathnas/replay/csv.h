@@ -1,6 +1,6 @@
 // Tables as text: a header line, then one line per row, fields separated by commas, no quotes.
-#ifndef MATHNAS_CORE_CSV_H_
-#define MATHNAS_CORE_CSV_H_
+#ifndef MATHNAS_REPLAY_CSV_H_
+#define MATHNAS_REPLAY_CSV_H_
 
 #include <cstddef>
 #include <string>
@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace mathnas::core {
+namespace mathnas::replay {
 
 class CsvTable {
  public:
@@ -39,6 +39,6 @@ class CsvTable {
   std::vector<size_t> lines_;  // of each row, counted from 1
 };
 
-}  // namespace mathnas::core
+}  // namespace mathnas::replay
 
-#endif  // MATHNAS_CORE_CSV_H_
+#endif  // MATHNAS_REPLAY_CSV_H_
