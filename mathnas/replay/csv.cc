@@ -36,7 +36,7 @@ absl::StatusOr<CsvTable> CsvTable::Parse(std::string text, std::string source) {
         return error(line, "expected no quotes, found \"");
       if (table.names_.empty()) {
         for (const Span& f : fields) {
-          const std::string name(internal::Trimmed(all.substr(f.begin, f.size)));
+          const std::string name(core::internal::Trimmed(all.substr(f.begin, f.size)));
           if (name.empty())
             return error(line, fmt::format("expected the name of column {}, found none", &f - fields.data() + 1));
           if (std::find(table.names_.begin(), table.names_.end(), name) != table.names_.end()) {
@@ -69,13 +69,13 @@ absl::StatusOr<size_t> CsvTable::Column(std::string_view name) const {
 
 std::string_view CsvTable::Field(size_t row, size_t column) const {
   const Span& f = fields_[row * names_.size() + column];
-  return internal::Trimmed(std::string_view(text_).substr(f.begin, f.size));
+  return core::internal::Trimmed(std::string_view(text_).substr(f.begin, f.size));
 }
 
 absl::StatusOr<double> CsvTable::Number(size_t row, size_t column) const {
   const std::string_view field = Field(row, column);
   if (field.empty()) return std::numeric_limits<double>::quiet_NaN();
-  if (const auto number = internal::ParseNumber(field)) return *number;
+  if (const auto number = core::internal::ParseNumber(field)) return *number;
   return absl::InvalidArgumentError(
       fmt::format("{}: expected a finite number, found '{:.100}'", Place(row, column), std::string(field)));
 }
