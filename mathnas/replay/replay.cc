@@ -47,9 +47,9 @@ Metric TruthMetric(const Benchmark& benchmark) {
 class LookUps {
  public:
   explicit LookUps(const Benchmark& benchmark) : benchmark_(benchmark) {
+    for (int k = 0; k < std::ssize(benchmark.networks); ++k) index_.try_emplace(benchmark.networks[k], k);
+    // The first member stands for a reported network that the benchmark does not list as such.
     for (int k = 0; k < std::ssize(benchmark.networks); ++k) {
-      index_.try_emplace(benchmark.networks[k], k);
-      // Any member stands for a reported network that the benchmark does not list as such.
       index_.try_emplace(CanonicalChoice(benchmark.table, benchmark.networks[k]), k);
     }
   }

@@ -78,8 +78,8 @@ TEST_F(GroundTruth, InteractionFrom31Networks) {
     double spearman;
     int within;
   };
-  for (const Expected& expected : {Expected{"cifar10_test_e200", 0.92, 6}, Expected{"cifar10_valid_e200", 0.93, 5},
-                                   Expected{"imagenet16_valid_e200", 0.93, 3}}) {
+  for (const Expected& expected : {Expected{"cifar10_test_e200", 0.93, 5}, Expected{"cifar10_valid_e200", 0.94, 5},
+                                   Expected{"imagenet16_valid_e200", 0.93, 4}}) {
     SCOPED_TRACE(expected.column);
     benchmark_.truth = Column(accuracy, expected.column);
     int within = 0;
@@ -99,7 +99,7 @@ TEST_F(GroundTruth, InteractionFrom31Networks) {
 
 TEST_F(GroundTruth, NinaPro) {
   benchmark_.truth = Column(Load(folder_ + "nasbench360_ninapro.csv.gz"), "ninapro_accuracy_e200");
-  EXPECT_GT(Replay(replay::ReplayEstimator::kInteraction).spearman, 0.7);
+  EXPECT_GT(Replay(replay::ReplayEstimator::kInteraction).spearman, 0.55);
   EXPECT_LT(Replay(replay::ReplayEstimator::kEq6).spearman, 0.4);
 }
 

@@ -111,6 +111,17 @@ TEST(Replay, InteractionWithoutACellIsEq6) {
   EXPECT_EQ(interaction->evaluated, eq6->evaluated);
 }
 
+// A network is looked up itself where the benchmark has it, not another that computes the same.
+TEST(Replay, FullSamplingLooksEveryNetworkUp) {
+  Benchmark benchmark;
+  benchmark.table = core::testing::CellTable();
+  benchmark.networks = AllChoices(benchmark.table);
+  for (const Choice& c : benchmark.networks) benchmark.truth.push_back(core::testing::MadeUpAccuracy(c));
+  const auto result = Replay(benchmark, {.estimator = ReplayEstimator::kFull});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->evaluations, 15625);
+}
+
 TEST(Replay, PartialCountsItsLookUpsOnce) {
   Benchmark benchmark;
   benchmark.table = core::testing::CellTable();
