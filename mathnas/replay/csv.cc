@@ -1,14 +1,33 @@
 #include "mathnas/replay/csv.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
-#include "mathnas/core/internal/text.h"
 
 namespace mathnas::replay {
+namespace {
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t";
+  const size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+std::optional<double> ParseNumber(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+}  // namespace
 
 absl::StatusOr<CsvTable> CsvTable::Parse(std::string text, std::string source) {
   CsvTable table;
@@ -36,7 +55,7 @@ absl::StatusOr<CsvTable> CsvTable::Parse(std::string text, std::string source) {
         return error(line, "expected no quotes, found \"");
       if (table.names_.empty()) {
         for (const Span& f : fields) {
-          const std::string name(core::internal::Trimmed(all.substr(f.begin, f.size)));
+          const std::string name(Trimmed(all.substr(f.begin, f.size)));
           if (name.empty())
             return error(line, fmt::format("expected the name of column {}, found none", &f - fields.data() + 1));
           if (std::find(table.names_.begin(), table.names_.end(), name) != table.names_.end()) {
@@ -69,13 +88,13 @@ absl::StatusOr<size_t> CsvTable::Column(std::string_view name) const {
 
 std::string_view CsvTable::Field(size_t row, size_t column) const {
   const Span& f = fields_[row * names_.size() + column];
-  return core::internal::Trimmed(std::string_view(text_).substr(f.begin, f.size));
+  return Trimmed(std::string_view(text_).substr(f.begin, f.size));
 }
 
 absl::StatusOr<double> CsvTable::Number(size_t row, size_t column) const {
   const std::string_view field = Field(row, column);
   if (field.empty()) return std::numeric_limits<double>::quiet_NaN();
-  if (const auto number = core::internal::ParseNumber(field)) return *number;
+  if (const auto number = ParseNumber(field)) return *number;
   return absl::InvalidArgumentError(
       fmt::format("{}: expected a finite number, found '{:.100}'", Place(row, column), std::string(field)));
 }
