@@ -65,6 +65,7 @@ void AddTrain(CLI::App& app);
 void AddEvaluate(CLI::App& app);
 void AddProfile(CLI::App& app);
 void AddPredict(CLI::App& app);
+void AddReplay(CLI::App& app);
 void AddSearch(CLI::App& app);
 void AddSweep(CLI::App& app);
 void AddSearchNetwork(CLI::App& app);

@@ -32,8 +32,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", MATHNAS_VERSION);
   app.require_subcommand(1);
   app.footer("Each command: mathnas COMMAND --help. Exit status: 0 done, 1 cannot be met, 2 bad input or usage.");
-  for (auto* add : {AddSpace, AddForward, AddCount, AddTrain, AddEvaluate, AddProfile, AddPredict, AddSearch, AddSweep,
-                    AddSearchNetwork, AddRun, AddBench, AddTable, AddExport}) {
+  for (auto* add : {AddSpace, AddForward, AddCount, AddTrain, AddEvaluate, AddProfile, AddPredict, AddReplay, AddSearch,
+                    AddSweep, AddSearchNetwork, AddRun, AddBench, AddTable, AddExport}) {
     add(app);
   }
   CatchInterrupt();

@@ -9,7 +9,7 @@
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "mathnas/core/block_table_json.h"
-#include "mathnas/core/result_json.h"
+#include "mathnas/core/sweep_json.h"
 
 namespace mathnas::cli {
 namespace {

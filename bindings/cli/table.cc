@@ -4,9 +4,9 @@
 
 #include "bindings/cli/command.h"
 #include "fmt/format.h"
-#include "mathnas/exchange/block_table_csv.h"
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/core/networks.h"
+#include "mathnas/exchange/block_table_csv.h"
 
 namespace mathnas::cli {
 namespace {

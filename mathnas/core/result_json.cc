@@ -4,11 +4,14 @@
 #include <map>
 
 #include "mathnas/core/internal/json_writer.h"
+#include "mathnas/core/internal/network_json.h"
 
 namespace mathnas::core {
 namespace {
 
 using internal::JsonWriter;
+using internal::WriteNetworkMembers;
+using internal::WriteNetworks;
 
 std::string_view Name(SearchStatus status) {
   switch (status) {
@@ -22,36 +25,6 @@ std::string_view Name(SearchStatus status) {
       break;
   }
   return "unknown";
-}
-
-void WriteShared(const std::map<std::string, double>& shared, JsonWriter& json) {
-  json.Key("shared");
-  json.BeginObject();
-  for (const auto& [name, value] : shared) json.Member(name, value);
-  json.EndObject();
-}
-
-// The members of a network, within an object that is open.
-void WriteNetworkMembers(const FoundNetwork& network, JsonWriter& json) {
-  json.Member("choice", network.choice);
-  json.Member("names", network.names);
-  WriteShared(network.shared, json);
-  json.Key("predicted");
-  json.BeginObject();
-  for (const auto& [metric, value] : network.predicted) json.Member(metric, value);  // NaN is written as null
-  json.EndObject();
-}
-
-void WriteNetworks(std::string_view key, const std::vector<FoundNetwork>& networks, JsonWriter& json) {
-  json.Key(key);
-  json.BeginArray();
-  for (const FoundNetwork& network : networks) {
-    json.BeginObject();
-    json.Member("objective", network.objective);
-    WriteNetworkMembers(network, json);
-    json.EndObject();
-  }
-  json.EndArray();
 }
 
 void WriteLimitMembers(const Limit& limit, JsonWriter& json) {
@@ -123,25 +96,6 @@ std::string ToJson(const SearchResult& result) {
   json.Member("flops_fixed", Name(result.estimator.flops_fixed));
   json.Member("explored", result.explored);
   if (result.undefined > 0) json.Member("undefined", result.undefined);
-  json.Member("seconds", result.seconds);
-  json.EndObject();
-  return json.text();
-}
-
-std::string ToJson(const SweepResult& result) {
-  JsonWriter json;
-  json.BeginObject();
-  json.Member("networks", result.networks);
-  json.Member("undefined", result.undefined);
-  json.Member("within", result.within);
-  json.Member("computed", result.computed);
-  WriteNetworks("best", result.best, json);
-  json.Key("ranges");
-  json.BeginObject();
-  for (const auto& [metric, range] : result.ranges) json.Member(metric, std::vector{range.first, range.second});
-  json.EndObject();
-  json.Member("estimator", Name(result.estimator.kind));
-  json.Member("flops_fixed", Name(result.estimator.flops_fixed));
   json.Member("seconds", result.seconds);
   json.EndObject();
   return json.text();

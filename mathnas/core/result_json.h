@@ -6,17 +6,12 @@
 #include <string>
 
 #include "mathnas/core/search.h"
-#include "mathnas/core/sweep.h"
 
 namespace mathnas::core {
 
 // One line; nothing is rounded. Values that are not measured are null. Fields without meaning for the status are absent
 // (no choice when infeasible, no conflict when optimal).
 std::string ToJson(const SearchResult& result);
-
-// Also one line: networks, undefined, within, computed, best (as `networks` of a search), ranges {METRIC: [least,
-// greatest]}, estimator, flops_fixed, seconds.
-std::string ToJson(const SweepResult& result);
 
 }  // namespace mathnas::core
 

@@ -10,18 +10,18 @@
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
-#include "mathnas/exchange/internal/csv.h"
 #include "mathnas/core/internal/json_document.h"
 #include "mathnas/core/internal/read_file.h"
 #include "mathnas/core/internal/text.h"
+#include "mathnas/exchange/internal/csv.h"
 
 namespace mathnas::exchange {
 
 using namespace core;  // what is exchanged is the core's
 namespace {
 
-using internal::Quoted;
 using core::internal::Trimmed;
+using internal::Quoted;
 
 constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 constexpr int kNone = -1, kGroup = -2;
@@ -317,7 +317,8 @@ class CsvTable {
 
 absl::StatusOr<BlockTable> ParseCsv(std::string_view text, std::string_view space, std::string_view source_name) {
   if (text.size() > core::internal::kMaxJsonBytes) {
-    return core::internal::FieldError(source_name, "", fmt::format("at most {} MB", core::internal::kMaxJsonBytes >> 20), "more");
+    return core::internal::FieldError(source_name, "",
+                                      fmt::format("at most {} MB", core::internal::kMaxJsonBytes >> 20), "more");
   }
   return CsvTable(text, space, source_name).Read();
 }

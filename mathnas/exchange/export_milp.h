@@ -39,7 +39,8 @@ absl::StatusOr<MilpFormat> ParseMilpFormat(std::string_view name);
 // Objective, limits, fixed, forbidden, forbidden pairs and estimator of the request count, nothing else of it.
 // InvalidArgument: as Search; more than one value of the shared choice is left, or the table has a cell.
 // FailedPrecondition: a node is left without candidates, or some network has F(N) < 0.
-absl::StatusOr<std::string> ExportMilp(const core::BlockTable& table, const core::SearchRequest& request, MilpFormat format);
+absl::StatusOr<std::string> ExportMilp(const core::BlockTable& table, const core::SearchRequest& request,
+                                       MilpFormat format);
 
 }  // namespace mathnas::exchange
 

@@ -1,7 +1,5 @@
 // IDX, the format of MNIST and Fashion-MNIST (http://yann.lecun.com/exdb/mnist): a magic number 00 00 TYPE RANK, RANK
 // extents of four bytes, big endian, then the values.
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -15,7 +13,7 @@
 
 #include "fmt/format.h"
 #include "supernet/data/formats.h"
-#include "supernet/input_file.h"
+#include "supernet/inflating_file.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -23,35 +21,27 @@ namespace {
 constexpr int kClasses = 10;
 constexpr uint32_t kImagesMagic = 0x00000803;  // unsigned bytes, rank 3
 constexpr uint32_t kLabelsMagic = 0x00000801;  // unsigned bytes, rank 1
-// Deflate cannot do better than 258 bytes for two bits (zlib's technical notes: 1032 to 1).
-constexpr int64_t kMaxDeflateRatio = 1032;
 
-// Sequential reads from a plain or gzip file; at most what is asked for is ever inflated, and one byte more.
+// An IDX file: what its header promises is checked before anything is allocated for it.
 class IdxStream {
  public:
   static absl::StatusOr<std::unique_ptr<IdxStream>> Open(const std::string& path) {
-    absl::StatusOr<InputFile> file = InputFile::Open(path);
+    absl::StatusOr<InflatingFile> file = InflatingFile::Open(path);
     if (!file.ok()) return file.status();
-    std::unique_ptr<IdxStream> stream(new IdxStream(*std::move(file)));
-    if (absl::Status s = stream->Begin(); !s.ok()) return s;
-    return stream;
-  }
-  ~IdxStream() {
-    if (gzip_) inflateEnd(&z_);
+    return std::unique_ptr<IdxStream>(new IdxStream(*std::move(file)));
   }
 
   const std::string& path() const { return file_.path(); }
 
   // Whether `bytes` more can come out of this file, judged by its size.
   absl::Status CheckPromise(int64_t header_bytes, int64_t bytes) {
-    const int64_t most = gzip_ ? file_.size() * kMaxDeflateRatio : file_.size();
-    if (header_bytes + bytes <= most) return absl::OkStatus();
+    if (header_bytes + bytes <= file_.most_bytes()) return absl::OkStatus();
     return Error(fmt::format("header promises {} bytes of values, but the {} of {} bytes cannot hold them", bytes,
-                             gzip_ ? "gzip file" : "file", file_.size()));
+                             file_.is_gzip() ? "gzip file" : "file", file_.size()));
   }
 
   absl::Status Read(std::span<uint8_t> out, std::string_view field) {
-    absl::StatusOr<size_t> n = ReadSome(out);
+    absl::StatusOr<size_t> n = file_.Read(out);
     if (!n.ok()) return n.status();
     if (*n == out.size()) return absl::OkStatus();
     return Error(fmt::format("{}: data ends after {} bytes of it, expected {}", field, *n, out.size()));
@@ -66,84 +56,20 @@ class IdxStream {
   // The values must be the end of the data, and the checksum of a gzip file right.
   absl::Status ExpectEnd() {
     std::array<uint8_t, 1> more;
-    absl::StatusOr<size_t> n = ReadSome(more);
+    absl::StatusOr<size_t> n = file_.Read(more);
     if (!n.ok()) return n.status();
     if (*n > 0) return Error("data goes on after the values that the header promises, expected the end");
-    if (!gzip_) return absl::OkStatus();
-    n = z_.avail_in > 0 ? z_.avail_in : file_.Read(more);
-    if (!n.ok()) return n.status();
-    if (*n > 0) return Error("bytes after the end of the gzip data, expected the end of the file");
-    return absl::OkStatus();
+    return file_.ExpectEnd();
   }
 
  private:
-  explicit IdxStream(InputFile file) : file_(std::move(file)) {}
+  explicit IdxStream(InflatingFile file) : file_(std::move(file)) {}
 
   absl::Status Error(std::string_view what) const {
     return absl::InvalidArgumentError(fmt::format("{}: {}", path(), what));
   }
 
-  // Looks at the first bytes: 1f 8b is gzip, and cannot begin an IDX file.
-  absl::Status Begin() {
-    absl::StatusOr<size_t> n = file_.Read(input_);
-    if (!n.ok()) return n.status();
-    z_.next_in = input_.data();
-    z_.avail_in = static_cast<uInt>(*n);
-    gzip_ = *n >= 2 && input_[0] == 0x1f && input_[1] == 0x8b;
-    if (gzip_ && inflateInit2(&z_, 16 + MAX_WBITS) != Z_OK) {
-      gzip_ = false;
-      return absl::ResourceExhaustedError(fmt::format("{}: zlib cannot start", path()));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Refill() {
-    absl::StatusOr<size_t> n = file_.Read(input_);
-    if (!n.ok()) return n.status();
-    z_.next_in = input_.data();
-    z_.avail_in = static_cast<uInt>(*n);
-    return absl::OkStatus();
-  }
-
-  // Fills `out`; less only at the end of the data.
-  absl::StatusOr<size_t> ReadSome(std::span<uint8_t> out) {
-    size_t done = 0;
-    while (done < out.size() && !ended_) {
-      if (z_.avail_in == 0) {
-        if (absl::Status s = Refill(); !s.ok()) return s;
-        if (z_.avail_in == 0) {
-          if (gzip_) return Error("gzip data is cut off");
-          ended_ = true;
-          break;
-        }
-      }
-      const size_t room = std::min<size_t>(out.size() - done, 1 << 30);  // zlib counts in 32 bits
-      if (!gzip_) {
-        const size_t n = std::min<size_t>(room, z_.avail_in);
-        std::copy_n(z_.next_in, n, out.data() + done);
-        z_.next_in += n;
-        z_.avail_in -= static_cast<uInt>(n);
-        done += n;
-        continue;
-      }
-      z_.next_out = out.data() + done;
-      z_.avail_out = static_cast<uInt>(room);
-      const int code = inflate(&z_, Z_NO_FLUSH);
-      done += room - z_.avail_out;
-      if (code == Z_STREAM_END) {
-        ended_ = true;
-      } else if (code != Z_OK) {
-        return Error(fmt::format("gzip data is damaged ({})", z_.msg != nullptr ? z_.msg : "checksum or structure"));
-      }
-    }
-    return done;
-  }
-
-  InputFile file_;
-  bool gzip_ = false;
-  bool ended_ = false;
-  z_stream z_{};
-  std::array<uint8_t, 1 << 16> input_;
+  InflatingFile file_;
 };
 
 // The first of the usual names that exists in `folder`: with '-' or '.' before "idx", plain or with ".gz".

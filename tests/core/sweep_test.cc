@@ -8,7 +8,7 @@
 #include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "mathnas/core/networks.h"
-#include "mathnas/core/result_json.h"
+#include "mathnas/core/sweep_json.h"
 #include "nlohmann/json.hpp"
 #include "tables.h"
 

@@ -4,12 +4,12 @@
 #include <optional>
 #include <random>
 
-#include "tests/core/brute_force.h"
 #include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "mathnas/core/block_table_json.h"
-#include "tests/exchange/milp_reader.h"
+#include "tests/core/brute_force.h"
 #include "tests/core/tables.h"
+#include "tests/exchange/milp_reader.h"
 
 namespace mathnas::exchange {
 

@@ -2,8 +2,8 @@
 #include <string_view>
 
 #include "check.h"
-#include "mathnas/exchange/block_table_csv.h"
 #include "mathnas/core/block_table_json.h"
+#include "mathnas/exchange/block_table_csv.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace mathnas;  // the parts under test

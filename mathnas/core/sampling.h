@@ -1,0 +1,46 @@
+// Block values from evaluations of whole networks: all of them (equation 3), a random part (2.3), or Algorithm 1's few.
+#ifndef MATHNAS_CORE_SAMPLING_H_
+#define MATHNAS_CORE_SAMPLING_H_
+
+#include <span>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "mathnas/core/block_table.h"
+
+namespace mathnas::core {
+
+// A network and what was measured of it, in the unit of the metric.
+struct Evaluation {
+  Choice choice;
+  double value = 0;
+};
+
+// Equation 3, and 7 for latency and energy, over the networks at hand:
+//     b_{i,j} = mean of value(N) over N with b_{i,ref} in node i  -  mean over N with b_{i,j} in node i
+// With all networks of the space this is full sampling, with a random part of them partial sampling. Nodes behind a cut
+// do not count for N. The metric is of form saving; its base is `base_value`, measured at N~ (NaN allowed for goal min:
+// the base is then set so that the mean over the evaluations is right). Blocks that no evaluation has are not measured.
+// Tables without a shared choice. InvalidArgument: no evaluations, a choice or a value that is wrong, no evaluation
+// with the reference of some node.
+absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric metric,
+                                             std::span<const Evaluation> evaluations, double base_value);
+
+// The networks of Algorithm 1 as they are reported (CanonicalChoice), each once: N^avg, its single switches by node and
+// candidate, and N~ last. Errors of AverageNetwork.
+absl::StatusOr<std::vector<Choice>> SwitchNetworks(const BlockTable& table);
+
+// Algorithm 1 with `value` of a reported network; NaN = not measured. Errors of AverageNetwork and MetricFromSwitches.
+absl::StatusOr<Metric> MetricFromLookUps(const BlockTable& table, Metric metric,
+                                         absl::FunctionRef<double(const Choice&)> value);
+
+// A metric of form cost from values that are additive over the nodes, by least squares; `base` is what is left when
+// every node's least candidate counts 0. InvalidArgument where the values are not additive (by more than 10^-6 of their
+// range), FailedPrecondition where the networks do not determine them.
+absl::StatusOr<Metric> AdditiveCost(const BlockTable& table, const std::vector<Choice>& networks,
+                                    const std::vector<double>& values);
+
+}  // namespace mathnas::core
+
+#endif  // MATHNAS_CORE_SAMPLING_H_

@@ -1,0 +1,240 @@
+#include "mathnas/core/interaction.h"
+
+#include <cmath>
+#include <set>
+
+#include "cells.h"
+#include "gtest/gtest.h"
+#include "mathnas/core/estimator.h"
+#include "mathnas/core/statistics.h"
+
+namespace mathnas::core {
+namespace {
+
+using testing::AllChoices;
+using testing::CellTable;
+using testing::MadeUpAccuracy;
+
+Metric Accuracy(std::string unit = "%", Goal goal = Goal::kMax) {
+  Metric metric;
+  metric.unit = std::move(unit);
+  metric.goal = goal;
+  return metric;
+}
+
+bool Any(const Choice&) { return true; }
+
+std::vector<Evaluation> Evaluate(const Interaction& interaction, Interaction::Networks possible,
+                                 Interaction::Networks wanted, absl::FunctionRef<double(const Choice&)> truth) {
+  std::vector<Evaluation> evaluations;
+  while (evaluations.size() < 1000) {
+    const auto next = interaction.Next(evaluations, possible, wanted);
+    EXPECT_TRUE(next.ok()) << next.status();
+    if (!next.ok() || !*next) break;
+    evaluations.push_back({**next, truth(**next)});
+  }
+  return evaluations;
+}
+
+struct Agreement {
+  double spearman = 0, worst_live = 0, best_truth = 0;
+};
+Agreement Judge(const InteractionPredictor& predictor, const BlockTable& table,
+                absl::FunctionRef<double(const Choice&)> truth) {
+  std::vector<double> predicted, known;
+  Agreement agreement;
+  double best = -1e300;
+  for (const Choice& choice : AllChoices(table)) {
+    const auto value = predictor.Predict(choice);
+    EXPECT_TRUE(value.ok()) << value.status();
+    predicted.push_back(*value);
+    known.push_back(truth(choice));
+    if (predicted.back() <= best) continue;
+    best = predicted.back();
+    agreement.best_truth = known.back();
+  }
+  agreement.spearman = *Spearman(predicted, known);
+  return agreement;
+}
+
+TEST(Interaction, LearnsAMadeUpCellFrom31Networks) {
+  const BlockTable table = CellTable();
+  const auto interaction = Interaction::Create(table, Accuracy());
+  ASSERT_TRUE(interaction.ok()) << interaction.status();
+  EXPECT_TRUE(interaction->UsesCell());
+  const auto evaluations = Evaluate(*interaction, Any, Any, MadeUpAccuracy);
+  ASSERT_EQ(evaluations.size(), 31U);
+  EXPECT_FALSE(ComputesSomething(table, evaluations[0].choice));  // chance
+  std::set<Choice> different;
+  for (const Evaluation& e : evaluations) {
+    EXPECT_EQ(e.choice, CanonicalChoice(table, e.choice));
+    different.insert(e.choice);
+  }
+  EXPECT_EQ(different.size(), 31U);
+  const auto predictor = interaction->Fit(evaluations);
+  ASSERT_TRUE(predictor.ok()) << predictor.status();
+  const Agreement agreement = Judge(*predictor, table, MadeUpAccuracy);
+  EXPECT_GT(agreement.spearman, 0.95);
+  double best = 0;
+  for (const Choice& choice : AllChoices(table)) best = std::max(best, MadeUpAccuracy(choice));
+  EXPECT_LT(best - agreement.best_truth, 0.5);
+  // The paper's estimator for the same truth.
+  BlockTable eq6 = table;
+  eq6.metrics["made_up"] = *MetricFromLookUps(table, Accuracy(), [](const Choice& c) { return MadeUpAccuracy(c); });
+  const auto estimator = Estimator::Create(eq6);
+  std::vector<double> predicted, known;
+  for (const Choice& choice : AllChoices(table)) {
+    predicted.push_back(estimator->Predict("made_up", choice).value_or(-1e9));
+    known.push_back(MadeUpAccuracy(choice));
+  }
+  EXPECT_GT(agreement.spearman, *Spearman(predicted, known) + 0.05);
+}
+
+TEST(Interaction, IsDeterministicAndSeesLiveCellsOnly) {
+  const BlockTable table = CellTable();
+  const auto interaction = Interaction::Create(table, Accuracy(), {.evaluations = 12});
+  ASSERT_TRUE(interaction.ok());
+  const auto first = Evaluate(*interaction, Any, Any, MadeUpAccuracy);
+  const auto second = Evaluate(*interaction, Any, Any, MadeUpAccuracy);
+  ASSERT_EQ(first.size(), 12U);
+  ASSERT_EQ(second.size(), 12U);
+  for (size_t k = 0; k < first.size(); ++k) EXPECT_EQ(first[k].choice, second[k].choice);
+  const auto predictor = *interaction->Fit(first);
+  for (const Choice& choice : AllChoices(table)) {
+    EXPECT_EQ(*predictor.Predict(choice), *predictor.Predict(CanonicalChoice(table, choice)));
+    if (!ComputesSomething(table, choice)) {
+      EXPECT_EQ(*predictor.Predict(choice), 10);
+    }
+    EXPECT_GE(*predictor.Predict(choice), 10);
+    EXPECT_LE(*predictor.Predict(choice), 100);
+  }
+}
+
+TEST(Interaction, ProposesWhatMayBeEvaluatedAndSearchesWhatIsWanted) {
+  const BlockTable table = CellTable();
+  const auto interaction = Interaction::Create(table, Accuracy(), {.evaluations = 20, .chance = 10});
+  ASSERT_TRUE(interaction.ok());
+  const auto possible = [](const Choice& c) { return c[0] != testing::kConv3; };
+  const auto wanted = [](const Choice& c) { return std::count(c.begin(), c.end(), testing::kConv3) == 0; };
+  const auto evaluations = Evaluate(*interaction, possible, wanted, MadeUpAccuracy);
+  ASSERT_EQ(evaluations.size(), 20U);
+  for (size_t k = 0; k < evaluations.size(); ++k) {
+    EXPECT_TRUE(possible(evaluations[k].choice));
+    EXPECT_TRUE(ComputesSomething(table, evaluations[k].choice));  // chance is known
+    if (k >= 14) {
+      EXPECT_TRUE(wanted(evaluations[k].choice)) << k;
+    }
+  }
+}
+
+TEST(Interaction, OtherUnitsAndGoals) {
+  const BlockTable table = CellTable();
+  // A loss: the smaller the better, the same order.
+  const auto loss = [](const Choice& c) { return 0.05 * (100 - MadeUpAccuracy(c)); };
+  const auto minimised = Interaction::Create(table, Accuracy("nats", Goal::kMin));
+  ASSERT_TRUE(minimised.ok());
+  const auto predictor = minimised->Fit(Evaluate(*minimised, Any, Any, loss));
+  ASSERT_TRUE(predictor.ok()) << predictor.status();
+  EXPECT_GT(Judge(*predictor, table, loss).spearman, 0.95);
+  // A score without a top, negative for most.
+  const auto score = [](const Choice& c) { return 2 * MadeUpAccuracy(c) - 170; };
+  const auto scored = Interaction::Create(table, Accuracy("points"));
+  ASSERT_TRUE(scored.ok());
+  const auto points = scored->Fit(Evaluate(*scored, Any, Any, score));
+  ASSERT_TRUE(points.ok()) << points.status();
+  EXPECT_GT(Judge(*points, table, score).spearman, 0.9);
+}
+
+TEST(Interaction, CutCellsMayBeTheBest) {
+  const BlockTable table = CellTable();
+  // A latency: nothing is as fast as a cell that computes nothing.
+  const auto latency = [](const Choice& c) {
+    double sum = 1;
+    for (const auto& way : testing::OpenWays(c)) {
+      for (int o : way) sum += o == testing::kConv3 ? 3 : 1;
+    }
+    return sum;
+  };
+  const auto interaction = Interaction::Create(table, Accuracy("ms", Goal::kMin));
+  ASSERT_TRUE(interaction.ok());
+  const auto predictor = interaction->Fit(Evaluate(*interaction, Any, Any, latency));
+  ASSERT_TRUE(predictor.ok()) << predictor.status();
+  EXPECT_EQ(*predictor->Predict(Choice(6, 0)), 1);
+  EXPECT_GT(Judge(*predictor, table, latency).spearman, 0.95);
+}
+
+TEST(Interaction, CutCellsWithoutAnEvaluationAreTheWorst) {
+  const BlockTable table = CellTable();
+  const auto interaction = Interaction::Create(table, Accuracy());
+  ASSERT_TRUE(interaction.ok());
+  auto evaluations = Evaluate(*interaction, Any, Any, MadeUpAccuracy);
+  evaluations.erase(evaluations.begin());
+  const auto predictor = interaction->Fit(evaluations);
+  ASSERT_TRUE(predictor.ok());
+  const double cut = *predictor->Predict(Choice(6, 0));
+  for (const Choice& choice : AllChoices(table)) EXPECT_GE(*predictor->Predict(choice), cut);
+}
+
+TEST(Interaction, WithoutACellItIsEq6) {
+  std::mt19937_64 random(7);
+  int tried = 0;
+  for (int round = 0; round < 30; ++round) {
+    BlockTable table = testing::RandomTable(random);
+    table.structure.shared.reset();
+    table.metrics.erase("energy");
+    table.metrics.erase("latency");
+    for (auto& [name, metric] : table.metrics) metric.slices.resize(1);
+    const auto truth = [](const Choice& c) {
+      double value = 70;
+      for (size_t i = 0; i < c.size(); ++i) value += std::sin(static_cast<double>(c[i] + 3 * static_cast<int>(i)));
+      return value;
+    };
+    const auto interaction = Interaction::Create(table, Accuracy(), {.evaluations = 4});
+    if (!SwitchNetworks(table).ok()) {  // a node that can only be cut
+      EXPECT_FALSE(interaction.ok());
+      continue;
+    }
+    ASSERT_TRUE(interaction.ok()) << interaction.status();
+    EXPECT_FALSE(interaction->UsesCell());
+    const auto evaluations = Evaluate(*interaction, Any, Any, truth);
+    EXPECT_EQ(evaluations.size(), SwitchNetworks(table)->size());
+    BlockTable eq6 = table;
+    const auto metric = MetricFromLookUps(table, Accuracy(), truth);
+    const auto predictor = interaction->Fit(evaluations);
+    ASSERT_EQ(predictor.ok(), metric.ok());
+    if (!metric.ok()) continue;
+    eq6.metrics["made_up"] = *metric;
+    const auto estimator = Estimator::Create(eq6);
+    ASSERT_TRUE(estimator.ok());
+    for (const Choice& choice : AllChoices(table)) {
+      const auto expected = estimator->Predict("made_up", choice);
+      const auto found = predictor->Predict(choice);
+      ASSERT_EQ(expected.ok(), found.ok());
+      if (expected.ok()) {
+        EXPECT_EQ(*expected, *found);
+      }
+      ++tried;
+    }
+  }
+  EXPECT_GT(tried, 100);
+}
+
+TEST(Interaction, Refusals) {
+  const BlockTable table = CellTable();
+  EXPECT_FALSE(Interaction::Create(table, Accuracy(), {.evaluations = 3}).ok());
+  EXPECT_FALSE(Interaction::Create(table, Accuracy(), {.identity = "nor_conv_3x3"}).ok());
+  const auto interaction = Interaction::Create(table, Accuracy());
+  const auto refused = [&](std::vector<Evaluation> e) {
+    return interaction->Fit(e).status().code() == absl::StatusCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(refused({}));
+  EXPECT_TRUE(refused({{Choice(6, 3), 90}}));
+  EXPECT_TRUE(refused({{Choice(6, 3), 90}, {Choice(6, 2), 90}}));
+  EXPECT_TRUE(refused({{Choice(6, 3), 90}, {Choice(5, 2), 80}}));
+  EXPECT_TRUE(refused({{Choice(6, 3), 90}, {Choice(6, 2), testing::kNull}}));
+  EXPECT_FALSE(refused({{Choice(6, 3), 90}, {Choice(6, 2), 80}}));
+  EXPECT_FALSE(interaction->Fit(std::vector<Evaluation>{{Choice(6, 3), 90}, {Choice(6, 2), 80}})->Predict({9}).ok());
+}
+
+}  // namespace
+}  // namespace mathnas::core
