@@ -52,6 +52,7 @@ void WriteNearest(const NearestBudget& nearest, JsonWriter& json) {
   json.Key("nearest");
   json.BeginObject();
   json.Member("distance", nearest.distance);
+  if (!nearest.proven) json.Member("proven", false);
   json.Key("limits");
   json.BeginArray();
   for (const Limit& limit : nearest.limits) {

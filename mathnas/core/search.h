@@ -75,6 +75,7 @@ struct NearestBudget {
   double distance = 0;
   std::vector<Limit> limits = {};  // all of the request, those that gave way at their new value
   FoundNetwork network;            // meets `limits`
+  bool proven = true;              // that none is nearer; false if the time for that (10 s) ran out
 };
 
 struct SearchResult {
@@ -91,7 +92,7 @@ struct SearchResult {
   double gap = 0;        // |bound - objective| / |objective|
   std::vector<LimitReport> limits;
   // Infeasible: indices into `limits` of a smallest set that cannot hold together (the first such set in the order of
-  // the request). Empty if there is no network even without limits.
+  // the request; if time ran out, perhaps not a smallest one). Empty if there is no network even without limits.
   std::vector<int> conflict;
   std::optional<NearestBudget> nearest;
   EstimatorOptions estimator;

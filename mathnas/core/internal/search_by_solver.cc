@@ -20,6 +20,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kExplanationSeconds = 10;  // for conflict and nearest budget
 
 Limit Moved(Limit limit, double value) {
   limit.value = value;
@@ -73,6 +74,7 @@ class SolverSearch {
     int keep = 1;
     // Among equal ones: metrics whose smaller value comes first, "" = none; "-latency": whose greater value does.
     std::vector<std::string> ties = {};
+    bool break_ties = true;
   };
   struct Found {
     std::vector<Ranked> networks;  // best first
@@ -80,8 +82,10 @@ class SolverSearch {
     double bound_key = kInfinity;  // of the objective: no network is below
   };
 
+  double Seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
   double Remaining() const {
-    return request_.time_limit - std::chrono::duration<double>(Clock::now() - begin_).count();
+    return time_limit_ - Seconds();
   }
 
   double Value(const std::string& metric, const Choice& choice, int shared) const {
@@ -105,6 +109,24 @@ class SolverSearch {
       if (value_a != value_b) return value_a < value_b;
     }
     return a != b ? a < b : shared_a < shared_b;
+  }
+
+  // Any network within the limits. The first limit is the objective: without one the solver would have nothing to
+  // prune by.
+  absl::StatusOr<Found> Any(const std::vector<Limit>& limits) {
+    if (limits.empty()) return Best({}, {});
+    absl::StatusOr<Found> found = Best({.objective = limits[0].metric,
+                                        .maximise = limits[0].op == LimitOp::kAtLeast,
+                                        .break_ties = false},
+                                       {limits.begin() + 1, limits.end()});
+    if (!found.ok() || found->networks.empty()) return found;
+    const Ranked& best = found->networks[0];
+    if (!Holds(limits[0], Value(limits[0].metric, best.choice, best.shared))) {
+      found->networks.clear();
+    } else {
+      found->proven = true;
+    }
+    return found;
   }
 
   // The best networks within `limits`, over all values of the shared choice.
@@ -188,7 +210,7 @@ class SolverSearch {
         return HoldsAll(limits, choice, shared) && (!check_pairs || HoldsPairs(problem_.filter, choice));
       };
     }
-    if (!goal.objective.empty()) {
+    if (!goal.objective.empty() && goal.break_ties) {
       options.before = [&, shared](std::span<const int> x, std::span<const int> y) {
         return Before(goal.ties, program.ToChoice(x), shared, program.ToChoice(y), shared);
       };
@@ -320,7 +342,8 @@ class SolverSearch {
 
   // Which limits clash, and the nearest budget that does not.
   absl::Status Explain(const std::vector<Range>& reachable) {
-    const absl::StatusOr<Found> any = Best({}, {});
+    time_limit_ = std::min(time_limit_, Seconds() + kExplanationSeconds);
+    const absl::StatusOr<Found> any = Any({});
     if (!any.ok()) return any.status();
     if (any->networks.empty()) return absl::OkStatus();  // no network even without limits
     if (absl::Status status = FindConflict(); !status.ok()) return status;
@@ -336,7 +359,7 @@ class SolverSearch {
       for (;;) {
         std::vector<Limit> limits;
         for (int l : chosen) limits.push_back(request_.limits[l]);
-        const absl::StatusOr<Found> found = size == n ? Found{} : Best({}, limits);
+        const absl::StatusOr<Found> found = size == n ? Found{} : Any(limits);
         if (!found.ok()) return found.status();
         if (found->networks.empty() && found->proven) {
           result_.conflict = chosen;
@@ -390,11 +413,15 @@ class SolverSearch {
       units.push_back(DistanceUnit(request_.limits[l], reachable[l]));
     }
     double far = Distance(start, units), near = 0;
+    bool proven = true;
     for (bool halving = true;;) {
       const double tried = halving ? near + (far - near) / 2 : far;
-      const absl::StatusOr<Found> found = Best({}, Relaxed(tried, halving, units));
+      const absl::StatusOr<Found> found = Any(Relaxed(tried, halving, units));
       if (!found.ok()) return found.status();
-      if (!found->proven && found->networks.empty()) break;  // out of time: the nearest that is known
+      if (!found->proven && found->networks.empty()) {
+        proven = false;  // out of time: the nearest that is known
+        break;
+      }
       if (!found->networks.empty()) {
         far = Distance(found->networks[0], units);
       } else if (halving) {
@@ -410,6 +437,7 @@ class SolverSearch {
     if (!best.ok()) return best.status();
     if (best->networks.empty()) return absl::OkStatus();  // out of time
     result_.nearest = NearestOf(request_, far, Describe(estimator_, problem_, best->networks[0]));
+    result_.nearest->proven = proven && best->proven;
     return absl::OkStatus();
   }
 
@@ -418,6 +446,7 @@ class SolverSearch {
   const SearchRequest& request_;
   const Problem& problem_;
   const Clock::time_point begin_ = Clock::now();
+  double time_limit_ = request_.time_limit;
   std::map<std::string, Range> reachable_;
   SearchResult result_;
 };
