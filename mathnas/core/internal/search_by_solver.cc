@@ -84,9 +84,7 @@ class SolverSearch {
 
   double Seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
 
-  double Remaining() const {
-    return time_limit_ - Seconds();
-  }
+  double Remaining() const { return time_limit_ - Seconds(); }
 
   double Value(const std::string& metric, const Choice& choice, int shared) const {
     const absl::StatusOr<double> value = estimator_.Predict(metric, choice, shared);
@@ -115,10 +113,9 @@ class SolverSearch {
   // prune by.
   absl::StatusOr<Found> Any(const std::vector<Limit>& limits) {
     if (limits.empty()) return Best({}, {});
-    absl::StatusOr<Found> found = Best({.objective = limits[0].metric,
-                                        .maximise = limits[0].op == LimitOp::kAtLeast,
-                                        .break_ties = false},
-                                       {limits.begin() + 1, limits.end()});
+    absl::StatusOr<Found> found =
+        Best({.objective = limits[0].metric, .maximise = limits[0].op == LimitOp::kAtLeast, .break_ties = false},
+             {limits.begin() + 1, limits.end()});
     if (!found.ok() || found->networks.empty()) return found;
     const Ranked& best = found->networks[0];
     if (!Holds(limits[0], Value(limits[0].metric, best.choice, best.shared))) {
