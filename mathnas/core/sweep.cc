@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
+#include "mathnas/core/internal/search_problem.h"
 #include "mathnas/core/internal/sweep/walk.h"
 #include "mathnas/core/networks.h"
 
@@ -28,14 +29,6 @@ constexpr double kMaxSwept = 1e15;
 constexpr int64_t kStretches = 512;  // pieces of work, at least where a space allows it
 constexpr std::chrono::milliseconds kProgressPeriod(200);
 
-absl::StatusOr<const Metric*> FindMetric(const BlockTable& table, std::string_view name, std::string_view what) {
-  const auto it = table.metrics.find(name);
-  if (it != table.metrics.end()) return &it->second;
-  std::string known;
-  for (const auto& [metric, values] : table.metrics) known += (known.empty() ? "" : ", ") + metric;
-  return absl::InvalidArgumentError(fmt::format("{}: expected one of {}, found '{}'", what, known, name));
-}
-
 size_t Use(Question& question, const std::string& name) {
   const auto it = std::find(question.metrics.begin(), question.metrics.end(), name);
   if (it != question.metrics.end()) return static_cast<size_t>(it - question.metrics.begin());
@@ -45,16 +38,7 @@ size_t Use(Question& question, const std::string& name) {
 }
 
 absl::Status AddLimit(const BlockTable& table, const Limit& limit, size_t index, Question& question) {
-  const absl::StatusOr<const Metric*> metric = FindMetric(table, limit.metric, fmt::format("limits[{}]", index));
-  if (!metric.ok()) return metric.status();
-  if (!std::isfinite(limit.value)) {
-    return absl::InvalidArgumentError(
-        fmt::format("limits[{}]: expected a finite number, found {}", index, limit.value));
-  }
-  if (!limit.unit.empty() && limit.unit != (*metric)->unit) {
-    return absl::InvalidArgumentError(
-        fmt::format("limits[{}]: expected {} in '{}', found '{}'", index, limit.metric, (*metric)->unit, limit.unit));
-  }
+  if (absl::Status status = internal::CheckLimit(table, limit, index); !status.ok()) return status;
   const size_t used = Use(question, limit.metric);
   if (index == 0) question.first_limited = static_cast<int>(used);
   Interval& allowed = question.allowed[used];
@@ -68,7 +52,7 @@ absl::Status AddLimit(const BlockTable& table, const Limit& limit, size_t index,
 
 absl::StatusOr<Question> Resolve(const BlockTable& table, const SweepRequest& request) {
   Question question = {.top = static_cast<size_t>(std::max(request.top, 0)), .skip = request.skip};
-  const absl::StatusOr<const Metric*> objective = FindMetric(table, request.objective, "objective");
+  const absl::StatusOr<const Metric*> objective = internal::FindMetric(table, request.objective, "objective");
   if (!objective.ok()) return objective.status();
   question.sign = (*objective)->goal == Goal::kMax ? -1 : 1;
   Use(question, request.objective);

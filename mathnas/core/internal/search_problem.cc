@@ -10,14 +10,6 @@
 namespace mathnas::core::internal {
 namespace {
 
-absl::StatusOr<const Metric*> FindMetric(const BlockTable& table, std::string_view name, std::string_view what) {
-  const auto it = table.metrics.find(name);
-  if (it != table.metrics.end()) return &it->second;
-  std::string known;
-  for (const auto& [metric, values] : table.metrics) known += (known.empty() ? "" : ", ") + metric;
-  return absl::InvalidArgumentError(fmt::format("{}: expected one of {}, found '{}'", what, known, name));
-}
-
 size_t Use(std::vector<std::string>& metrics, const std::string& name) {
   const auto it = std::find(metrics.begin(), metrics.end(), name);
   if (it != metrics.end()) return static_cast<size_t>(it - metrics.begin());
@@ -26,20 +18,6 @@ size_t Use(std::vector<std::string>& metrics, const std::string& name) {
 }
 
 double Sign(const Metric& metric) { return metric.goal == Goal::kMax ? -1 : 1; }
-
-absl::Status CheckLimit(const BlockTable& table, const Limit& limit, size_t index) {
-  const absl::StatusOr<const Metric*> metric = FindMetric(table, limit.metric, fmt::format("limits[{}]", index));
-  if (!metric.ok()) return metric.status();
-  if (!std::isfinite(limit.value)) {
-    return absl::InvalidArgumentError(
-        fmt::format("limits[{}]: expected a finite number, found {}", index, limit.value));
-  }
-  if (!limit.unit.empty() && limit.unit != (*metric)->unit) {
-    return absl::InvalidArgumentError(
-        fmt::format("limits[{}]: expected {} in '{}', found '{}'", index, limit.metric, (*metric)->unit, limit.unit));
-  }
-  return absl::OkStatus();
-}
 
 absl::Status ResolveLimits(const BlockTable& table, const std::vector<Limit>& limits, Problem& problem) {
   if (limits.size() > kMaxLimits) {
@@ -71,6 +49,28 @@ absl::Status ResolveFront(const BlockTable& table, const SearchRequest& request,
 }
 
 }  // namespace
+
+absl::StatusOr<const Metric*> FindMetric(const BlockTable& table, std::string_view name, std::string_view what) {
+  const auto it = table.metrics.find(name);
+  if (it != table.metrics.end()) return &it->second;
+  std::string known;
+  for (const auto& [metric, values] : table.metrics) known += (known.empty() ? "" : ", ") + metric;
+  return absl::InvalidArgumentError(fmt::format("{}: expected one of {}, found '{}'", what, known, name));
+}
+
+absl::Status CheckLimit(const BlockTable& table, const Limit& limit, size_t index) {
+  const absl::StatusOr<const Metric*> metric = FindMetric(table, limit.metric, fmt::format("limits[{}]", index));
+  if (!metric.ok()) return metric.status();
+  if (!std::isfinite(limit.value)) {
+    return absl::InvalidArgumentError(
+        fmt::format("limits[{}]: expected a finite number, found {}", index, limit.value));
+  }
+  if (!limit.unit.empty() && limit.unit != (*metric)->unit) {
+    return absl::InvalidArgumentError(
+        fmt::format("limits[{}]: expected {} in '{}', found '{}'", index, limit.metric, (*metric)->unit, limit.unit));
+  }
+  return absl::OkStatus();
+}
 
 void Range::Include(double value) {
   least = std::min(least, value);

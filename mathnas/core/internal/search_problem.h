@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -32,6 +33,12 @@ struct Problem {
   std::vector<size_t> limited;       // by limit, index into metrics; the objective is metrics[0]
   NetworkFilter filter;
 };
+
+// InvalidArgument calls it `what` and lists the metrics that are known.
+absl::StatusOr<const Metric*> FindMetric(const BlockTable& table, std::string_view name, std::string_view what);
+
+// Known metric, finite value, unit of the metric. InvalidArgument names limits[index].
+absl::Status CheckLimit(const BlockTable& table, const Limit& limit, size_t index);
 
 absl::StatusOr<Problem> Resolve(const BlockTable& table, const SearchRequest& request);
 
