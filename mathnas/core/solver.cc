@@ -1061,10 +1061,10 @@ class Search {
       child.candidates = std::move(candidates);
       child.cuts.clear();
       for (const auto& [cut, share] : mix_) {
-        const bool there =
-            cut->x[node] != Program::kAbsent &&
-            std::any_of(child.candidates.begin() + child.start[node], child.candidates.begin() + child.start[node + 1],
-                        [&](int c) { return candidate_[c] == cut->x[node]; });
+        const int chosen = cut->x[node];
+        const bool there = chosen != Program::kAbsent && std::any_of(child.candidates.begin() + child.start[node],
+                                                                     child.candidates.begin() + child.start[node + 1],
+                                                                     [&](int c) { return candidate_[c] == chosen; });
         if (there) child.cuts.push_back(cut);
       }
       return child;
