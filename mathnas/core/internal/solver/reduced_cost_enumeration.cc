@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <span>
 
 namespace mathnas::core::internal {
 namespace {
@@ -10,14 +11,37 @@ namespace {
 constexpr size_t kMaxExchanges = 2000;  // of all chains
 constexpr double kMaxNetworks = 20000;  // that are looked at one by one
 
+// At least as many as there are networks whose excess is `budget` or less, by the excesses of groups of exchanges, at
+// most one of a group: counted with excesses rounded down.
+class NetworkCount {
+ public:
+  explicit NetworkCount(double budget) : step_(budget / kSteps) {}
+
+  void AddGroup(std::span<const double> excesses) {
+    const std::array<double, kSteps + 1> before = count_;
+    for (double excess : excesses) {
+      const double steps = excess / step_;
+      if (!(steps <= kSteps)) continue;
+      const int shift = static_cast<int>(steps);
+      for (int s = shift; s <= kSteps; ++s) count_[s] += before[s - shift];
+    }
+  }
+  double total() const { return std::accumulate(count_.begin(), count_.end(), 0.0); }
+
+ private:
+  static constexpr int kSteps = 32;
+  double step_;
+  std::array<double, kSteps + 1> count_ = {1};
+};
+
 }  // namespace
 
 bool ReducedCostEnumeration::Finish(const Part& part, const DualPoint& point, double error) {
   x_ = ChoiceOf(space_, part, point.minimum);
   const double budget = error - point.value;
-  if (!ListExchanges(part, point, budget)) return false;
+  if (!Few(part, point, budget)) return false;
+  ListExchanges(part, point, budget);
   OrderGroups();
-  if (NetworksWithin(budget) > kMaxNetworks) return false;
   const Totals least = Evaluate(space_.program, x_);
   std::vector<int64_t> totals = {least.a, least.f};
   totals.insert(totals.end(), least.w.begin(), least.w.end());
@@ -26,7 +50,50 @@ bool ReducedCostEnumeration::Finish(const Part& part, const DualPoint& point, do
   return true;
 }
 
-bool ReducedCostEnumeration::ListExchanges(const Part& part, const DualPoint& point, double budget) {
+bool ReducedCostEnumeration::Few(const Part& part, const DualPoint& point, double budget) {
+  NetworkCount count(budget);
+  size_t exchanges = 0;
+  for (size_t c = 0; c < space_.program.chains.size(); ++c) {
+    const int first = space_.program.chains[c].first;
+    excesses_.clear();
+    for (int t = 1; t <= space_.program.chains[c].length; ++t) {
+      const double excess = point.minimum.excess[c][t - 1];
+      if (!part.has_depth(c, t) || excess > budget) continue;
+      const bool same = t == point.minimum.depth[c];
+      if (!CountChain(part, point, first, first + t, same, excess, budget, kMaxExchanges - exchanges)) return false;
+    }
+    exchanges += excesses_.size();
+    count.AddGroup(excesses_);
+  }
+  for (int i = 0; i < space_.m; ++i) {
+    if (part.count(i) < 2 || space_.chain_of[i] >= 0) continue;
+    excesses_.clear();
+    for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
+      if (p != point.minimum.arg[i]) excesses_.push_back(point.values.candidates[p] - point.minimum.node[i]);
+    }
+    count.AddGroup(excesses_);
+  }
+  return count.total() <= kMaxNetworks;
+}
+
+// The excesses of all choices of nodes first to end - 1 within the budget, but of the minimum's if `same`, into
+// excesses_; false if these become more than `most`.
+bool ReducedCostEnumeration::CountChain(const Part& part, const DualPoint& point, int first, int end, bool same,
+                                        double excess, double budget, size_t most) {
+  if (first == end) {
+    if (!same) excesses_.push_back(excess);
+    return excesses_.size() <= most;
+  }
+  for (int p = part.start[first]; p < part.start[first + 1]; ++p) {
+    const double sum = excess + point.values.candidates[p] - point.minimum.node[first];
+    if (sum > budget) continue;
+    const bool still_same = same && p == point.minimum.arg[first];
+    if (!CountChain(part, point, first + 1, end, still_same, sum, budget, most)) return false;
+  }
+  return true;
+}
+
+void ReducedCostEnumeration::ListExchanges(const Part& part, const DualPoint& point, double budget) {
   exchanges_.clear();
   choices_.clear();
   sums_.clear();
@@ -37,7 +104,7 @@ bool ReducedCostEnumeration::ListExchanges(const Part& part, const DualPoint& po
     for (int t = 1; t <= space_.program.chains[c].length; ++t) {
       if (!part.has_depth(c, t) || minimum.excess[c][t - 1] > budget) continue;
       prefix_.clear();
-      if (!ListChain(part, point, c, t, 0, minimum.excess[c][t - 1], budget)) return false;
+      ListChain(part, point, c, t, minimum.excess[c][t - 1], budget);
     }
     if (exchanges_.size() > first) AddGroup(first);
   }
@@ -51,13 +118,13 @@ bool ReducedCostEnumeration::ListExchanges(const Part& part, const DualPoint& po
     }
     AddGroup(first);
   }
-  return true;
 }
 
-// Every way to end chain c at depth t within the budget, from its node number `at` on; prefix_ has those before.
-bool ReducedCostEnumeration::ListChain(const Part& part, const DualPoint& point, size_t c, int t, int at, double excess,
+// Every way to end chain c at depth t within the budget; prefix_ has its first nodes.
+void ReducedCostEnumeration::ListChain(const Part& part, const DualPoint& point, size_t c, int t, double excess,
                                        double budget) {
   const Program::Chain& chain = space_.program.chains[c];
+  const int at = static_cast<int>(prefix_.size()), node = chain.first + at;
   if (at == t) {
     for (int rest = t; rest < chain.length; ++rest) prefix_.emplace_back(chain.first + rest, Program::kAbsent);
     const bool same = std::all_of(prefix_.begin(), prefix_.end(),
@@ -69,17 +136,15 @@ bool ReducedCostEnumeration::ListChain(const Part& part, const DualPoint& point,
       AddEnd(chain, point.minimum.depth[c], -1, sums);
     }
     prefix_.resize(t);
-    return exchanges_.size() <= kMaxExchanges;
+    return;
   }
-  const int node = chain.first + at;
   for (int p = part.start[node]; p < part.start[node + 1]; ++p) {
     const double sum = excess + point.values.candidates[p] - point.minimum.node[node];
     if (sum > budget) continue;
     prefix_.emplace_back(node, space_.candidate[part.candidates[p]]);
-    if (!ListChain(part, point, c, t, at + 1, sum, budget)) return false;
+    ListChain(part, point, c, t, sum, budget);
     prefix_.pop_back();
   }
-  return true;
 }
 
 void ReducedCostEnumeration::AddEnd(const Program::Chain& chain, int depth, int64_t sign, int64_t* sums) const {
@@ -141,23 +206,6 @@ void ReducedCostEnumeration::OrderGroups() {
     }
   }
   exchanges_ = std::move(ordered);
-}
-
-double ReducedCostEnumeration::NetworksWithin(double budget) const {
-  constexpr int kSteps = 32;
-  std::array<double, kSteps + 1> count = {1}, longer;
-  const double step = budget / kSteps;
-  for (size_t e = 0; e < exchanges_.size();) {
-    longer = count;
-    for (const size_t next = exchanges_[e].next; e < next; ++e) {
-      const double steps = exchanges_[e].excess / step;
-      if (!(steps <= kSteps)) continue;
-      const int shift = static_cast<int>(steps);
-      for (int s = shift; s <= kSteps; ++s) longer[s] += count[s - shift];
-    }
-    count = longer;
-  }
-  return std::accumulate(count.begin(), count.end(), 0.0);
 }
 
 void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double value, double error,

@@ -33,15 +33,18 @@ class ReducedCostEnumeration {
     size_t rest;                        // in least_rests_: what those can take off every w at most
   };
 
-  // Exchanges of one node or chain, least excess first; groups by their least excess. False if there are too many.
-  bool ListExchanges(const Part& part, const DualPoint& point, double budget);
-  bool ListChain(const Part& part, const DualPoint& point, size_t c, int t, int at, double excess, double budget);
+  // Whether there are few enough exchanges of chains and few enough networks within the budget: in most parts there are
+  // not, so that this comes before anything is listed.
+  bool Few(const Part& part, const DualPoint& point, double budget);
+  bool CountChain(const Part& part, const DualPoint& point, int first, int end, bool same, double excess, double budget,
+                  size_t most);
+  // Exchanges of one node or chain, least excess first; groups by their least excess.
+  void ListExchanges(const Part& part, const DualPoint& point, double budget);
+  void ListChain(const Part& part, const DualPoint& point, size_t c, int t, double excess, double budget);
   void AddEnd(const Program::Chain& chain, int depth, int64_t sign, int64_t* sums) const;
   void AddExchange(double excess);
   void AddGroup(size_t first);
   void OrderGroups();
-  // At least as many as there are networks whose excess is `budget` or less: counted by excesses rounded down.
-  double NetworksWithin(double budget) const;
   // Every set of exchanges, at most one of a group, from exchange `first` on that is not proven to be no better.
   // `totals` has those of x at position `level`.
   void TryExchanges(size_t first, size_t level, double value, double error, std::vector<int64_t>& totals);
@@ -53,6 +56,7 @@ class ReducedCostEnumeration {
   std::vector<std::pair<size_t, size_t>> groups_;             // of exchanges
   std::vector<std::pair<int, int>> choices_, prefix_, undo_;  // node and candidate
   std::vector<int64_t> sums_, least_rests_;
+  std::vector<double> excesses_;  // of one group
 };
 
 }  // namespace mathnas::core::internal
