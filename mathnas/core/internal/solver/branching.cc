@@ -18,14 +18,13 @@ class Branching {
   // those of chains whose depths it mixes, too.
   void Divide(std::vector<Part>& open) const {
     const Place mixed = MostMixed();
-    const Place node = LeastDecidedNode();
-    const Place chain = LeastDecidedChain(mixed.index >= 0, node.score);
+    const Place chain = LeastDecidedChain(mixed.index >= 0);
     if (chain.index >= 0) {
       DivideChain(chain.index, open);
     } else if (mixed.index >= 0) {
       DivideNode(mixed.index, SidesByMean(mixed.index, mixed.mean), open);
-    } else if (node.index >= 0) {
-      DivideNode(node.index, SidesOfTwo(node.index), open);
+    } else if (const int node = MostCandidates(); node >= 0) {
+      DivideNode(node, SidesOfTwo(node), open);
     }
   }
 
@@ -74,29 +73,18 @@ class Branching {
     return most;
   }
 
-  // The node whose other choices cost least next to the weight that they move.
-  Place LeastDecidedNode() const {
-    Place least;
+  // -1: no node has a choice. Where nothing is mixed, which node it is was found to matter little.
+  int MostCandidates() const {
+    int most = -1;
     for (int i = 0; i < space_.m; ++i) {
-      if (part_.count(i) < 2) continue;
-      const int arg = point_.minimum.arg[i];
-      const double chosen = WeightAt(arg);
-      double score = 0;
-      for (int p = From(i); p < To(i); ++p) {
-        if (p == arg) continue;
-        const double excess = point_.values.candidates[p] - point_.minimum.node[i] + point_.minimum.forced[i];
-        const double moved = std::abs(WeightAt(p) - chosen) + 1e-3 * size_;
-        score = std::max(score, moved / (excess + 1e-2 * size_));
-      }
-      if (score > least.score) least = {i, score};
+      if (part_.count(i) > (most < 0 ? 1 : part_.count(most))) most = i;
     }
-    return least;
+    return most;
   }
 
-  // The chain whose other depths cost least, if that is above `score`.
-  Place LeastDecidedChain(bool only_mixed, double score) const {
+  // The chain whose other depths cost least.
+  Place LeastDecidedChain(bool only_mixed) const {
     Place least;
-    least.score = score;
     for (size_t c = 0; c < part_.depths.size(); ++c) {
       if (std::has_single_bit(part_.depths[c])) continue;
       if (only_mixed && !MixesDepths(c)) continue;

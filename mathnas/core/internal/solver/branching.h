@@ -10,10 +10,9 @@
 
 namespace mathnas::core::internal {
 
-// Splits the candidates of a node by their weight u w, or a chain into the depth of the minimum and all others (special
-// ordered sets: Beale and Tomlin, 1970), where `mix` or else the reduced costs at `point` are least decided. Children
-// get those cuts of the mix that they have; the one with the minimum goes onto `open` last. None if the part is a
-// single network.
+// Splits the candidates of a node by their weight u w, where those that `mix` has differ most, or a chain into the
+// depth of the minimum and all others (special ordered sets: Beale and Tomlin, 1970). Children get those cuts of the
+// mix that they have; the one with the minimum of `point` goes onto `open` last. None if the part is a single network.
 void Divide(const Space& space, const Part& part, const DualPoint& point, const Mix& mix, std::vector<Part>& open);
 
 }  // namespace mathnas::core::internal
