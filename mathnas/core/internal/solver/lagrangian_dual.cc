@@ -1,0 +1,126 @@
+#include "mathnas/core/internal/solver/lagrangian_dual.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "mathnas/core/internal/cutting_planes.h"
+
+namespace mathnas::core::internal {
+
+void LagrangianDual::Evaluate(const Part& part, DualPoint& point) const {
+  const Program& program = space_.program;
+  const double lambda = incumbents_.lambda();
+  const size_t k = space_.k, n = part.candidates.size();
+  const std::vector<double>& u = point.u;
+  point.values.candidates.resize(n);
+  for (size_t p = 0; p < n; ++p) {
+    const int c = part.candidates[p];
+    double v = space_.a[c] - lambda * space_.f[c];
+    for (size_t l = 0; l < k; ++l) v += u[l] * space_.w[l][c];
+    point.values.candidates[p] = v;
+  }
+  point.values.ends.resize(program.chains.size());
+  for (size_t c = 0; c < program.chains.size(); ++c) {
+    const Program::Chain& chain = program.chains[c];
+    point.values.ends[c].assign(chain.length, 0);
+    for (int t = 0; t + 1 < chain.length; ++t) {
+      double v = static_cast<double>(chain.end_a[t]) - lambda * static_cast<double>(chain.end_f[t]);
+      for (size_t l = 0; l < k; ++l) v += u[l] * static_cast<double>(chain.end_w[l][t]) / space_.scale[l];
+      point.values.ends[c][t] = v;
+    }
+  }
+  const Minimum<double>& minimum = point.minimum;
+  Minimise(program, part, point.values, point.minimum);
+  double value = minimum.total + static_cast<double>(program.a0) - lambda * static_cast<double>(program.f0);
+  point.above.resize(k);
+  for (size_t l = 0; l < k; ++l) {
+    point.above[l] = -static_cast<double>(program.limits[l]) / space_.scale[l];
+    value += u[l] * point.above[l];
+  }
+  point.value = value;
+  for (int i = 0; i < space_.m; ++i) {
+    if (!space_.Present(i, minimum.depth)) continue;
+    const int c = part.candidates[minimum.arg[i]];
+    for (size_t l = 0; l < k; ++l) point.above[l] += space_.w[l][c];
+  }
+  for (size_t c = 0; c < program.chains.size(); ++c) {
+    const Program::Chain& chain = program.chains[c];
+    if (minimum.depth[c] == chain.length) continue;
+    for (size_t l = 0; l < k; ++l) {
+      point.above[l] += static_cast<double>(chain.end_w[l][minimum.depth[c] - 1]) / space_.scale[l];
+    }
+  }
+}
+
+double LagrangianDual::Error(const std::vector<double>& u) const {
+  double size = space_.size_a + std::abs(incumbents_.lambda()) * space_.size_f;
+  for (size_t l = 0; l < space_.k; ++l) size += u[l] * space_.size_w[l];
+  return size * 0x1p-52 * static_cast<double>(space_.m + 2 * static_cast<int>(space_.k) + 16);
+}
+
+bool LagrangianDual::Raise(const Part& part, DualPoint& point, Aim aim) {
+  const size_t k = space_.k;
+  const bool root = part.bound == Part::kNoBound;
+  std::vector<double>& u = point.u;
+  CuttingPlanes planes(k);
+  double reach = 0;  // half of the box
+  std::vector<double> centre = u, best_u = u;
+  const auto make_box = [&] {
+    for (size_t l = 0; l < k; ++l) {
+      planes.low[l] = std::max(0.0, centre[l] - reach);
+      planes.high[l] = centre[l] + reach;
+    }
+  };
+  for (double v : u) reach = std::max(reach, 0.25 * v);
+  if (reach == 0) reach = (space_.size_a + std::abs(incumbents_.lambda()) * space_.size_f) / space_.m;
+  make_box();
+  Cuts own = part.cuts;
+  Cuts& cuts = root ? root_cuts_ : own;  // whatever lambda is, those of the root hold
+  for (const auto& cut : cuts) planes.Add(cut->a - incumbents_.lambda() * cut->f, cut->above);
+  if (root && !cuts.empty()) planes.Maximise(u);
+  double best = -std::numeric_limits<double>::infinity();
+  for (int round = 0; round < (root ? 300 : 60); ++round) {
+    Evaluate(part, point);
+    if (aim == kProof && Proven(point)) return true;
+    if (point.value > best) {
+      best = point.value;
+      best_u = u;
+    }
+    std::vector<int> x = ChoiceOf(space_, part, point.minimum);
+    const Totals totals = core::Evaluate(space_.program, x);
+    const bool better = incumbents_.Offer(x, totals);
+    if (k == 0) break;
+    const bool known = std::any_of(cuts.begin(), cuts.end(), [&x](const auto& cut) { return cut->x == x; });
+    if (!known) {
+      cuts.push_back(std::make_shared<const Cut>(
+          Cut{static_cast<double>(totals.a), static_cast<double>(totals.f), point.above, std::move(x)}));
+      planes.Add(0, point.above);
+    }
+    const double lambda = incumbents_.lambda();
+    for (size_t t = 0; t < cuts.size(); ++t) planes.SetAlpha(t, cuts[t]->a - lambda * cuts[t]->f);
+    if (better) best = -std::numeric_limits<double>::infinity();
+    const double most = planes.Maximise(u);
+    // At the maximum of the planes a known x says that they are the dual there.
+    const bool exact = known && round > 0;
+    // Near a value of zero what counts is what it does to the ratio.
+    const double near = root ? std::max(1e-4 * std::abs(best), 1e-6 * std::abs(lambda * static_cast<double>(totals.f)))
+                             : 1e-2 * std::abs(best);
+    if (better || (!exact && most - best > near)) continue;
+    bool at_border = false;
+    for (size_t l = 0; l < k; ++l) {
+      at_border = at_border || u[l] >= planes.high[l] || (u[l] <= planes.low[l] && u[l] > 0);
+    }
+    if (!at_border) break;
+    centre = u;
+    reach *= 4;
+    make_box();
+    planes.Maximise(u);
+  }
+  u = best_u;
+  mix_.clear();
+  for (const auto& [cut, share] : planes.Mix()) mix_.emplace_back(cuts[cut], share);
+  return false;
+}
+
+}  // namespace mathnas::core::internal

@@ -1,0 +1,61 @@
+// Bounds: the Lagrangian dual in one multiplier u_l per limit,
+//
+//   max over u >= 0 of  D(u) = min over the part of (a - lambda f + u w) x - u C.
+//
+// Its subproblem is a minimum per node, so that it is as high as the bound of the linear relaxation (Geoffrion,
+// Lagrangean Relaxation for Integer Programming, 1974). It is raised by cutting planes.
+#ifndef MATHNAS_CORE_INTERNAL_SOLVER_LAGRANGIAN_DUAL_H_
+#define MATHNAS_CORE_INTERNAL_SOLVER_LAGRANGIAN_DUAL_H_
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "mathnas/core/internal/solver/incumbents.h"
+#include "mathnas/core/internal/solver/part.h"
+#include "mathnas/core/internal/solver/space.h"
+
+namespace mathnas::core::internal {
+
+// The dual at one u over one part.
+struct DualPoint {
+  std::vector<double> u;
+  double value = 0;       // D(u)
+  Values<double> values;  // a - lambda f + u w, whose minimum this is
+  Minimum<double> minimum;
+  std::vector<double> above;  // by limit: how far the x of the minimum is above it, divided by Space::scale
+};
+
+// The networks that the relaxation mixes, and their shares, which add up to 1 but for rounding.
+using Mix = std::vector<std::pair<std::shared_ptr<const Cut>, double>>;
+
+class LagrangianDual {
+ public:
+  LagrangianDual(const Space& space, Incumbents& incumbents) : space_(space), incumbents_(incumbents) {}
+
+  // From point.u: fills in the rest.
+  void Evaluate(const Part& part, DualPoint& point) const;
+  // D(u) is off by rounding errors, and those stay below this: each term is off by a few ulp of its size.
+  double Error(const std::vector<double>& u) const;
+  // Whether D says that nothing is left to look for in a part.
+  bool Proven(const DualPoint& point) const { return incumbents_.Proven(point.value, Error(point.u)); }
+
+  // Searches u with a high dual, from point.u on and into it (the rest of the point is then that of another u); true
+  // if one proves the part, unless the highest is asked for. Offers what it comes across. A part without a bound is the
+  // root, whose cuts are kept.
+  enum Aim { kProof, kHighest };
+  bool Raise(const Part& part, DualPoint& point, Aim aim = kProof);
+
+  // Of the last Raise that proved nothing.
+  const Mix& mix() const { return mix_; }
+
+ private:
+  const Space& space_;
+  Incumbents& incumbents_;
+  Cuts root_cuts_;
+  Mix mix_;
+};
+
+}  // namespace mathnas::core::internal
+
+#endif  // MATHNAS_CORE_INTERNAL_SOLVER_LAGRANGIAN_DUAL_H_

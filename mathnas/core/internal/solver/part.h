@@ -1,0 +1,167 @@
+// A part of the space: what is left of the candidates and of the depths; the least sum over it, and taking out of it
+// what is too far above that.
+#ifndef MATHNAS_CORE_INTERNAL_SOLVER_PART_H_
+#define MATHNAS_CORE_INTERNAL_SOLVER_PART_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "mathnas/core/internal/solver/space.h"
+
+namespace mathnas::core::internal {
+
+// Of the dual as a function of the multipliers u: a - lambda f + u above is above all its values over any part that
+// has x.
+struct Cut {
+  double a, f;
+  std::vector<double> above;  // by limit
+  std::vector<int> x;
+};
+using Cuts = std::vector<std::shared_ptr<const Cut>>;
+
+struct Part {
+  static constexpr double kNoBound = -std::numeric_limits<double>::infinity();
+
+  std::vector<int> candidates;     // of all nodes, one node after the other: indices of Space's
+  std::vector<int> start;          // by node, and one more: where its candidates begin
+  std::vector<uint64_t> depths;    // by chain: bit t for depth t
+  std::vector<double> multiplier;  // by limit: where the parent's dual ended
+  double bound = kNoBound;         // of a - lambda f, lambda as it was then
+  Cuts cuts;                       // the parent's that meet in its multiplier
+
+  int count(int node) const { return start[node + 1] - start[node]; }
+  bool has_depth(size_t chain, int t) const { return (depths[chain] >> t & 1) != 0; }
+};
+
+// Values by candidate of a part (in its order), and by end of every chain: what a minimum is taken of.
+template <typename T>
+struct Values {
+  std::vector<T> candidates;
+  std::vector<std::vector<T>> ends;  // by chain and depth - 1; the last is 0
+};
+
+// The least sum over a part, which x reaches it, and by how much a choice worsens it.
+template <typename T>
+struct Minimum {
+  T total = 0;
+  std::vector<T> node;                 // least value
+  std::vector<int> arg;                // its position in Part::candidates
+  std::vector<int> depth;              // by chain
+  std::vector<std::vector<T>> excess;  // by chain and depth - 1: of ending there; only of depths that are left
+  std::vector<T> forced;               // by node: excess of the node being there at all; 0 outside chains
+};
+
+Part Whole(const Space& space);
+
+// The x of the minimum.
+std::vector<int> ChoiceOf(const Space& space, const Part& part, const Minimum<double>& minimum);
+
+// Takes out what breaks one of `limits` whatever the rest does; false if that leaves nothing.
+bool KeepWithinLimits(const Space& space, std::span<const int64_t> limits, Part& part);
+
+// Nodes behind every depth that is left are the same whatever they choose: one candidate stays.
+void KeepOneOfAbsent(const Space& space, Part& part);
+
+// sign * of_node(node)[candidate], and at ends sign * of_chain(chain)[depth - 1].
+template <typename OfNode, typename OfChain>
+Values<int64_t> Integers(const Space& space, const Part& part, int64_t sign, const OfNode& of_node,
+                         const OfChain& of_chain) {
+  Values<int64_t> values;
+  values.candidates.reserve(part.candidates.size());
+  for (int c : part.candidates) {
+    values.candidates.push_back(sign * of_node(space.program.nodes[space.node_of[c]])[space.candidate[c]]);
+  }
+  for (const Program::Chain& chain : space.program.chains) {
+    std::vector<int64_t>& ends = values.ends.emplace_back();
+    for (int64_t v : of_chain(chain)) ends.push_back(sign * v);
+    ends.push_back(0);
+  }
+  return values;
+}
+
+template <typename T>
+void Minimise(const Program& program, const Part& part, const Values<T>& values, Minimum<T>& out) {
+  const int m = static_cast<int>(program.nodes.size());
+  out.node.resize(m);
+  out.arg.resize(m);
+  out.forced.assign(m, 0);
+  out.depth.resize(program.chains.size());
+  out.excess.resize(program.chains.size());
+  out.total = 0;
+  for (int i = 0; i < m; ++i) {
+    int best = part.start[i];
+    for (int p = best + 1; p < part.start[i + 1]; ++p) {
+      if (values.candidates[p] < values.candidates[best]) best = p;
+    }
+    out.arg[i] = best;
+    out.node[i] = values.candidates[best];
+    out.total += out.node[i];
+  }
+  for (size_t c = 0; c < program.chains.size(); ++c) {
+    const Program::Chain& chain = program.chains[c];
+    std::vector<T>& excess = out.excess[c];
+    excess.assign(chain.length, 0);
+    T prefix = 0, best = 0;
+    int depth = 0;
+    for (int t = 1; t <= chain.length; ++t) {
+      prefix += out.node[chain.first + t - 1];
+      excess[t - 1] = prefix + values.ends[c][t - 1];
+      if (part.has_depth(c, t) && (depth == 0 || excess[t - 1] < best)) {
+        best = excess[t - 1];
+        depth = t;
+      }
+    }
+    out.total += best - prefix;
+    out.depth[c] = depth;
+    // A node is there if the chain ends behind it.
+    T later = 0;
+    bool any = false;
+    for (int t = chain.length; t >= 1; --t) {
+      if (part.has_depth(c, t)) {
+        excess[t - 1] -= best;
+        later = any ? std::min(later, excess[t - 1]) : excess[t - 1];
+        any = true;
+      }
+      out.forced[chain.first + t - 1] = later;
+    }
+  }
+}
+
+// Takes out what `too_much` says of the excess over the minimum; true if there was something. What reaches the minimum
+// stays, so no node is emptied.
+template <typename T, typename TooMuch>
+bool Drop(const Space& space, const Values<T>& values, const Minimum<T>& minimum, const TooMuch& too_much, Part& part) {
+  bool dropped = false;
+  for (size_t c = 0; c < space.program.chains.size(); ++c) {
+    for (int t = 1; t <= space.program.chains[c].length; ++t) {
+      if (!part.has_depth(c, t) || t == minimum.depth[c] || !too_much(minimum.excess[c][t - 1])) continue;
+      part.depths[c] &= ~(uint64_t{1} << t);
+      dropped = true;
+    }
+  }
+  int kept = 0;
+  for (int i = 0; i < space.m; ++i) {
+    const int from = part.start[i], to = part.start[i + 1];
+    part.start[i] = kept;
+    for (int p = from; p < to; ++p) {
+      const T excess = values.candidates[p] - minimum.node[i] + minimum.forced[i];
+      // In a node that is behind every depth the candidates do not matter; one is kept.
+      if (p != minimum.arg[i] && too_much(excess)) {
+        dropped = true;
+        continue;
+      }
+      part.candidates[kept++] = part.candidates[p];
+    }
+  }
+  part.start[space.m] = kept;
+  part.candidates.resize(kept);
+  return dropped;
+}
+
+}  // namespace mathnas::core::internal
+
+#endif  // MATHNAS_CORE_INTERNAL_SOLVER_PART_H_

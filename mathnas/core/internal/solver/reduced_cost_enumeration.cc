@@ -1,0 +1,248 @@
+#include "mathnas/core/internal/solver/reduced_cost_enumeration.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <span>
+
+namespace mathnas::core::internal {
+namespace {
+
+constexpr size_t kMaxExchanges = 2000;  // of all chains
+constexpr double kMaxNetworks = 20000;  // that are looked at one by one
+
+// At least as many as there are networks whose excess is `budget` or less, by the excesses of groups of exchanges, at
+// most one of a group: counted with excesses rounded down.
+class NetworkCount {
+ public:
+  explicit NetworkCount(double budget) : step_(budget / kSteps) {}
+
+  void AddGroup(std::span<const double> excesses) {
+    const std::array<double, kSteps + 1> before = count_;
+    for (double excess : excesses) {
+      const double steps = excess / step_;
+      if (!(steps <= kSteps)) continue;
+      const int shift = static_cast<int>(steps);
+      for (int s = shift; s <= kSteps; ++s) count_[s] += before[s - shift];
+    }
+  }
+  double total() const { return std::accumulate(count_.begin(), count_.end(), 0.0); }
+
+ private:
+  static constexpr int kSteps = 32;
+  double step_;
+  std::array<double, kSteps + 1> count_ = {1};
+};
+
+}  // namespace
+
+bool ReducedCostEnumeration::Finish(const Part& part, const DualPoint& point, double error) {
+  x_ = ChoiceOf(space_, part, point.minimum);
+  const double budget = error - point.value;
+  if (!Few(part, point, budget)) return false;
+  ListExchanges(part, point, budget);
+  OrderGroups();
+  const Totals least = Evaluate(space_.program, x_);
+  std::vector<int64_t> totals = {least.a, least.f};
+  totals.insert(totals.end(), least.w.begin(), least.w.end());
+  totals.resize((groups_.size() + 1) * (space_.k + 2));
+  TryExchanges(0, 0, point.value, error, totals);
+  return true;
+}
+
+bool ReducedCostEnumeration::Few(const Part& part, const DualPoint& point, double budget) {
+  NetworkCount count(budget);
+  size_t exchanges = 0;
+  for (size_t c = 0; c < space_.program.chains.size(); ++c) {
+    const int first = space_.program.chains[c].first;
+    excesses_.clear();
+    for (int t = 1; t <= space_.program.chains[c].length; ++t) {
+      const double excess = point.minimum.excess[c][t - 1];
+      if (!part.has_depth(c, t) || excess > budget) continue;
+      const bool same = t == point.minimum.depth[c];
+      if (!CountChain(part, point, first, first + t, same, excess, budget, kMaxExchanges - exchanges)) return false;
+    }
+    exchanges += excesses_.size();
+    count.AddGroup(excesses_);
+  }
+  for (int i = 0; i < space_.m; ++i) {
+    if (part.count(i) < 2 || space_.chain_of[i] >= 0) continue;
+    excesses_.clear();
+    for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
+      if (p != point.minimum.arg[i]) excesses_.push_back(point.values.candidates[p] - point.minimum.node[i]);
+    }
+    count.AddGroup(excesses_);
+  }
+  return count.total() <= kMaxNetworks;
+}
+
+// The excesses of all choices of nodes first to end - 1 within the budget, but of the minimum's if `same`, into
+// excesses_; false if these become more than `most`.
+bool ReducedCostEnumeration::CountChain(const Part& part, const DualPoint& point, int first, int end, bool same,
+                                        double excess, double budget, size_t most) {
+  if (first == end) {
+    if (!same) excesses_.push_back(excess);
+    return excesses_.size() <= most;
+  }
+  for (int p = part.start[first]; p < part.start[first + 1]; ++p) {
+    const double sum = excess + point.values.candidates[p] - point.minimum.node[first];
+    if (sum > budget) continue;
+    const bool still_same = same && p == point.minimum.arg[first];
+    if (!CountChain(part, point, first + 1, end, still_same, sum, budget, most)) return false;
+  }
+  return true;
+}
+
+void ReducedCostEnumeration::ListExchanges(const Part& part, const DualPoint& point, double budget) {
+  exchanges_.clear();
+  choices_.clear();
+  sums_.clear();
+  groups_.clear();
+  const Minimum<double>& minimum = point.minimum;
+  for (size_t c = 0; c < space_.program.chains.size(); ++c) {
+    const size_t first = exchanges_.size();
+    for (int t = 1; t <= space_.program.chains[c].length; ++t) {
+      if (!part.has_depth(c, t) || minimum.excess[c][t - 1] > budget) continue;
+      prefix_.clear();
+      ListChain(part, point, c, t, minimum.excess[c][t - 1], budget);
+    }
+    if (exchanges_.size() > first) AddGroup(first);
+  }
+  for (int i = 0; i < space_.m; ++i) {
+    if (part.count(i) < 2 || space_.chain_of[i] >= 0) continue;
+    const size_t first = exchanges_.size();
+    for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
+      if (p == minimum.arg[i]) continue;
+      prefix_.assign(1, {i, space_.candidate[part.candidates[p]]});
+      AddExchange(point.values.candidates[p] - minimum.node[i]);
+    }
+    AddGroup(first);
+  }
+}
+
+// Every way to end chain c at depth t within the budget; prefix_ has its first nodes.
+void ReducedCostEnumeration::ListChain(const Part& part, const DualPoint& point, size_t c, int t, double excess,
+                                       double budget) {
+  const Program::Chain& chain = space_.program.chains[c];
+  const int at = static_cast<int>(prefix_.size()), node = chain.first + at;
+  if (at == t) {
+    for (int rest = t; rest < chain.length; ++rest) prefix_.emplace_back(chain.first + rest, Program::kAbsent);
+    const bool same = std::all_of(prefix_.begin(), prefix_.end(),
+                                  [&](const auto& choice) { return x_[choice.first] == choice.second; });
+    if (!same) {
+      AddExchange(excess);
+      int64_t* sums = &sums_[exchanges_.back().sums];
+      AddEnd(chain, t, 1, sums);
+      AddEnd(chain, point.minimum.depth[c], -1, sums);
+    }
+    prefix_.resize(t);
+    return;
+  }
+  for (int p = part.start[node]; p < part.start[node + 1]; ++p) {
+    const double sum = excess + point.values.candidates[p] - point.minimum.node[node];
+    if (sum > budget) continue;
+    prefix_.emplace_back(node, space_.candidate[part.candidates[p]]);
+    ListChain(part, point, c, t, sum, budget);
+    prefix_.pop_back();
+  }
+}
+
+void ReducedCostEnumeration::AddEnd(const Program::Chain& chain, int depth, int64_t sign, int64_t* sums) const {
+  if (depth == chain.length) return;
+  sums[0] += sign * chain.end_a[depth - 1];
+  sums[1] += sign * chain.end_f[depth - 1];
+  for (size_t l = 0; l < space_.k; ++l) sums[2 + l] += sign * chain.end_w[l][depth - 1];
+}
+
+// prefix_ instead of what x_ has there.
+void ReducedCostEnumeration::AddExchange(double excess) {
+  exchanges_.push_back({excess, choices_.size(), choices_.size() + prefix_.size(), sums_.size(), 0, 0});
+  sums_.resize(sums_.size() + space_.k + 2, 0);
+  int64_t* sums = &sums_[exchanges_.back().sums];
+  const auto add = [&](int node, int candidate, int64_t sign) {
+    if (candidate == Program::kAbsent) return;
+    const Program::Node& n = space_.program.nodes[node];
+    sums[0] += sign * n.a[candidate];
+    sums[1] += sign * n.f[candidate];
+    for (size_t l = 0; l < space_.k; ++l) sums[2 + l] += sign * n.w[l][candidate];
+  };
+  for (const auto& [node, candidate] : prefix_) {
+    add(node, candidate, 1);
+    add(node, x_[node], -1);
+    choices_.emplace_back(node, candidate);
+  }
+}
+
+// The exchanges from `first` on.
+void ReducedCostEnumeration::AddGroup(size_t first) {
+  std::sort(exchanges_.begin() + static_cast<std::ptrdiff_t>(first), exchanges_.end(),
+            [](const Exchange& a, const Exchange& b) { return a.excess < b.excess; });
+  groups_.emplace_back(first, exchanges_.size());
+}
+
+void ReducedCostEnumeration::OrderGroups() {
+  const size_t k = space_.k;
+  std::sort(groups_.begin(), groups_.end(),
+            [this](const auto& g, const auto& h) { return exchanges_[g.first].excess < exchanges_[h.first].excess; });
+  least_rests_.assign((groups_.size() + 1) * k, 0);
+  for (size_t g = groups_.size(); g-- > 0;) {
+    for (size_t l = 0; l < k; ++l) {
+      int64_t least = 0;
+      for (size_t e = groups_[g].first; e < groups_[g].second; ++e) {
+        least = std::min(least, sums_[exchanges_[e].sums + 2 + l]);
+      }
+      least_rests_[g * k + l] = least_rests_[(g + 1) * k + l] + least;
+    }
+  }
+  std::vector<Exchange> ordered;
+  ordered.reserve(exchanges_.size());
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    const auto& [begin, end] = groups_[g];
+    const size_t next = ordered.size() + end - begin;
+    for (size_t e = begin; e < end; ++e) {
+      ordered.push_back(exchanges_[e]);
+      ordered.back().next = next;
+      ordered.back().rest = (g + 1) * k;
+    }
+  }
+  exchanges_ = std::move(ordered);
+}
+
+void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double value, double error,
+                                          std::vector<int64_t>& totals) {
+  const size_t k = space_.k, size = k + 2;
+  for (size_t e = first; e < exchanges_.size() && !incumbents_.EnoughTies();) {
+    const Exchange& exchange = exchanges_[e];
+    if (incumbents_.Proven(value + exchange.excess, error)) {
+      // Those behind cost more: of this group, and of all others if this is its least.
+      if (e == first || exchanges_[e - 1].next == e) return;
+      e = exchange.next;
+      continue;
+    }
+    const int64_t* before = &totals[level * size];
+    int64_t* after = &totals[(level + 1) * size];
+    const int64_t* change = &sums_[exchange.sums];
+    bool within = true, reachable = true;
+    for (size_t s = 0; s < size; ++s) after[s] = before[s] + change[s];
+    for (size_t l = 0; l < k; ++l) {
+      const int64_t above = after[2 + l] - space_.program.limits[l];
+      within = within && above <= 0;
+      reachable = reachable && above + least_rests_[exchange.rest + l] <= 0;
+    }
+    ++e;
+    if (!reachable) continue;
+    const size_t undo = undo_.size();
+    for (size_t c = exchange.choices_begin; c < exchange.choices_end; ++c) {
+      const auto [node, candidate] = choices_[c];
+      undo_.emplace_back(node, x_[node]);
+      x_[node] = candidate;
+    }
+    if (within && incumbents_.MayBeKept(after[0], after[1])) {
+      incumbents_.Offer(x_, {after[0], after[1], std::vector(after + 2, after + size)});
+    }
+    TryExchanges(exchange.next, level + 1, value + exchange.excess, error, totals);
+    for (; undo_.size() > undo; undo_.pop_back()) x_[undo_.back().first] = undo_.back().second;
+  }
+}
+
+}  // namespace mathnas::core::internal

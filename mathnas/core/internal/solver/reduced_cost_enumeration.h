@@ -1,0 +1,64 @@
+// The end of a part: its networks one by one, once reduced costs leave few of them (Boussier, Vasquez, Vimont, Hanafi
+// and Michelon, A multi-level search strategy for the 0-1 Multidimensional Knapsack Problem, 2010).
+#ifndef MATHNAS_CORE_INTERNAL_SOLVER_REDUCED_COST_ENUMERATION_H_
+#define MATHNAS_CORE_INTERNAL_SOLVER_REDUCED_COST_ENUMERATION_H_
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "mathnas/core/internal/solver/incumbents.h"
+#include "mathnas/core/internal/solver/lagrangian_dual.h"
+#include "mathnas/core/internal/solver/part.h"
+#include "mathnas/core/internal/solver/space.h"
+
+namespace mathnas::core::internal {
+
+class ReducedCostEnumeration {
+ public:
+  ReducedCostEnumeration(const Space& space, Incumbents& incumbents) : space_(space), incumbents_(incumbents) {}
+
+  // Offers every network of the part but those whose excess over the minimum of `point`, summed over their exchanges,
+  // proves that they are not looked for; `error` is that of such a sum. False if there may be too many: nothing was
+  // offered.
+  bool Finish(const Part& part, const DualPoint& point, double error);
+
+ private:
+  // Another choice than that of the minimum, of one node or of a whole chain.
+  struct Exchange {
+    double excess;
+    size_t choices_begin, choices_end;  // in choices_: node and candidate
+    size_t sums;                        // in sums_: what it adds to a, f and every w
+    size_t next;                        // the first exchange of the groups behind
+    size_t rest;                        // in least_rests_: what those can take off every w at most
+  };
+
+  // Whether there are few enough exchanges of chains and few enough networks within the budget: in most parts there are
+  // not, so that this comes before anything is listed.
+  bool Few(const Part& part, const DualPoint& point, double budget);
+  bool CountChain(const Part& part, const DualPoint& point, int first, int end, bool same, double excess, double budget,
+                  size_t most);
+  // Exchanges of one node or chain, least excess first; groups by their least excess.
+  void ListExchanges(const Part& part, const DualPoint& point, double budget);
+  void ListChain(const Part& part, const DualPoint& point, size_t c, int t, double excess, double budget);
+  void AddEnd(const Program::Chain& chain, int depth, int64_t sign, int64_t* sums) const;
+  void AddExchange(double excess);
+  void AddGroup(size_t first);
+  void OrderGroups();
+  // Every set of exchanges, at most one of a group, from exchange `first` on that is not proven to be no better.
+  // `totals` has those of x at position `level`.
+  void TryExchanges(size_t first, size_t level, double value, double error, std::vector<int64_t>& totals);
+
+  const Space& space_;
+  Incumbents& incumbents_;
+  std::vector<int> x_;  // of the minimum, then with exchanges
+  std::vector<Exchange> exchanges_;
+  std::vector<std::pair<size_t, size_t>> groups_;             // of exchanges
+  std::vector<std::pair<int, int>> choices_, prefix_, undo_;  // node and candidate
+  std::vector<int64_t> sums_, least_rests_;
+  std::vector<double> excesses_;  // of one group
+};
+
+}  // namespace mathnas::core::internal
+
+#endif  // MATHNAS_CORE_INTERNAL_SOLVER_REDUCED_COST_ENUMERATION_H_

@@ -1,0 +1,42 @@
+// The program as the solver reads it: the candidates of all nodes in one row, as doubles for bounds. What is exact is
+// read off the Program.
+#ifndef MATHNAS_CORE_INTERNAL_SOLVER_SPACE_H_
+#define MATHNAS_CORE_INTERNAL_SOLVER_SPACE_H_
+
+#include <span>
+#include <vector>
+
+#include "mathnas/core/program.h"
+
+namespace mathnas::core::internal {
+
+struct Space {
+  // `of` must be valid and outlive the space.
+  explicit Space(const Program& of);
+
+  // Whether there are so few networks that preparation would take longer than the search.
+  bool Small() const;
+  // Of chain c in x, which has a candidate per node.
+  int DepthOf(size_t c, std::span<const int> x) const;
+  bool Present(int node, const std::vector<int>& depths) const {
+    const int c = chain_of[node];
+    return c < 0 || node - program.chains[c].first < depths[c];
+  }
+
+  const Program& program;
+  const int m;     // nodes
+  const size_t k;  // limits
+  // By candidate of all nodes, one node after the other.
+  std::vector<int> node_of, candidate;  // candidate: its index in the node
+  std::vector<double> a, f;
+  std::vector<std::vector<double>> w;  // by limit first; divided by `scale`
+  std::vector<int> chain_of;           // by node; -1: none
+  std::vector<double> scale;           // by limit: the widest range of w in a node
+  // The largest |sum| there can be; that of w by limit, divided by `scale`.
+  double size_a, size_f;
+  std::vector<double> size_w;
+};
+
+}  // namespace mathnas::core::internal
+
+#endif  // MATHNAS_CORE_INTERNAL_SOLVER_SPACE_H_
