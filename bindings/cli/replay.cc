@@ -96,11 +96,11 @@ absl::StatusOr<Answer> Replay(const Options& o) {
   answer.json.update(ToJson(result->all));
   if (result->held_out) answer.json["held_out"] = ToJson(*result->held_out);
   answer.json.update({{"chosen", network(result->chosen, true)},
-                 {"best", network(result->best, false)},
-                 {"regret", result->regret},
-                 {"undefined", result->undefined},
-                 {"without_truth", loaded->without_truth},
-                 {"seconds", result->seconds}});
+                      {"best", network(result->best, false)},
+                      {"regret", result->regret},
+                      {"undefined", result->undefined},
+                      {"without_truth", loaded->without_truth},
+                      {"seconds", result->seconds}});
   if (!result->missing.empty()) {
     answer.json["missing"] = result->missing.size();
     for (size_t k = 0; k < std::min<size_t>(result->missing.size(), kListed); ++k)
@@ -131,16 +131,23 @@ void AddReplay(CLI::App& app) {
                  "mathnas replay --space nasbench201 --architectures architectures.csv.gz --truth "
                  "accuracy.csv.gz --column cifar10_test_e200 --estimator interaction --limit 'flops<=60'",
                  o.common, [] { return Replay(o); });
-  command->add_option("--space", o.space, "nasbench201, mobilenetv3, supertransformer, or digits: column arch has one digit per layer")->required();
-  command->add_option("--architectures", o.architectures, "CSV (or .csv.gz): arch_str or arch, and FLOPs; mobilenetv3: d, ks, e, resolution; supertransformer: "
-                      "encoder_embed_dim, decoder_embed_dim, decoder_layer_num")
+  command
+      ->add_option("--space", o.space,
+                   "nasbench201, mobilenetv3, supertransformer, or digits: column arch has one digit per layer")
+      ->required();
+  command
+      ->add_option(
+          "--architectures", o.architectures,
+          "CSV (or .csv.gz): arch_str or arch, and FLOPs; mobilenetv3: d, ks, e, resolution; supertransformer: "
+          "encoder_embed_dim, decoder_embed_dim, decoder_layer_num")
       ->required();
   command->add_option("--truth", o.truth, "CSV (or .csv.gz) with --column; joined by its first common column")
       ->required();
   command->add_option("--column", o.column, "The column of the truth; A+B: a sum of columns")->required();
   command->add_option("--estimator", o.estimator, "linear, eq5, eq6, full, partial, least-squares or interaction")
       ->capture_default_str();
-  command->add_option("--evaluations", o.evaluations, "Networks that partial, least-squares and interaction may look up")
+  command
+      ->add_option("--evaluations", o.evaluations, "Networks that partial, least-squares and interaction may look up")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
   command->add_option("--fraction", o.fraction, "The same as a part of all networks, above 0 to 1")

@@ -98,9 +98,7 @@ absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric met
     for (size_t at = group.nodes.size(); at-- > 0;) {  // the last node first: those behind it are then known
       const int i = group.nodes[at], absent = group.absent[at], reference = table.nodes[i].reference;
       if (absent == DepthGroup::kCannotBeCut) continue;
-      const auto behind = [&](int j) {
-        return MeanSavingBehind(table, group, at, j, evaluations, slice.values);
-      };
+      const auto behind = [&](int j) { return MeanSavingBehind(table, group, at, j, evaluations, slice.values); };
       if (reference != absent) {
         slice.values[i][absent] += behind(reference);
         continue;

@@ -21,10 +21,10 @@ struct Evaluation {
 //     b_{i,j} = mean of value(N) over N with b_{i,ref} in node i  -  mean over N with b_{i,j} in node i
 // With all networks of the space this is full sampling, with a random part of them partial sampling. Nodes behind a cut
 // do not count for N. A cut in node i is charged as well with what the nodes behind it cost on average in networks with
-// b_{i,ref}: N~ has them at their reference, the contexts of equation 3 do not. The metric is of form saving; its base is `base_value`, measured at N~ (NaN allowed for goal min:
-// the base is then set so that the mean over the evaluations is right). Blocks that no evaluation has are not measured.
-// Tables without a shared choice. InvalidArgument: no evaluations, a choice or a value that is wrong, no evaluation
-// with the reference of some node.
+// b_{i,ref}: N~ has them at their reference, the contexts of equation 3 do not. The metric is of form saving; its base
+// is `base_value`, measured at N~ (NaN allowed for goal min: the base is then set so that the mean over the evaluations
+// is right). Blocks that no evaluation has are not measured. Tables without a shared choice. InvalidArgument: no
+// evaluations, a choice or a value that is wrong, no evaluation with the reference of some node.
 absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric metric,
                                              std::span<const Evaluation> evaluations, double base_value);
 

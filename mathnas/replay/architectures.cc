@@ -14,9 +14,8 @@ absl::StatusOr<Architectures> ReadArchitectures(std::string_view space, const ex
   if (space == "digits") return ReadDigits(csv, options.flops_column);
   if (space == "mobilenetv3") return ReadMobileNetV3(csv, options.width);
   if (space == "supertransformer") return ReadSuperTransformer(csv);
-  return absl::InvalidArgumentError(
-      fmt::format("space: expected nasbench201, mobilenetv3, supertransformer or digits, found {}",
-                  exchange::Quoted(space)));
+  return absl::InvalidArgumentError(fmt::format(
+      "space: expected nasbench201, mobilenetv3, supertransformer or digits, found {}", exchange::Quoted(space)));
 }
 
 }  // namespace mathnas::replay

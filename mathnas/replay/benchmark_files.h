@@ -14,9 +14,9 @@
 namespace mathnas::replay {
 
 struct BenchmarkFiles {
-  std::string space;                   // architectures.h
-  std::string architectures, truth;    // may be the same file
-  std::string column;                  // of `truth`; "A+B" is a sum of columns
+  std::string space;                    // architectures.h
+  std::string architectures, truth;     // may be the same file
+  std::string column;                   // of `truth`; "A+B" is a sum of columns
   std::vector<std::string> costs = {};  // more files with columns that limits are about
   core::Goal goal = core::Goal::kMax;
   std::string unit = "%";

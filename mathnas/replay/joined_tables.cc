@@ -69,8 +69,8 @@ absl::StatusOr<std::vector<double>> JoinedTables::Column(std::string_view name) 
   }
   if (found.size() == 1) return Numbers(*found[0].first, found[0].second);
   return absl::InvalidArgumentError(
-      fmt::format("{}: expected one column of the name {} or beginning with it, found {:.500}", tables_[0].csv->source(),
-                  exchange::Quoted(name), names.empty() ? "none" : names));
+      fmt::format("{}: expected one column of the name {} or beginning with it, found {:.500}",
+                  tables_[0].csv->source(), exchange::Quoted(name), names.empty() ? "none" : names));
 }
 
 absl::StatusOr<std::vector<double>> JoinedTables::Sum(size_t table, std::string_view names) const {

@@ -20,7 +20,7 @@ namespace {
 constexpr int kStages = 5, kSlots = 4, kLeastDepth = 2;
 constexpr std::array<int, 3> kKernels = {3, 5, 7};
 constexpr std::array<int, 3> kExpansions = {3, 4, 6};
-constexpr int kBlocks = 9;       // candidates of a slot: kernel * 3 + expansion, the last one the largest
+constexpr int kBlocks = 9;        // candidates of a slot: kernel * 3 + expansion, the last one the largest
 constexpr int kAbsent = kBlocks;  // of the third and fourth slot of a stage
 constexpr int kPlain = 224;       // pixels, where the file does not say
 

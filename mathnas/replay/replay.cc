@@ -24,9 +24,12 @@ using namespace core;  // tables, estimators, statistics
 namespace {
 
 constexpr std::pair<std::string_view, ReplayEstimator> kEstimators[] = {
-    {"linear", ReplayEstimator::kLinear},   {"eq5", ReplayEstimator::kEq5},
-    {"eq6", ReplayEstimator::kEq6},         {"full", ReplayEstimator::kFull},
-    {"partial", ReplayEstimator::kPartial}, {"least-squares", ReplayEstimator::kLeastSquares},
+    {"linear", ReplayEstimator::kLinear},
+    {"eq5", ReplayEstimator::kEq5},
+    {"eq6", ReplayEstimator::kEq6},
+    {"full", ReplayEstimator::kFull},
+    {"partial", ReplayEstimator::kPartial},
+    {"least-squares", ReplayEstimator::kLeastSquares},
     {"interaction", ReplayEstimator::kInteraction}};
 constexpr std::string_view kTruth = "truth";
 constexpr int kAbsent = -1;
@@ -201,9 +204,9 @@ absl::Status AddFromSample(const Benchmark& benchmark, const ReplayOptions& opti
   for (const int k : RandomNetworks(n, count, options.seed)) {
     evaluations.push_back({benchmark.networks[k], look_up.At(k)});
   }
-  absl::StatusOr<Metric> metric =
-      equation3 ? MetricFromEvaluations(table, TruthMetric(benchmark), evaluations, std::isnan(base_value) ? 0 : base_value)
-                : MetricByLeastSquares(table, TruthMetric(benchmark), evaluations);
+  absl::StatusOr<Metric> metric = equation3 ? MetricFromEvaluations(table, TruthMetric(benchmark), evaluations,
+                                                                    std::isnan(base_value) ? 0 : base_value)
+                                            : MetricByLeastSquares(table, TruthMetric(benchmark), evaluations);
   if (!metric.ok()) return metric.status();
   if (equation3 && std::isnan(base_value)) metric->slices[0].base = base_value;
   table.metrics[std::string(kTruth)] = *std::move(metric);
@@ -214,7 +217,8 @@ absl::Status AddFromSample(const Benchmark& benchmark, const ReplayOptions& opti
 absl::Status AddFromSwitches(const Benchmark& benchmark, LookUps& look_up, BlockTable& table) {
   if (!table.metrics.contains(kFlopsMetric)) {
     return absl::InvalidArgumentError(
-        "estimator: expected full, partial or least-squares where no FLOPs are known, from which Algorithm 1 chooses its "
+        "estimator: expected full, partial or least-squares where no FLOPs are known, from which Algorithm 1 chooses "
+        "its "
         "networks");
   }
   const absl::StatusOr<Choice> average = AverageNetwork(table);

@@ -37,7 +37,8 @@ enum class ReplayEstimator {
   kInteraction,   // interaction.h
 };
 
-// "linear", "eq5", "eq6", "full", "partial", "least-squares", "interaction". InvalidArgument lists the names that are known.
+// "linear", "eq5", "eq6", "full", "partial", "least-squares", "interaction". InvalidArgument lists the names that are
+// known.
 std::string_view Name(ReplayEstimator estimator);
 absl::StatusOr<ReplayEstimator> ParseReplayEstimator(std::string_view name);
 

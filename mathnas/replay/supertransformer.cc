@@ -36,8 +36,7 @@ absl::StatusOr<Architectures> ReadSuperTransformer(const CsvTable& csv) {
     for (const double candidate : candidates) node.candidates.push_back(fmt::format("{}", candidate));
     node.reference = static_cast<int>(candidates.size()) - 1;
     for (size_t row = 0; row < csv.row_count(); ++row) {
-      read.choices[row].push_back(
-          static_cast<int>(std::distance(candidates.begin(), candidates.find(values[i][row]))));
+      read.choices[row].push_back(static_cast<int>(std::distance(candidates.begin(), candidates.find(values[i][row]))));
     }
   }
   for (size_t row = 0; row < csv.row_count(); ++row) {

@@ -53,8 +53,8 @@ TEST(ReplayCommand, NasBench201) {
   }
   WriteGzip(folder / "a.csv.gz", architectures);
   std::ofstream(folder / "t.csv") << accuracy;
-  const std::vector<std::string> files = {"--space",  "nasbench201",     "--architectures", folder / "a.csv.gz",
-                                          "--truth",  folder / "t.csv", "--column",        "accuracy"};
+  const std::vector<std::string> files = {"--space", "nasbench201",    "--architectures", folder / "a.csv.gz",
+                                          "--truth", folder / "t.csv", "--column",        "accuracy"};
   const double best = std::max_element(truth.begin(), truth.end(), [](const auto& a, const auto& b) {
                         return a.second < b.second;
                       })->second;
@@ -110,9 +110,9 @@ TEST(ReplayCommand, MobileNetV3) {
     text += d + "," + ks + "," + e + "," + std::to_string(value) + "," + std::to_string(value / 7) + "\n";
   }
   WriteGzip(folder / "m.csv.gz", text);
-  const std::vector<std::string> files = {"--space",        "mobilenetv3",   "--architectures", folder / "m.csv.gz",
-                                          "--truth",        folder / "m.csv.gz", "--estimator", "least-squares",
-                                          "--evaluations", "500"};
+  const std::vector<std::string> files = {
+      "--space",           "mobilenetv3", "--architectures", folder / "m.csv.gz", "--truth",
+      folder / "m.csv.gz", "--estimator", "least-squares",   "--evaluations",     "500"};
   std::vector<std::string> arguments = files;
   arguments.insert(arguments.end(), {"--column", "top1"});
   const json r = Replay(arguments);
@@ -147,9 +147,9 @@ TEST(ReplayCommand, SuperTransformer) {
             std::to_string(0.01 * encoder) + "," + std::to_string(20 * layers + 0.02 * decoder + 0.1 * (n % 5)) + "\n";
   }
   std::ofstream(folder / "h.csv") << text;
-  const json r = Replay({"--space", "supertransformer", "--architectures", folder / "h.csv", "--truth", folder / "h.csv",
-                         "--column", "enc_ms+dec_ms", "--goal", "min", "--unit", "ms", "--estimator", "least-squares",
-                         "--evaluations", "30"});
+  const json r = Replay({"--space", "supertransformer", "--architectures", folder / "h.csv", "--truth",
+                         folder / "h.csv", "--column", "enc_ms+dec_ms", "--goal", "min", "--unit", "ms", "--estimator",
+                         "least-squares", "--evaluations", "30"});
   EXPECT_EQ(r["networks"], 48);
   EXPECT_EQ(r["held_out"]["networks"], 18);
   EXPECT_GT(r["held_out"]["spearman"], 0.95);
@@ -163,8 +163,8 @@ TEST(ReplayCommand, BadInputIsOneClearLine) {
   std::ofstream(folder / "h.csv") << "encoder_embed_dim,decoder_embed_dim,decoder_layer_num,ms\n512,512,1,3\n"
                                      "640,512,2.5,4\n";
   const auto arguments = [&](const std::string& space, const std::string& file, const std::string& column) {
-    return std::vector<std::string>{"replay", "--space", space,      "--architectures", folder / file,
-                                    "--truth", folder / file, "--column", column};
+    return std::vector<std::string>{"replay",      "--space",  space, "--architectures", folder / file, "--truth",
+                                    folder / file, "--column", column};
   };
   const std::pair<std::vector<std::string>, std::string> cases[] = {
       {arguments("digits", "a.csv", "truth"), "a.csv:3: column 3 (truth): expected a finite number, found 'six'"},

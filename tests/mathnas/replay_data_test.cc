@@ -52,9 +52,8 @@ class GroundTruth : public ::testing::Test {
   }
 
   replay::ReplayResult Replay(replay::ReplayEstimator estimator, double flops = 1e9) {
-    return Judge(benchmark_,
-                 {.estimator = estimator,
-                  .limits = {{.metric = "flops", .op = core::LimitOp::kAtMost, .value = flops}}});
+    return Judge(benchmark_, {.estimator = estimator,
+                              .limits = {{.metric = "flops", .op = core::LimitOp::kAtMost, .value = flops}}});
   }
 
   replay::Benchmark benchmark_;
@@ -141,8 +140,7 @@ TEST_F(OnceForAll, LatencyFrom400Networks) {
   const std::pair<std::string, double> columns[] = {
       {"titan_xp_64_ms", 0.96}, {"titan_rtx_64_ms", 0.97}, {"2080ti_64_ms", 0.94}, {"2080ti_1_ms", 0.5}};
   for (const auto& [column, spearman] : columns) {
-    const replay::Benchmark benchmark =
-        Load(Files("help_ofa_mbv3_latency.csv.gz", column, core::Goal::kMin)).benchmark;
+    const replay::Benchmark benchmark = Load(Files("help_ofa_mbv3_latency.csv.gz", column, core::Goal::kMin)).benchmark;
     const auto fitted = Judge(benchmark, {.estimator = replay::ReplayEstimator::kLeastSquares, .evaluations = 400});
     ASSERT_TRUE(fitted.held_out.has_value());
     EXPECT_EQ(fitted.held_out->networks, 4600);

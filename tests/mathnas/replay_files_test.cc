@@ -53,17 +53,19 @@ TEST(MobileNetV3, FlopsArePublished) {
 }
 
 TEST(MobileNetV3, NodesAreLayerSlots) {
-  const CsvTable csv = Csv("arch,d,ks,e,resolution\n"
-                           "0,2 3 4 2 2,7 5 0 0 7 7 3 0 5 7 3 3 5 3 0 0 3 5 5 0,6 4 0 0 6 3 3 0 3 6 4 4 3 6 0 0 6 4 3 0,204\n"
-                           "1," + Uniform(4, 7, 6) + ",128\n");
+  const CsvTable csv =
+      Csv("arch,d,ks,e,resolution\n"
+          "0,2 3 4 2 2,7 5 0 0 7 7 3 0 5 7 3 3 5 3 0 0 3 5 5 0,6 4 0 0 6 3 3 0 3 6 4 4 3 6 0 0 6 4 3 0,204\n"
+          "1," +
+          Uniform(4, 7, 6) + ",128\n");
   const auto read = ReadMobileNetV3(csv, 1.0);
   ASSERT_TRUE(read.ok()) << read.status();
   ASSERT_EQ(read->table.nodes.size(), 21U);
   EXPECT_EQ(read->table.structure.depth.size(), 5U);
   EXPECT_EQ(read->table.metrics.count("flops"), 0U);  // two resolutions
-  const std::vector<std::string> expected = {
-      "k7e6", "k5e4", "absent", "absent", "k7e6",   "k7e3",   "k3e3", "absent", "k5e3",   "k7e6", "k3e4",
-      "k3e4", "k5e3", "k3e6",   "absent", "absent", "k3e6", "k5e4", "absent", "absent", "204"};
+  const std::vector<std::string> expected = {"k7e6",   "k5e4",   "absent", "absent", "k7e6",   "k7e3",   "k3e3",
+                                             "absent", "k5e3",   "k7e6",   "k3e4",   "k3e4",   "k5e3",   "k3e6",
+                                             "absent", "absent", "k3e6",   "k5e4",   "absent", "absent", "204"};
   for (size_t i = 0; i < expected.size(); ++i) {
     EXPECT_EQ(read->table.nodes[i].candidates[read->choices[0][i]], expected[i]) << i;
   }
@@ -97,8 +99,9 @@ TEST(MobileNetV3, Refusals) {
 }
 
 TEST(SuperTransformer, NodesAreTheChoicesThatAreKnown) {
-  const auto read = ReadSuperTransformer(Csv("encoder_embed_dim,decoder_embed_dim,decoder_layer_num,x_avg\n"
-                                             "640,512,3,1.5\n512,512,1,2\n640,512,3,2.5\n"));
+  const auto read =
+      ReadSuperTransformer(Csv("encoder_embed_dim,decoder_embed_dim,decoder_layer_num,x_avg\n"
+                               "640,512,3,1.5\n512,512,1,2\n640,512,3,2.5\n"));
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->table.nodes[0].candidates, (std::vector<std::string>{"512", "640"}));
   EXPECT_EQ(read->table.nodes[1].candidates, (std::vector<std::string>{"512"}));
