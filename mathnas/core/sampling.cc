@@ -24,21 +24,12 @@ Choice References(const BlockTable& table) {
   return choice;
 }
 
-}  // namespace
-
-absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric metric,
-                                             std::span<const Evaluation> evaluations, double base_value) {
+absl::Status CheckEvaluations(const BlockTable& table, std::span<const Evaluation> evaluations) {
   if (table.structure.shared) {
     return absl::InvalidArgumentError(
-        "structure: expected no shared choice where block values are means over networks");
+        "structure: expected no shared choice where block values come from many networks");
   }
   if (evaluations.empty()) return absl::InvalidArgumentError("evaluations: expected at least one, found none");
-  MetricSlice slice;
-  for (const Node& node : table.nodes) {
-    slice.values.emplace_back(node.candidates.size(), 0.0);
-    slice.samples.emplace_back(node.candidates.size(), 0);
-  }
-  double total = 0;
   for (size_t k = 0; k < evaluations.size(); ++k) {
     const auto& [choice, value] = evaluations[k];
     if (absl::Status status = CheckChoice(table, choice); !status.ok()) {
@@ -48,6 +39,40 @@ absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric met
       return absl::InvalidArgumentError(
           fmt::format("evaluations[{}].value: expected a finite number, found {}", k, value));
     }
+  }
+  return absl::OkStatus();
+}
+
+// What the nodes behind position `at` of the group save on average where that node has `candidate`, 0 if nothing has.
+// `saving` holds the values of those nodes.
+double MeanSavingBehind(const BlockTable& table, const DepthGroup& group, size_t at, int candidate,
+                        std::span<const Evaluation> evaluations, const Grid& saving) {
+  const int node = group.nodes[at];
+  double sum = 0, count = 0;
+  for (const Evaluation& e : evaluations) {
+    const std::vector<bool> contributes = ContributingNodes(table, e.choice);
+    if (!contributes[node] || e.choice[node] != candidate) continue;
+    for (size_t p = at + 1; p < group.nodes.size(); ++p) {
+      const int behind = group.nodes[p];
+      if (contributes[behind]) sum += saving[behind][e.choice[behind]];
+    }
+    ++count;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
+}  // namespace
+
+absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric metric,
+                                             std::span<const Evaluation> evaluations, double base_value) {
+  if (absl::Status status = CheckEvaluations(table, evaluations); !status.ok()) return status;
+  MetricSlice slice;
+  for (const Node& node : table.nodes) {
+    slice.values.emplace_back(node.candidates.size(), 0.0);
+    slice.samples.emplace_back(node.candidates.size(), 0);
+  }
+  double total = 0;
+  for (const auto& [choice, value] : evaluations) {
     const std::vector<bool> contributes = ContributingNodes(table, choice);
     for (size_t i = 0; i < choice.size(); ++i) {
       if (!contributes[i]) continue;
@@ -56,7 +81,6 @@ absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric met
     }
     total += value;
   }
-  double mean_saving = 0;  // of the evaluations
   for (size_t i = 0; i < table.nodes.size(); ++i) {
     const int reference = table.nodes[i].reference;
     if (slice.samples[i][reference] == 0) {
@@ -68,7 +92,27 @@ absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric met
       const auto count = static_cast<double>(slice.samples[i][j]);
       double& b = slice.values[i][j];
       b = count > 0 ? mean - b / count : kNotMeasured;
-      if (count > 0) mean_saving += b * count / static_cast<double>(evaluations.size());
+    }
+  }
+  for (const DepthGroup& group : table.structure.depth) {
+    for (size_t at = group.nodes.size(); at-- > 0;) {  // the last node first: those behind it are then known
+      const int i = group.nodes[at], absent = group.absent[at], reference = table.nodes[i].reference;
+      if (absent == DepthGroup::kCannotBeCut) continue;
+      const auto behind = [&](int j) { return MeanSavingBehind(table, group, at, j, evaluations, slice.values); };
+      if (reference != absent) {
+        slice.values[i][absent] += behind(reference);
+        continue;
+      }
+      for (int j = 0; j < std::ssize(slice.values[i]); ++j) {  // here N~ is the one that ends
+        if (j != absent) slice.values[i][j] -= behind(j);
+      }
+    }
+  }
+  double mean_saving = 0;  // of the evaluations
+  for (size_t i = 0; i < table.nodes.size(); ++i) {
+    for (size_t j = 0; j < slice.values[i].size(); ++j) {
+      const auto count = static_cast<double>(slice.samples[i][j]);
+      if (count > 0) mean_saving += slice.values[i][j] * count / static_cast<double>(evaluations.size());
     }
   }
   slice.base = base_value;
@@ -79,6 +123,50 @@ absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric met
     slice.base = total / static_cast<double>(evaluations.size()) + mean_saving;
   }
   metric.form = Form::kSaving;
+  metric.slices = {std::move(slice)};
+  return metric;
+}
+
+absl::StatusOr<Metric> MetricByLeastSquares(const BlockTable& table, Metric metric,
+                                            std::span<const Evaluation> evaluations, double ridge) {
+  if (absl::Status status = CheckEvaluations(table, evaluations); !status.ok()) return status;
+  if (!(ridge > 0)) return absl::InvalidArgumentError(fmt::format("ridge: expected more than 0, found {}", ridge));
+  // Unknowns: base, then v node by node. Normal equations (X'X + ridge I) v = X'y, the base without ridge.
+  MetricSlice slice;
+  std::vector<int> start;
+  int unknowns = 1;
+  for (const Node& node : table.nodes) {
+    start.push_back(unknowns);
+    unknowns += static_cast<int>(node.candidates.size());
+    slice.samples.emplace_back(node.candidates.size(), 0);
+  }
+  const auto n = static_cast<size_t>(unknowns);
+  std::vector<double> normal(n * n, 0.0), solution(n, 0.0);
+  for (size_t u = 1; u < n; ++u) normal[u * n + u] = ridge;
+  for (const auto& [choice, value] : evaluations) {
+    const std::vector<bool> contributes = ContributingNodes(table, choice);
+    std::vector<size_t> active = {0};
+    for (size_t i = 0; i < choice.size(); ++i) {
+      if (!contributes[i]) continue;
+      active.push_back(static_cast<size_t>(start[i] + choice[i]));
+      ++slice.samples[i][choice[i]];
+    }
+    for (const size_t a : active) {
+      for (const size_t b : active) normal[a * n + b] += 1;
+      solution[a] += value;
+    }
+  }
+  if (!internal::Cholesky(normal, unknowns)) {
+    return absl::InvalidArgumentError(fmt::format("ridge: expected more beside the evaluations, found {}", ridge));
+  }
+  internal::SolveLower(normal, solution);
+  internal::SolveUpper(normal, solution);
+  slice.base = solution[0];
+  for (size_t i = 0; i < table.nodes.size(); ++i) {
+    const auto row = solution.begin() + start[i];
+    slice.values.emplace_back(row, row + std::ssize(table.nodes[i].candidates));
+  }
+  metric.form = Form::kCost;
   metric.slices = {std::move(slice)};
   return metric;
 }
@@ -126,6 +214,9 @@ absl::StatusOr<Metric> AdditiveCost(const BlockTable& table, const std::vector<C
                                     const std::vector<double>& values) {
   if (networks.empty() || networks.size() != values.size()) {
     return absl::InvalidArgumentError("values: expected one per network");
+  }
+  if (!table.structure.depth.empty()) {
+    return absl::InvalidArgumentError("structure: expected no depth groups where values are sums over all nodes");
   }
   // Unknowns: a constant, and for every node the candidates after the first, against the first.
   std::vector<int> start;

@@ -13,7 +13,7 @@
 #include "mathnas/core/internal/json_document.h"
 #include "mathnas/core/internal/read_file.h"
 #include "mathnas/core/internal/text.h"
-#include "mathnas/exchange/internal/csv.h"
+#include "mathnas/exchange/csv.h"
 
 namespace mathnas::exchange {
 
@@ -21,7 +21,6 @@ using namespace core;  // what is exchanged is the core's
 namespace {
 
 using core::internal::Trimmed;
-using internal::Quoted;
 
 constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 constexpr int kNone = -1, kGroup = -2;
@@ -38,9 +37,9 @@ struct MetricColumn {
   std::optional<double> base;
 };
 
-class CsvTable {
+class BlockTableReader {
  public:
-  CsvTable(std::string_view text, std::string_view space, std::string_view source)
+  BlockTableReader(std::string_view text, std::string_view space, std::string_view source)
       : reader_(text, source), source_(source) {
     table_.space = space;
   }
@@ -299,7 +298,7 @@ class CsvTable {
     }
   }
 
-  internal::CsvReader reader_;
+  CsvReader reader_;
   std::string_view source_;
   std::vector<std::string> headings_;
   std::vector<ColumnKind> kinds_;
@@ -320,7 +319,7 @@ absl::StatusOr<BlockTable> ParseCsv(std::string_view text, std::string_view spac
     return core::internal::FieldError(source_name, "",
                                       fmt::format("at most {} MB", core::internal::kMaxJsonBytes >> 20), "more");
   }
-  return CsvTable(text, space, source_name).Read();
+  return BlockTableReader(text, space, source_name).Read();
 }
 
 absl::StatusOr<BlockTable> LoadCsv(const std::string& path, std::string_view space) {

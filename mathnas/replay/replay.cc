@@ -24,9 +24,13 @@ using namespace core;  // tables, estimators, statistics
 namespace {
 
 constexpr std::pair<std::string_view, ReplayEstimator> kEstimators[] = {
-    {"linear", ReplayEstimator::kLinear},   {"eq5", ReplayEstimator::kEq5},
-    {"eq6", ReplayEstimator::kEq6},         {"full", ReplayEstimator::kFull},
-    {"partial", ReplayEstimator::kPartial}, {"interaction", ReplayEstimator::kInteraction}};
+    {"linear", ReplayEstimator::kLinear},
+    {"eq5", ReplayEstimator::kEq5},
+    {"eq6", ReplayEstimator::kEq6},
+    {"full", ReplayEstimator::kFull},
+    {"partial", ReplayEstimator::kPartial},
+    {"least-squares", ReplayEstimator::kLeastSquares},
+    {"interaction", ReplayEstimator::kInteraction}};
 constexpr std::string_view kTruth = "truth";
 constexpr int kAbsent = -1;
 
@@ -64,6 +68,9 @@ class LookUps {
       if (seen_missing_.insert(choice).second) missing.push_back(choice);
       return std::numeric_limits<double>::quiet_NaN();
     }
+    return At(k);
+  }
+  double At(int k) {
     if (seen_.insert(k).second) evaluated.push_back(k);
     return benchmark_.truth[k];
   }
@@ -81,7 +88,12 @@ class LookUps {
 absl::Status Check(const Benchmark& benchmark, const ReplayOptions& options) {
   const size_t n = benchmark.networks.size();
   if (n == 0) return absl::InvalidArgumentError("networks: expected at least one, found none");
-  if (absl::Status status = Validate(benchmark.table); !status.ok()) return status;
+  BlockTable table = benchmark.table;
+  if (table.metrics.empty()) {  // the truth will be the first one
+    MetricSlice& slice = table.metrics[std::string(kTruth)].slices.emplace_back();
+    for (const Node& node : table.nodes) slice.values.emplace_back(node.candidates.size(), 0.0);
+  }
+  if (absl::Status status = Validate(table); !status.ok()) return status;
   if (benchmark.table.structure.shared) {
     return absl::InvalidArgumentError("structure: expected no shared choice, found one");
   }
@@ -158,52 +170,109 @@ std::vector<int> RandomNetworks(size_t n, int64_t count, uint64_t seed) {
   return order;
 }
 
+bool Samples(ReplayEstimator estimator) {
+  return estimator == ReplayEstimator::kFull || estimator == ReplayEstimator::kPartial ||
+         estimator == ReplayEstimator::kLeastSquares;
+}
+
+EstimatorKind KindOf(ReplayEstimator estimator) {
+  switch (estimator) {
+    case ReplayEstimator::kLinear:
+    case ReplayEstimator::kLeastSquares:
+      return EstimatorKind::kLinear;
+    case ReplayEstimator::kEq6:
+    case ReplayEstimator::kInteraction:
+      return EstimatorKind::kEq6;
+    default:
+      return EstimatorKind::kEq5;
+  }
+}
+
+// The truth as a metric of `table`, from random networks.
+absl::Status AddFromSample(const Benchmark& benchmark, const ReplayOptions& options, LookUps& look_up,
+                           BlockTable& table) {
+  const size_t n = benchmark.networks.size();
+  const bool equation3 = options.estimator != ReplayEstimator::kLeastSquares;
+  double base_value = std::numeric_limits<double>::quiet_NaN();
+  Choice base;
+  for (const Node& node : table.nodes) base.push_back(node.reference);
+  // N~ is one of the evaluations that were asked for, but no random one: it is left out of the means.
+  if (equation3) base_value = look_up(base);
+  int64_t count = options.evaluations - (std::isnan(base_value) ? 0 : 1);
+  if (options.estimator == ReplayEstimator::kFull) count = static_cast<int64_t>(n);
+  std::vector<Evaluation> evaluations;
+  for (const int k : RandomNetworks(n, count, options.seed)) {
+    evaluations.push_back({benchmark.networks[k], look_up.At(k)});
+  }
+  absl::StatusOr<Metric> metric = equation3 ? MetricFromEvaluations(table, TruthMetric(benchmark), evaluations,
+                                                                    std::isnan(base_value) ? 0 : base_value)
+                                            : MetricByLeastSquares(table, TruthMetric(benchmark), evaluations);
+  if (!metric.ok()) return metric.status();
+  if (equation3 && std::isnan(base_value)) metric->slices[0].base = base_value;
+  table.metrics[std::string(kTruth)] = *std::move(metric);
+  return absl::OkStatus();
+}
+
+// The truth as a metric of `table`, from Algorithm 1's networks.
+absl::Status AddFromSwitches(const Benchmark& benchmark, LookUps& look_up, BlockTable& table) {
+  if (!table.metrics.contains(kFlopsMetric)) {
+    return absl::InvalidArgumentError(
+        "estimator: expected full, partial or least-squares where no FLOPs are known, from which Algorithm 1 chooses "
+        "its "
+        "networks");
+  }
+  const absl::StatusOr<Choice> average = AverageNetwork(table);
+  if (!average.ok()) return average.status();
+  absl::StatusOr<Metric> metric = MetricFromLookUps(table, TruthMetric(benchmark), [&](const Choice& choice) {
+    const double value = look_up(choice);
+    return std::isnan(value) ? SwitchElsewhere(benchmark, *average, choice, look_up) : value;
+  });
+  if (metric.ok()) {
+    table.metrics[std::string(kTruth)] = *std::move(metric);
+    return absl::OkStatus();
+  }
+  if (look_up.missing.empty()) return metric.status();
+  return absl::FailedPreconditionError(
+      fmt::format("the benchmark lacks {} networks that are needed, the first is [{}]: {}", look_up.missing.size(),
+                  Text(look_up.missing[0]), std::string(metric.status().message())));
+}
+
 // Where a prediction is undefined it is NaN.
+absl::StatusOr<std::vector<double>> PredictAll(const Benchmark& benchmark, const Estimator& estimator) {
+  if (const auto form = estimator.FormOf(kTruth); !form.ok()) return form.status();
+  std::vector<double> predicted;
+  for (const Choice& choice : benchmark.networks) {
+    const absl::StatusOr<double> value = estimator.Predict(kTruth, choice);
+    predicted.push_back(value.ok() ? *value : std::numeric_limits<double>::quiet_NaN());
+  }
+  return predicted;
+}
+
+// Where the benchmark lacks N~, its value is what makes the predictions of the looked up networks right on average.
+void AddMeanError(const Benchmark& benchmark, const LookUps& look_up, std::vector<double>& predicted) {
+  double error = 0, count = 0;
+  for (const int k : look_up.evaluated) {
+    if (std::isnan(predicted[k])) continue;
+    error += benchmark.truth[k] - predicted[k];
+    ++count;
+  }
+  for (double& p : predicted) p += count > 0 ? error / count : 0;
+}
+
 absl::StatusOr<std::vector<double>> PredictFromBlocks(const Benchmark& benchmark, const ReplayOptions& options,
                                                       LookUps& look_up) {
   BlockTable table = benchmark.table;
-  absl::StatusOr<Metric> metric = absl::InternalError("");
-  const bool full = options.estimator == ReplayEstimator::kFull;
-  if (full || options.estimator == ReplayEstimator::kPartial) {
-    Choice base;
-    for (const Node& node : table.nodes) base.push_back(node.reference);
-    // N~ is one of the evaluations that were asked for, but no random one: it is left out of the means.
-    const double base_value = look_up(base);
-    const size_t n = benchmark.networks.size();
-    const int64_t count = full ? static_cast<int64_t>(n) : options.evaluations - (std::isnan(base_value) ? 0 : 1);
-    std::vector<Evaluation> evaluations;
-    for (int k : RandomNetworks(n, count, options.seed)) {
-      evaluations.push_back({benchmark.networks[k], look_up(benchmark.networks[k])});
-    }
-    metric = MetricFromEvaluations(table, TruthMetric(benchmark), evaluations, base_value);
-  } else {
-    const absl::StatusOr<Choice> average = AverageNetwork(table);
-    if (!average.ok()) return average.status();
-    metric = MetricFromLookUps(table, TruthMetric(benchmark), [&](const Choice& choice) {
-      const double value = look_up(choice);
-      return std::isnan(value) ? SwitchElsewhere(benchmark, *average, choice, look_up) : value;
-    });
-  }
-  if (!metric.ok()) {
-    if (look_up.missing.empty()) return metric.status();
-    return absl::FailedPreconditionError(
-        fmt::format("the benchmark lacks {} networks that are needed, the first is [{}]: {}", look_up.missing.size(),
-                    Text(look_up.missing[0]), std::string(metric.status().message())));
-  }
-  table.metrics[std::string(kTruth)] = *std::move(metric);
-  EstimatorKind kind = EstimatorKind::kEq5;
-  if (options.estimator == ReplayEstimator::kLinear) kind = EstimatorKind::kLinear;
-  if (options.estimator == ReplayEstimator::kEq6 || options.estimator == ReplayEstimator::kInteraction) {
-    kind = EstimatorKind::kEq6;
-  }
-  const absl::StatusOr<Estimator> estimator = Estimator::Create(table, {kind, options.flops_fixed});
+  const absl::Status added = Samples(options.estimator) ? AddFromSample(benchmark, options, look_up, table)
+                                                        : AddFromSwitches(benchmark, look_up, table);
+  if (!added.ok()) return added;
+  MetricSlice& slice = table.metrics[std::string(kTruth)].slices[0];
+  const bool without_base = std::isnan(slice.base);
+  if (without_base) slice.base = 0;
+  const absl::StatusOr<Estimator> estimator =
+      Estimator::Create(table, {KindOf(options.estimator), options.flops_fixed});
   if (!estimator.ok()) return estimator.status();
-  if (const auto form = estimator->FormOf(kTruth); !form.ok()) return form.status();
-  std::vector<double> predicted;
-  for (const Choice& choice : benchmark.networks) {
-    const absl::StatusOr<double> value = estimator->Predict(kTruth, choice);
-    predicted.push_back(value.ok() ? *value : std::numeric_limits<double>::quiet_NaN());
-  }
+  absl::StatusOr<std::vector<double>> predicted = PredictAll(benchmark, *estimator);
+  if (predicted.ok() && without_base) AddMeanError(benchmark, look_up, *predicted);
   return predicted;
 }
 
@@ -254,6 +323,35 @@ int64_t FillUndefined(Goal goal, std::vector<double>& predicted) {
   return undefined;
 }
 
+absl::StatusOr<Agreement> Agree(Sample predicted, Sample truth) {
+  Agreement agreement{.networks = std::ssize(truth)};
+  const std::pair<double*, absl::StatusOr<double>> statistics[] = {
+      {&agreement.spearman, Spearman(predicted, truth)},
+      {&agreement.kendall, KendallTau(predicted, truth)},
+      {&agreement.rmse, RootMeanSquareError(predicted, truth)},
+      {&agreement.mae, MeanAbsoluteError(predicted, truth)}};
+  for (const auto& [target, value] : statistics) {
+    if (!value.ok()) return value.status();
+    *target = *value;
+  }
+  return agreement;
+}
+
+// Over the networks that were not looked up.
+std::optional<Agreement> AgreeHeldOut(const Benchmark& benchmark, const std::vector<int>& evaluated,
+                                      const std::vector<double>& predicted) {
+  std::vector<bool> seen(predicted.size(), false);
+  for (const int k : evaluated) seen[k] = true;
+  std::vector<double> p, truth;
+  for (size_t k = 0; k < predicted.size(); ++k) {
+    if (seen[k]) continue;
+    p.push_back(predicted[k]);
+    truth.push_back(benchmark.truth[k]);
+  }
+  const absl::StatusOr<Agreement> agreement = Agree(p, truth);
+  return agreement.ok() ? std::optional<Agreement>(*agreement) : std::nullopt;
+}
+
 // The best of `values` within the limits, or kAbsent.
 int Best(const Benchmark& benchmark, const ReplayOptions& options, const std::vector<double>& values) {
   const double sign = benchmark.goal == Goal::kMax ? -1 : 1;
@@ -299,21 +397,15 @@ absl::StatusOr<ReplayResult> Replay(const Benchmark& benchmark, const ReplayOpti
                                                       : PredictFromBlocks(benchmark, options, look_up);
   if (!predicted.ok()) return predicted.status();
   ReplayResult result;
-  result.networks = std::ssize(benchmark.networks);
   result.evaluations = std::ssize(look_up.evaluated);
   result.undefined = FillUndefined(benchmark.goal, *predicted);
-  if (result.undefined == result.networks) {
+  if (result.undefined == std::ssize(benchmark.networks)) {
     return absl::InvalidArgumentError("expected an estimator that predicts some network of the benchmark, found none");
   }
-  const std::pair<double*, absl::StatusOr<double>> statistics[] = {
-      {&result.spearman, Spearman(*predicted, benchmark.truth)},
-      {&result.kendall, KendallTau(*predicted, benchmark.truth)},
-      {&result.rmse, RootMeanSquareError(*predicted, benchmark.truth)},
-      {&result.mae, MeanAbsoluteError(*predicted, benchmark.truth)}};
-  for (const auto& [target, value] : statistics) {
-    if (!value.ok()) return value.status();
-    *target = *value;
-  }
+  const absl::StatusOr<Agreement> all = Agree(*predicted, benchmark.truth);
+  if (!all.ok()) return all.status();
+  result.all = *all;
+  result.held_out = AgreeHeldOut(benchmark, look_up.evaluated, *predicted);
   result.chosen = Best(benchmark, options, *predicted);
   result.best = Best(benchmark, options, benchmark.truth);
   if (result.best == kAbsent) return absl::NotFoundError("limits: expected a network that holds them, found none");

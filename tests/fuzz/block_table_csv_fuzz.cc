@@ -1,13 +1,26 @@
-// Block tables as CSV: refused with a message, or a table that JSON takes as well.
+// CSV: refused with a message, or read; a block table in it is one that JSON takes as well.
 #include <string_view>
 
 #include "check.h"
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/exchange/block_table_csv.h"
+#include "mathnas/exchange/csv.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace mathnas;  // the parts under test
-  const auto table = exchange::ParseCsv({reinterpret_cast<const char*>(data), size}, "space", "fuzz");
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  if (const auto csv = exchange::CsvTable::Parse(input, "fuzz"); !csv.ok()) {
+    fuzz::Check(absl::IsInvalidArgument(csv.status()), "another error than a bad argument");
+    fuzz::Check(csv.status().message().substr(0, 5) == "fuzz:", "an error that does not name its source");
+  } else {
+    for (size_t row = 0; row < csv->row_count(); ++row) {
+      for (size_t column = 0; column < csv->names().size(); ++column) {
+        const auto number = csv->Number(row, column);
+        fuzz::Check(number.ok() || number.status().message().substr(0, 5) == "fuzz:", "an error without its source");
+      }
+    }
+  }
+  const auto table = exchange::ParseCsv(input, "space", "fuzz");
   if (!table.ok()) {
     fuzz::Check(absl::IsInvalidArgument(table.status()), "another error than a bad argument");
     fuzz::Check(table.status().message().substr(0, 4) == "fuzz", "an error that does not name its source");

@@ -1,10 +1,11 @@
 #include "mathnas/replay/replay.h"
 
+#include <algorithm>
 #include <cmath>
+#include <random>
 #include <set>
 
 #include "gtest/gtest.h"
-#include "mathnas/replay/csv.h"
 #include "tests/core/cells.h"
 
 namespace mathnas::replay {
@@ -33,10 +34,10 @@ TEST(Replay, LinearByHand) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->evaluations, 4);
   EXPECT_EQ(result->predicted, (std::vector<double>{40, 48, 62, 70}));
-  EXPECT_NEAR(result->spearman, 0.8, 1e-12);       // ranks 1 2 3 4 against 1 2 4 3
-  EXPECT_NEAR(result->kendall, 4.0 / 6.0, 1e-12);  // one pair of six in the wrong order
-  EXPECT_NEAR(result->rmse, std::sqrt(300 / 4.0), 1e-12);
-  EXPECT_NEAR(result->mae, 30 / 4.0, 1e-12);
+  EXPECT_NEAR(result->all.spearman, 0.8, 1e-12);       // ranks 1 2 3 4 against 1 2 4 3
+  EXPECT_NEAR(result->all.kendall, 4.0 / 6.0, 1e-12);  // one pair of six in the wrong order
+  EXPECT_NEAR(result->all.rmse, std::sqrt(300 / 4.0), 1e-12);
+  EXPECT_NEAR(result->all.mae, 30 / 4.0, 1e-12);
   EXPECT_EQ(result->chosen, 3);
   EXPECT_EQ(result->best, 2);
   EXPECT_EQ(result->regret, 2);
@@ -69,7 +70,7 @@ TEST(Replay, LimitsChooseAmongWhatHoldsThem) {
   EXPECT_EQ(result->chosen, 1);
   EXPECT_EQ(result->best, 1);
   EXPECT_EQ(result->regret, 0);
-  EXPECT_NEAR(result->spearman, 0.8, 1e-12);  // still over all networks
+  EXPECT_NEAR(result->all.spearman, 0.8, 1e-12);  // still over all networks
   options.limits[0].value = 1;
   EXPECT_EQ(Replay(Small(), options).status().code(), absl::StatusCode::kNotFound);
 }
@@ -87,12 +88,12 @@ TEST(Replay, MissingSwitchesAreTakenFromTheNearestContext) {
   const auto linear = Replay(benchmark, {.estimator = ReplayEstimator::kLinear});
   ASSERT_TRUE(linear.ok()) << linear.status();
   EXPECT_EQ(linear->missing, (std::vector<Choice>{{0, 1}}));
-  EXPECT_EQ(linear->networks, 3);
+  EXPECT_EQ(linear->all.networks, 3);
   EXPECT_EQ(linear->evaluations, 3);
   EXPECT_EQ(linear->predicted, (std::vector<double>{50, 72, 70}));
   const auto full = Replay(benchmark, {.estimator = ReplayEstimator::kFull});
   ASSERT_TRUE(full.ok()) << full.status();
-  EXPECT_EQ(full->networks, 3);
+  EXPECT_EQ(full->all.networks, 3);
 }
 
 TEST(Replay, MissingNetworksThatNothingReplaces) {
@@ -161,9 +162,86 @@ TEST(Replay, InteractionLooksUp31) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->evaluations, 31);
   EXPECT_EQ(result->undefined, 0);
-  EXPECT_GT(result->spearman, 0.9);
+  EXPECT_GT(result->all.spearman, 0.9);
   EXPECT_LE(benchmark.costs["big"][result->chosen], 1);
   EXPECT_LT(result->regret, 0.5);
+}
+
+// Six networks of two nodes, three of them looked up.
+TEST(Replay, HeldOutIsWhatWasNotLookedUp) {
+  Benchmark benchmark;
+  benchmark.table.space = "small";
+  benchmark.table.nodes = {{"first", {"a", "b", "c"}, 2}, {"second", {"a", "b"}, 1}};
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 2; ++j) {
+      benchmark.networks.push_back({i, j});
+      benchmark.truth.push_back(10.0 * i + 7 * j + static_cast<double>(random() % 5));
+    }
+  }
+  for (const uint64_t seed : {0, 1, 2, 3}) {
+    const auto result =
+        Replay(benchmark, {.estimator = ReplayEstimator::kLeastSquares, .evaluations = 3, .seed = seed});
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->evaluations, 3);
+    ASSERT_TRUE(result->held_out.has_value());
+    EXPECT_EQ(result->all.networks, 6);
+    EXPECT_EQ(result->held_out->networks, 3);
+    double squares = 0, absolute = 0, concordant = 0, pairs = 0;
+    for (int a = 0; a < 6; ++a) {
+      const auto held_out = [&](int k) {
+        return std::count(result->evaluated.begin(), result->evaluated.end(), k) == 0;
+      };
+      if (!held_out(a)) continue;
+      const double error = result->predicted[a] - benchmark.truth[a];
+      squares += error * error / 3;
+      absolute += std::abs(error) / 3;
+      for (int b = 0; b < a; ++b) {
+        if (!held_out(b)) continue;
+        const double p = result->predicted[a] - result->predicted[b], t = benchmark.truth[a] - benchmark.truth[b];
+        ASSERT_NE(p * t, 0) << "ties, choose another seed";
+        concordant += p * t > 0 ? 1 : -1;
+        ++pairs;
+      }
+    }
+    EXPECT_NEAR(result->held_out->rmse, std::sqrt(squares), 1e-12);
+    EXPECT_NEAR(result->held_out->mae, absolute, 1e-12);
+    EXPECT_NEAR(result->held_out->kendall, concordant / pairs, 1e-12);
+  }
+  // All looked up: nothing is held out.
+  const auto all = Replay(benchmark, {.estimator = ReplayEstimator::kLeastSquares, .evaluations = 100});
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_FALSE(all->held_out.has_value());
+}
+
+// N~ = bb is not there: b = {{17, 0}, {3, 0}} of the three that are, and the base makes eq5 right on average.
+TEST(Replay, FullSamplingWithoutTheBaseNetwork) {
+  Benchmark benchmark = Small();
+  Remove(benchmark, 3);
+  const auto full = Replay(benchmark, {.estimator = ReplayEstimator::kFull});
+  ASSERT_TRUE(full.ok()) << full.status();
+  EXPECT_EQ(full->missing, (std::vector<Choice>{{1, 1}}));
+  const double b_first = 72 - (50 + 58) / 2.0, b_second = 58 - (50 + 72) / 2.0;
+  const double loss[] = {(b_first * 2.5 + b_second * 3) / 2, b_first * 2.5 / 3, b_second * 3 / 4};
+  double error = 0;
+  for (int k = 0; k < 3; ++k) error += (benchmark.truth[k] + loss[k]) / 3;
+  for (int k = 0; k < 3; ++k) EXPECT_NEAR(full->predicted[k], error - loss[k], 1e-12);
+}
+
+// Networks that the nodes cannot tell apart are looked up and judged one by one.
+TEST(Replay, TheSameChoiceTwiceIsTwoNetworks) {
+  Benchmark benchmark;
+  benchmark.table.space = "small";
+  benchmark.table.nodes = {{"only", {"a", "b"}, 1}};
+  benchmark.networks = {{0}, {0}, {1}, {1}};
+  benchmark.truth = {1, 3, 10, 14};
+  const auto full = Replay(benchmark, {.estimator = ReplayEstimator::kLeastSquares, .evaluations = 4});
+  ASSERT_TRUE(full.ok()) << full.status();
+  EXPECT_EQ(full->evaluations, 4);
+  // Base 7, the means 2 and 12 keep 2 / (2 + 1) of their distance from it.
+  EXPECT_NEAR(full->predicted[0], 7 - 5 * 2.0 / 3, 1e-12);
+  EXPECT_NEAR(full->predicted[3], 7 + 5 * 2.0 / 3, 1e-12);
+  EXPECT_EQ(full->predicted[0], full->predicted[1]);
 }
 
 TEST(Replay, Refusals) {
@@ -185,27 +263,9 @@ TEST(Replay, Refusals) {
   benchmark.truth = {1, 1, 1, 1};
   EXPECT_TRUE(refused(benchmark));
   EXPECT_FALSE(ParseReplayEstimator("eq7").ok());
-  for (const char* name : {"linear", "eq5", "eq6", "full", "partial", "interaction"}) {
+  for (const char* name : {"linear", "eq5", "eq6", "full", "partial", "least-squares", "interaction"}) {
     EXPECT_EQ(Name(*ParseReplayEstimator(name)), name);
   }
-}
-
-TEST(Csv, ReadsAndNamesPlaces) {
-  const auto table = CsvTable::Parse("index, name,value\r\n0,x,1.5\n\n1,y,\n2,z,many\n", "t.csv");
-  ASSERT_TRUE(table.ok()) << table.status();
-  ASSERT_EQ(table->row_count(), 3U);
-  const size_t value = *table->Column("value");
-  EXPECT_EQ(table->Field(1, *table->Column("name")), "y");
-  EXPECT_EQ(*table->Number(0, value), 1.5);
-  EXPECT_TRUE(std::isnan(*table->Number(1, value)));
-  EXPECT_EQ(table->Number(2, value).status().message(),
-            "t.csv, line 5, column value: expected a finite number, found 'many'");
-  EXPECT_EQ(table->Column("other").status().message(), "t.csv: expected a column 'other', found index, name, value");
-  EXPECT_EQ(CsvTable::Parse("a,b\n1\n", "t.csv").status().message(), "t.csv, line 2: expected 2 fields, found 1");
-  EXPECT_FALSE(CsvTable::Parse("", "t.csv").ok());
-  EXPECT_FALSE(CsvTable::Parse("a,a\n", "t.csv").ok());
-  EXPECT_FALSE(CsvTable::Parse("a,\n", "t.csv").ok());
-  EXPECT_FALSE(CsvTable::Parse("a\n\"1\"\n", "t.csv").ok());
 }
 
 }  // namespace

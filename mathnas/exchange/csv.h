@@ -1,6 +1,6 @@
-// Reading CSV (RFC 4180) that nobody vouches for, record by record.
-#ifndef MATHNAS_EXCHANGE_INTERNAL_CSV_H_
-#define MATHNAS_EXCHANGE_INTERNAL_CSV_H_
+// Reading CSV (RFC 4180) that nobody vouches for: record by record, or a whole table.
+#ifndef MATHNAS_EXCHANGE_CSV_H_
+#define MATHNAS_EXCHANGE_CSV_H_
 
 #include <cstdint>
 #include <string>
@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace mathnas::exchange::internal {
+namespace mathnas::exchange {
 
 // Fields are separated by commas; a field in double quotes may hold commas, line ends and quotes written twice. Lines
 // end with LF or CRLF; a byte order mark at the beginning and empty lines are skipped. Memory: one record.
@@ -44,9 +44,38 @@ class CsvReader {
   int64_t line_ = 1, record_line_ = 1;
 };
 
+// A header with the names of the columns, then rows of as many fields; spaces and tabs around a field do not count.
+class CsvTable {
+ public:
+  // Errors call the text `source`, usually the name of its file. InvalidArgument names source, line and what was
+  // expected: no header, a column without a name or named twice, a row with another number of fields, no CSV.
+  static absl::StatusOr<CsvTable> Parse(std::string_view text, std::string_view source);
+
+  const std::string& source() const { return source_; }
+  const std::vector<std::string>& names() const { return names_; }
+  size_t row_count() const { return lines_.size(); }
+  // InvalidArgument lists the names that are known.
+  absl::StatusOr<size_t> Column(std::string_view name) const;
+
+  std::string_view Field(size_t row, size_t column) const;
+  // NaN for an empty field; InvalidArgument names source, line and column of one that is no finite number.
+  absl::StatusOr<double> Number(size_t row, size_t column) const;
+  // "SOURCE:LINE: column 2 (NAME): expected EXPECTED, found 'FIELD'".
+  absl::Status Error(size_t row, size_t column, std::string_view expected) const;
+
+ private:
+  struct Span {
+    size_t begin = 0, size = 0;
+  };
+  std::string text_, source_;  // text_: all fields, one behind the other
+  std::vector<std::string> names_;
+  std::vector<Span> fields_;    // row by row
+  std::vector<int64_t> lines_;  // of each row, counted from 1
+};
+
 // 'text' in quotes for messages: at most 40 bytes, what is not printable ASCII as '?'.
 std::string Quoted(std::string_view text);
 
-}  // namespace mathnas::exchange::internal
+}  // namespace mathnas::exchange
 
-#endif  // MATHNAS_EXCHANGE_INTERNAL_CSV_H_
+#endif  // MATHNAS_EXCHANGE_CSV_H_

@@ -1,11 +1,13 @@
-#include "mathnas/exchange/internal/csv.h"
+#include "mathnas/exchange/csv.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "fmt/format.h"
 #include "mathnas/core/internal/text.h"
 
-namespace mathnas::exchange::internal {
+namespace mathnas::exchange {
 
 std::string Quoted(std::string_view text) {
   constexpr size_t kShown = 40;
@@ -98,4 +100,65 @@ absl::StatusOr<bool> CsvReader::Next(std::vector<std::string>& fields) {
   return true;
 }
 
-}  // namespace mathnas::exchange::internal
+absl::StatusOr<CsvTable> CsvTable::Parse(std::string_view text, std::string_view source) {
+  CsvTable table;
+  table.source_ = source;
+  CsvReader reader(text, source);
+  std::vector<std::string> fields;
+  while (true) {
+    const absl::StatusOr<bool> more = reader.Next(fields);
+    if (!more.ok()) return more.status();
+    if (!*more) break;
+    if (table.names_.empty()) {
+      for (const std::string& field : fields) {
+        const std::string_view name = core::internal::Trimmed(field);
+        const bool again = std::find(table.names_.begin(), table.names_.end(), name) != table.names_.end();
+        if (name.empty() || again) {
+          return reader.Error(fmt::format("column {}", table.names_.size() + 1), "a name of its own", Quoted(name));
+        }
+        table.names_.emplace_back(name);
+      }
+      continue;
+    }
+    if (fields.size() != table.names_.size()) {
+      return reader.Error("the row", fmt::format("{} fields, as in the first row", table.names_.size()),
+                          fmt::format("{}", fields.size()));
+    }
+    for (const std::string& field : fields) {
+      const std::string_view trimmed = core::internal::Trimmed(field);
+      table.fields_.push_back({table.text_.size(), trimmed.size()});
+      table.text_ += trimmed;
+    }
+    table.lines_.push_back(reader.line());
+  }
+  if (table.names_.empty()) return reader.Error("the first row", "the names of the columns", "the end of the file");
+  return table;
+}
+
+absl::StatusOr<size_t> CsvTable::Column(std::string_view name) const {
+  const auto it = std::find(names_.begin(), names_.end(), name);
+  if (it != names_.end()) return static_cast<size_t>(it - names_.begin());
+  std::string known;
+  for (const std::string& n : names_) known += (known.empty() ? "" : ", ") + n;
+  return absl::InvalidArgumentError(
+      fmt::format("{}: expected a column {}, found {:.500}", source_, Quoted(name), known));
+}
+
+std::string_view CsvTable::Field(size_t row, size_t column) const {
+  const Span& f = fields_[row * names_.size() + column];
+  return std::string_view(text_).substr(f.begin, f.size);
+}
+
+absl::StatusOr<double> CsvTable::Number(size_t row, size_t column) const {
+  const std::string_view field = Field(row, column);
+  if (field.empty()) return std::numeric_limits<double>::quiet_NaN();
+  if (const auto number = core::internal::ParseNumber(field)) return *number;
+  return Error(row, column, "a finite number");
+}
+
+absl::Status CsvTable::Error(size_t row, size_t column, std::string_view expected) const {
+  return absl::InvalidArgumentError(fmt::format("{}:{}: column {} ({}): expected {}, found {}", source_, lines_[row],
+                                                column + 1, names_[column], expected, Quoted(Field(row, column))));
+}
+
+}  // namespace mathnas::exchange
