@@ -40,7 +40,8 @@ absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric met
   }
   double total = 0;
   for (size_t k = 0; k < evaluations.size(); ++k) {
-    const auto& [choice, value] = evaluations[k];
+    const Choice& choice = evaluations[k].choice;
+    const double value = evaluations[k].value;
     if (absl::Status status = CheckChoice(table, choice); !status.ok()) {
       return absl::InvalidArgumentError(fmt::format("evaluations[{}]: {}", k, std::string(status.message())));
     }
