@@ -120,7 +120,8 @@ absl::StatusOr<Answer> Predict(const Options& o) {
     return absl::InvalidArgumentError("predict: expected one of --choice, --choices and --all");
   if (!o.choices.empty() && options->networks) {
     return absl::InvalidArgumentError(
-        "predict: expected --estimator linear, eq5 or eq6 with --choices, found interaction; --choice and --all have it");
+        "predict: expected --estimator linear, eq5 or eq6 with --choices, found interaction; --choice and --all have "
+        "it");
   }
   if (!o.choices.empty())
     return o.values.ends_with(".f32") ? PredictChoices<float>(o, *estimator) : PredictChoices<double>(o, *estimator);

@@ -25,8 +25,8 @@ struct Options {
 absl::StatusOr<Answer> Profile(const Options& o) {
   const bool learns = o.estimator == core::kInteraction;
   if (!learns && !core::ParseEstimatorKind(o.estimator).ok()) {
-    return absl::InvalidArgumentError(
-        fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'", core::kInteraction, o.estimator));
+    return absl::InvalidArgumentError(fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'",
+                                                  core::kInteraction, o.estimator));
   }
   auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
   if (!checkpoint.ok()) return checkpoint.status();
@@ -93,8 +93,9 @@ void AddProfile(CLI::App& app) {
   command->add_option("--out", o.out, "The block table to write")->required();
   command->add_flag("--resume", o.resume, "Go on with the measurements of an interrupted call (OUT.measurements.json)");
   command
-      ->add_option("--estimator", o.estimator,
-                   "linear, eq5 or eq6: accuracy of the switches of Algorithm 1; interaction: of networks that it chooses")
+      ->add_option(
+          "--estimator", o.estimator,
+          "linear, eq5 or eq6: accuracy of the switches of Algorithm 1; interaction: of networks that it chooses")
       ->capture_default_str();
   command->add_option("--evaluations", o.evaluations, "Networks whose accuracy interaction measures")
       ->capture_default_str()

@@ -301,9 +301,9 @@ Metric ReadMetric(Reader& reader, const Json& json, const std::string& path, con
   }
   ReadSlices(reader, json, path, table, metric);
   if (const Json* evaluations = reader.Member(json, path, "evaluations", false)) {
-    metric.evaluations = reader.Array(
-        *evaluations, path + ".evaluations",
-        [&reader](const Json& item, const std::string& at) { return ReadEvaluation(reader, item, at); });
+    metric.evaluations =
+        reader.Array(*evaluations, path + ".evaluations",
+                     [&reader](const Json& item, const std::string& at) { return ReadEvaluation(reader, item, at); });
   }
   return metric;
 }

@@ -103,8 +103,7 @@ std::string_view Name(FlopsFixed fixed) { return fixed == FlopsFixed::kInclude ?
 
 absl::StatusOr<FlopsFixed> ParseFlopsFixed(std::string_view name) { return FindName(kFixed, name, "flops-fixed"); }
 
-Estimator::Estimator(const BlockTable& table, EstimatorOptions options)
-    : table_(&table), options_(std::move(options)) {
+Estimator::Estimator(const BlockTable& table, EstimatorOptions options) : table_(&table), options_(std::move(options)) {
   for (const auto& [name, metric] : table.metrics) {
     FormsOfMetric& forms = forms_[name];
     for (int shared = 0; shared < table.SharedCount(); ++shared) forms.push_back(BuildForm(name, metric, shared));

@@ -382,10 +382,10 @@ absl::StatusOr<EstimatorOptions> InteractionEstimator(const BlockTable& table, s
     return it != table.metrics.end() && !it->second.evaluations.empty();
   };
   if (std::none_of(metrics.begin(), metrics.end(), evaluated)) {
-    return absl::InvalidArgumentError(
-        fmt::format("metrics.{}.evaluations: expected networks that were measured whole, from which estimator {} learns "
-                    "(`mathnas profile --estimator {}` measures them), found none",
-                    metrics.empty() ? "" : metrics[0], kInteraction, kInteraction));
+    return absl::InvalidArgumentError(fmt::format(
+        "metrics.{}.evaluations: expected networks that were measured whole, from which estimator {} learns "
+        "(`mathnas profile --estimator {}` measures them), found none",
+        metrics.empty() ? "" : metrics[0], kInteraction, kInteraction));
   }
   auto networks = std::make_shared<NetworkPredictors>();
   networks->name = kInteraction;

@@ -83,9 +83,9 @@ class Interaction {
 };
 
 // The estimator for searches and predictions: every metric of the table that has evaluations is predicted by an
-// InteractionPredictor fitted to them, the others by eq6. In a table without a cell it is plain eq6. `metrics` are those
-// that will be used; InvalidArgument if there is a cell and none of them has evaluations. Errors of Create and Fit name
-// the metric. Independent of the table afterwards.
+// InteractionPredictor fitted to them, the others by eq6. In a table without a cell it is plain eq6. `metrics` are
+// those that will be used; InvalidArgument if there is a cell and none of them has evaluations. Errors of Create and
+// Fit name the metric. Independent of the table afterwards.
 absl::StatusOr<EstimatorOptions> InteractionEstimator(const BlockTable& table, std::span<const std::string> metrics,
                                                       FlopsFixed flops_fixed = FlopsFixed::kExclude);
 

@@ -131,9 +131,8 @@ class Channels {
   bool Values(const Choice& choice, const double* totals, std::span<double> values) const {
     for (size_t k = 0; k < metrics_.size(); ++k) {
       const Source& metric = metrics_[k];
-      values[k] = metric.function != nullptr
-                      ? (*metric.function)(choice, shared_)
-                      : ValueFromTotals(*metric.form, totals[metric.sum], totals[denominator_]);
+      values[k] = metric.function != nullptr ? (*metric.function)(choice, shared_)
+                                             : ValueFromTotals(*metric.form, totals[metric.sum], totals[denominator_]);
       if (std::isnan(values[k])) return false;
     }
     return true;

@@ -108,7 +108,8 @@ struct SearchResult {
 // very many ties (kMaxTies in solver.h), which of them comes first is not certain.
 // InvalidArgument: unknown names, wrong unit, table unfit for the estimator. ResourceExhausted: a front longer than
 // kMaxListed; more than kMaxEnumerated networks that cannot be solved in integers (table_program.h), or where a used
-// metric is one of NetworkPredictors. FailedPrecondition: kSolve with either of these. Cancelled: the flag was set. Infeasible is a result, not an error. If time runs out, the front has the points that were proven.
+// metric is one of NetworkPredictors. FailedPrecondition: kSolve with either of these. Cancelled: the flag was set.
+// Infeasible is a result, not an error. If time runs out, the front has the points that were proven.
 absl::StatusOr<SearchResult> Search(const BlockTable& table, const SearchRequest& request);
 
 }  // namespace mathnas::core

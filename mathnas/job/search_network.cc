@@ -179,8 +179,7 @@ class Job {
     estimator_ = options_.estimator;
     if (auto s = ResolveLimits(); !s.ok()) return s;
     if (learns) {
-      auto s = profile::AddEvaluatedAccuracy(space_, *meter_,
-                                             {.evaluations = options_.evaluations, .limits = limits_},
+      auto s = profile::AddEvaluatedAccuracy(space_, *meter_, {.evaluations = options_.evaluations, .limits = limits_},
                                              options_.created_at, table_);
       if (!s.ok()) return s;
       const std::string accuracy = "accuracy";

@@ -80,9 +80,8 @@ Metric AccuracyMetric(std::string measured_at) {
 absl::StatusOr<Metric> SwitchedAccuracy(const BlockTable& table, const Switches& switches, Meter& meter,
                                         std::string measured_at) {
   if (auto s = meter.MeasureAccuracy(switches.all()); !s.ok()) return s;
-  return Switched(table, switches, AccuracyMetric(std::move(measured_at)), [&](const Choice& c) {
-    return Sample{.value = *meter.of(c).accuracy, .samples = 1};
-  });
+  return Switched(table, switches, AccuracyMetric(std::move(measured_at)),
+                  [&](const Choice& c) { return Sample{.value = *meter.of(c).accuracy, .samples = 1}; });
 }
 
 // Accuracy of the networks that core::Interaction proposes one after the other.
@@ -105,7 +104,8 @@ absl::StatusOr<Metric> EvaluatedAccuracy(const SearchSpace& space, const BlockTa
       core::Evaluation& last = metric.evaluations.back();
       last.value = *meter.of(last.choice).accuracy;
     }
-    auto proposed = interaction.Next(metric.evaluations, [](const Choice&) { return true; }, within_limits);
+    auto proposed = interaction.Next(
+        metric.evaluations, [](const Choice&) { return true; }, within_limits);
     if (proposed.ok() && *proposed) metric.evaluations.push_back({**proposed});
     return proposed;
   };
@@ -270,8 +270,7 @@ absl::Status AddEvaluatedAccuracy(const SearchSpace& space, Meter& meter, const 
     return absl::InvalidArgumentError(
         fmt::format("limit on \"{:.100}\": expected a metric that is profiled", limit.metric));
   }
-  auto interaction =
-      core::Interaction::Create(table, AccuracyMetric(measured_at), {.evaluations = plan.evaluations});
+  auto interaction = core::Interaction::Create(table, AccuracyMetric(measured_at), {.evaluations = plan.evaluations});
   if (!interaction.ok()) return interaction.status();
   absl::StatusOr<Metric> metric;
   if (interaction->UsesCell()) {

@@ -87,9 +87,10 @@ std::string MetricTable(const Report& report, const std::string& name, const cor
     }
   }
   if (!any && !metric.evaluations.empty()) {
-    return fmt::format("<p class=\"note\">No values by block: {} networks were measured whole, and the estimator learned "
-                       "from them{}</p>\n",
-                       metric.evaluations.size(), Measured(metric));
+    return fmt::format(
+        "<p class=\"note\">No values by block: {} networks were measured whole, and the estimator learned "
+        "from them{}</p>\n",
+        metric.evaluations.size(), Measured(metric));
   }
   size_t columns = 0;
   for (const core::Node& node : table.nodes) columns = std::max(columns, node.candidates.size());

@@ -293,10 +293,29 @@ TEST(Cli, EveryStageTakesWhatTheOneBeforeLeaves) {
   const json one =
       ok({"predict", "--table", whole, "--choice", best["choice"].dump(), "--estimator", "interaction", "--json"});
   EXPECT_EQ(one["predicted"]["accuracy"].get<double>(), most);
-  const json learned_job =
-      ok({"search-network", "nasbench201", "--data", data, "--out", folder / "learned", "--checkpoint", checkpoint,
-          "--validation", "128", "--latency-rounds", "5", "--audit", "6", "--fine-tune-epochs", "1", "--batch", "64",
-          "--estimator", "interaction", "--evaluations", "10", "--json"});
+  const json learned_job = ok({"search-network",
+                               "nasbench201",
+                               "--data",
+                               data,
+                               "--out",
+                               folder / "learned",
+                               "--checkpoint",
+                               checkpoint,
+                               "--validation",
+                               "128",
+                               "--latency-rounds",
+                               "5",
+                               "--audit",
+                               "6",
+                               "--fine-tune-epochs",
+                               "1",
+                               "--batch",
+                               "64",
+                               "--estimator",
+                               "interaction",
+                               "--evaluations",
+                               "10",
+                               "--json"});
   EXPECT_EQ(learned_job["search"]["estimator"], "interaction");
   EXPECT_NE(ReadFile(folder / "learned/report.html").find("10 networks were measured whole"), std::string::npos);
 

@@ -338,14 +338,13 @@ TEST_F(InteractionSearch, LimitsOnWhatIsLearnedAndWhatCannotBe) {
   for (const Network& n : all_) {
     if (n.accuracy >= floor && (cheapest == nullptr || n.latency < cheapest->latency)) cheapest = &n;
   }
-  const auto result = Search(table_, {.objective = "latency_edgegpu",
-                                      .limits = {{"accuracy", LimitOp::kAtLeast, floor, "%"}},
-                                      .estimator = options_});
+  const auto result = Search(
+      table_,
+      {.objective = "latency_edgegpu", .limits = {{"accuracy", LimitOp::kAtLeast, floor, "%"}}, .estimator = options_});
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_FALSE(result->networks.empty());
   EXPECT_NEAR(result->networks[0].objective, cheapest->latency, 1e-6);
-  const auto none =
-      Search(table_, {.limits = {{"accuracy", LimitOp::kAtLeast, most + 1, "%"}}, .estimator = options_});
+  const auto none = Search(table_, {.limits = {{"accuracy", LimitOp::kAtLeast, most + 1, "%"}}, .estimator = options_});
   ASSERT_TRUE(none.ok()) << none.status();
   EXPECT_EQ(none->status, SearchStatus::kInfeasible);
   EXPECT_EQ(none->conflict, std::vector<int>{0});
@@ -360,8 +359,7 @@ TEST_F(InteractionSearch, WhatItNeeds) {
   const std::string latency = "latency_edgegpu", accuracy = "accuracy";
   const auto refused = InteractionEstimator(table_, {&latency, 1});
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_NE(std::string(refused.status().message()).find("mathnas profile --estimator interaction"),
-            std::string::npos);
+  EXPECT_NE(std::string(refused.status().message()).find("mathnas profile --estimator interaction"), std::string::npos);
   table_.metrics["accuracy"].evaluations.resize(1);
   EXPECT_FALSE(InteractionEstimator(table_, {&accuracy, 1}).ok());
   table_.structure.cell.reset();

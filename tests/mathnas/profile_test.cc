@@ -607,8 +607,8 @@ TEST_F(Measuring, NetworksThatInteractionChooses) {
   ASSERT_TRUE(undisturbed.ok());
   EXPECT_EQ(core::ToJson(*profiled(**undisturbed)), text);
   core::BlockTable other = *table;
-  ExpectError(AddEvaluatedAccuracy(*space_, **meter, {.limits = {{"latency", core::LimitOp::kAtMost, 1, "ms"}}}, "today",
-                                   other),
+  ExpectError(AddEvaluatedAccuracy(*space_, **meter, {.limits = {{"latency", core::LimitOp::kAtMost, 1, "ms"}}},
+                                   "today", other),
               absl::StatusCode::kInvalidArgument, {"latency"});
 }
 
