@@ -110,12 +110,19 @@ absl::StatusOr<Answer> PredictChoices(const Options& o, const core::Estimator& e
 absl::StatusOr<Answer> Predict(const Options& o) {
   auto table = core::Load(o.table);
   if (!table.ok()) return table.status();
-  auto options = o.estimator.Make();
+  std::vector<std::string> metrics;
+  for (const auto& [name, metric] : table->metrics) metrics.push_back(name);
+  auto options = o.estimator.MakeFor(*table, metrics);
   if (!options.ok()) return options.status();
   auto estimator = core::Estimator::Create(*table, *options);
   if (!estimator.ok()) return estimator.status();
   if (o.all + !o.choice.empty() + !o.choices.empty() != 1)
     return absl::InvalidArgumentError("predict: expected one of --choice, --choices and --all");
+  if (!o.choices.empty() && options->networks) {
+    return absl::InvalidArgumentError(
+        "predict: expected --estimator linear, eq5 or eq6 with --choices, found interaction; --choice and --all have "
+        "it");
+  }
   if (!o.choices.empty())
     return o.values.ends_with(".f32") ? PredictChoices<float>(o, *estimator) : PredictChoices<double>(o, *estimator);
 
@@ -139,7 +146,7 @@ absl::StatusOr<Answer> Predict(const Options& o) {
       results.push_back(*std::move(result));
     }
     answer.json = results.size() == 1 ? results[0] : Json{{"networks", results}};
-    answer.json["estimator"] = core::Name(options->kind);
+    answer.json["estimator"] = core::Name(*options);
     return answer;
   }
   double all = 1;
@@ -171,7 +178,7 @@ absl::StatusOr<Answer> Predict(const Options& o) {
     if (!walked.ok()) return walked.status();
   }
   if (!failed.ok()) return failed;
-  answer.json = {{"estimator", core::Name(options->kind)}, {"networks", networks}};
+  answer.json = {{"estimator", core::Name(*options)}, {"networks", networks}};
   return answer;
 }
 
@@ -192,7 +199,7 @@ void AddPredict(CLI::App& app) {
   command->add_option("--values", o.values,
                       "With --choices: write values here, metric by metric, as float64, or float32 if the name ends in "
                       ".f32 (default: print a line per row)");
-  o.estimator.AddTo(command);
+  o.estimator.AddWithInteractionTo(command);
 }
 
 }  // namespace mathnas::cli

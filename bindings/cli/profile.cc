@@ -1,11 +1,13 @@
 // mathnas profile --checkpoint C --data D --out TABLE.json
 #include <filesystem>
+#include <set>
 
 #include "bindings/cli/measuring_options.h"
 #include "bindings/cli/progress.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "mathnas/core/block_table_json.h"
+#include "mathnas/core/interaction.h"
 #include "mathnas/profile/profiler.h"
 #include "supernet/training/checkpoint.h"
 
@@ -15,11 +17,17 @@ namespace {
 struct Options {
   Common common;
   MeasuringOptions measuring;
-  std::string checkpoint, data, out;
+  std::string checkpoint, data, out, estimator = "eq6";
+  int evaluations = 31;
   bool resume = false;
 };
 
 absl::StatusOr<Answer> Profile(const Options& o) {
+  const bool learns = o.estimator == core::kInteraction;
+  if (!learns && !core::ParseEstimatorKind(o.estimator).ok()) {
+    return absl::InvalidArgumentError(fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'",
+                                                  core::kInteraction, o.estimator));
+  }
   auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
   if (!checkpoint.ok()) return checkpoint.status();
   if (checkpoint->subnet) {
@@ -50,15 +58,24 @@ absl::StatusOr<Answer> Profile(const Options& o) {
   auto meter =
       profile::Meter::Create(*space, *device, checkpoint->weights, split->train, split->validation, std::move(options));
   if (!meter.ok()) return meter.status();
-  auto table = profile::Profile(**space, **meter, o.measuring.metric_set(), o.measuring.latency, Now());
+  std::set<std::string, std::less<>> metrics = o.measuring.metric_set();
+  const bool evaluates = learns && metrics.erase("accuracy") > 0;
+  const std::string now = Now();
+  auto table = profile::Profile(**space, **meter, metrics, o.measuring.latency, now);
   if (!table.ok()) return table.status();
+  if (evaluates) {
+    auto s = profile::AddEvaluatedAccuracy(**space, **meter, {.evaluations = o.evaluations}, now, *table);
+    if (!s.ok()) return s;
+  }
   if (auto s = core::Save(*table, o.out); !s.ok()) return s;
   std::filesystem::remove(journal);
   Answer answer;
   answer.json = Json::parse(core::ToJson(*table));
   answer.text = fmt::format("{}: {} nodes, {} metrics\n", o.out, table->nodes.size(), table->metrics.size());
   for (const auto& [name, metric] : table->metrics) {
-    answer.text += fmt::format("  {:10} base {:.6g} {}\n", name, metric.slices[0].base, metric.unit);
+    answer.text += metric.evaluations.empty()
+                       ? fmt::format("  {:10} base {:.6g} {}\n", name, metric.slices[0].base, metric.unit)
+                       : fmt::format("  {:10} {} networks measured whole\n", name, metric.evaluations.size());
   }
   return answer;
 }
@@ -75,6 +92,14 @@ void AddProfile(CLI::App& app) {
   command->add_option("--data", o.data, "The data set, as for train")->required();
   command->add_option("--out", o.out, "The block table to write")->required();
   command->add_flag("--resume", o.resume, "Go on with the measurements of an interrupted call (OUT.measurements.json)");
+  command
+      ->add_option(
+          "--estimator", o.estimator,
+          "linear, eq5 or eq6: accuracy of the switches of Algorithm 1; interaction: of networks that it chooses")
+      ->capture_default_str();
+  command->add_option("--evaluations", o.evaluations, "Networks whose accuracy interaction measures")
+      ->capture_default_str()
+      ->check(CLI::Range(4, 1000000));
   o.measuring.AddTo(command);
 }
 

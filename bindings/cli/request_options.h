@@ -21,19 +21,26 @@ struct RequestOptions {
   std::vector<std::string> limits, fixed, forbidden;
   std::vector<std::pair<std::string, std::string>> forbidden_pairs;
 
-  void AddTo(CLI::App* command) {
+  void AddTo(CLI::App* command, bool interaction = false) {
     command->add_option("--objective", objective, "The metric to be best in")->capture_default_str();
     command->add_option("--limit", limits, "METRIC<=VALUE or METRIC>=VALUE; repeatable");
     command->add_option("--fix", fixed, "NAME=CANDIDATE, a node or a shared choice; repeatable");
     command->add_option("--forbid", forbidden, "NAME=CANDIDATE; repeatable");
     command->add_option("--forbid-together", forbidden_pairs, "NAME=CANDIDATE NAME=CANDIDATE, not both; repeatable");
-    estimator.AddTo(command);
+    interaction ? estimator.AddWithInteractionTo(command) : estimator.AddTo(command);
   }
 
   absl::StatusOr<core::SearchRequest> Make() const {
     auto options = estimator.Make();
     if (!options.ok()) return options.status();
-    core::SearchRequest request = {.objective = objective, .estimator = *options};
+    auto request = WithoutEstimator();
+    if (request.ok()) request->estimator = *std::move(options);
+    return request;
+  }
+
+  // All but the estimator.
+  absl::StatusOr<core::SearchRequest> WithoutEstimator() const {
+    core::SearchRequest request = {.objective = objective};
     for (const std::string& text : limits) {
       auto parsed = core::ParseLimits(text);
       if (!parsed.ok()) return parsed.status();

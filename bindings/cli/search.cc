@@ -69,8 +69,14 @@ std::string Summary(const core::BlockTable& table, const core::SearchResult& r) 
 absl::StatusOr<Answer> Search(const Options& o) {
   auto table = core::Load(o.table);
   if (!table.ok()) return table.status();
-  auto request = o.request.Make();
+  auto request = o.request.WithoutEstimator();
   if (!request.ok()) return request.status();
+  std::vector<std::string> used = {request->objective};
+  for (const core::Limit& limit : request->limits) used.push_back(limit.metric);
+  used.insert(used.end(), o.fronts.begin(), o.fronts.end());
+  auto estimator = o.request.estimator.MakeFor(*table, used);
+  if (!estimator.ok()) return estimator.status();
+  request->estimator = *std::move(estimator);
   request->top = o.top;
   request->fronts = o.fronts;
   request->time_limit = o.time_limit;
@@ -88,7 +94,7 @@ void AddSearch(CLI::App& app) {
                                  "mathnas search --table table.json --limit 'latency<=0.5' --limit 'flops<=20'",
                                  o.common, [] { return Search(o); });
   command->add_option("--table", o.table, "A block table")->required();
-  o.request.AddTo(command);
+  o.request.AddTo(command, /*interaction=*/true);
   command
       ->add_option("--time-limit", o.time_limit,
                    "Seconds; the best network so far and a proven bound when they are over")

@@ -25,7 +25,7 @@ struct Options {
   std::vector<std::string> limits;
   int64_t fine_tune_epochs = 4;
   double fine_tune_rate = 0.05;
-  int audited = 40;
+  int audited = 40, evaluations = 31;
   bool resume = false;
   double checkpoint_seconds = 60;
 };
@@ -64,7 +64,12 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
   options.fine_tuning.learning_rate = o.fine_tune_rate;
   options.fine_tuning.warmup_epochs = std::min(options.fine_tuning.warmup_epochs, o.fine_tune_epochs - 1);
   if (auto s = supernet::Check(options.fine_tuning); !s.ok()) return s;
-  auto estimator = o.estimator.Make();
+  EstimatorChoice linear = o.estimator;  // of what interaction does not learn
+  if (o.estimator.learns()) {
+    linear.kind = "eq6";
+    options.evaluations = o.evaluations;
+  }
+  auto estimator = linear.Make();
   if (!estimator.ok()) return estimator.status();
   options.estimator = *estimator;
   for (const std::string& text : o.limits) {
@@ -141,7 +146,10 @@ void AddSearchNetwork(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   o.recipe.AddTo(command);
   o.measuring.AddTo(command);
-  o.estimator.AddTo(command);
+  o.estimator.AddWithInteractionTo(command);
+  command->add_option("--evaluations", o.evaluations, "Networks whose accuracy interaction measures")
+      ->capture_default_str()
+      ->check(CLI::Range(4, 1000000));
 }
 
 }  // namespace mathnas::cli

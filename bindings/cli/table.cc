@@ -74,6 +74,10 @@ Answer Description(const core::BlockTable& table) {
     answer.text += fmt::format("{} [{}]: {} {}, {} of {} values measured", name, metric.unit, goal, form,
                                coverage.measured, coverage.all);
     if (coverage.measured > 0) answer.text += fmt::format(", {:.6g} to {:.6g}", coverage.least, coverage.greatest);
+    if (!metric.evaluations.empty()) {
+      answer.json["metrics"][name]["evaluations"] = metric.evaluations.size();
+      answer.text += fmt::format(", {} networks measured whole", metric.evaluations.size());
+    }
     answer.text += "\n";
   }
   return answer;

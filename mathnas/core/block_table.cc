@@ -190,6 +190,27 @@ absl::Status CheckSlice(const BlockTable& table, const MetricSlice& slice, const
   return status;
 }
 
+absl::Status CheckEvaluations(const BlockTable& table, const Metric& metric, const std::string& path) {
+  if (table.structure.shared && !metric.evaluations.empty()) {
+    return Expected(path, "none in a table with a shared choice", fmt::format("{}", metric.evaluations.size()));
+  }
+  std::set<Choice> seen;
+  for (size_t k = 0; k < metric.evaluations.size(); ++k) {
+    const Evaluation& evaluation = metric.evaluations[k];
+    const std::string entry = fmt::format("{}[{}]", path, k);
+    if (absl::Status status = CheckChoice(table, evaluation.choice); !status.ok()) {
+      return absl::InvalidArgumentError(fmt::format("{}.{}", entry, std::string(status.message())));
+    }
+    if (!seen.insert(CanonicalChoice(table, evaluation.choice)).second) {
+      return Expected(entry + ".choice", "a network that is not evaluated before", "one again");
+    }
+    if (!std::isfinite(evaluation.value)) {
+      return Expected(entry + ".value", "a finite number", fmt::format("{}", evaluation.value));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckMetric(const BlockTable& table, const std::string& name, const Metric& metric) {
   const std::string path = "metrics." + name;
   if (name.empty()) return Expected("metrics", "a metric name", "an empty string");
@@ -204,7 +225,7 @@ absl::Status CheckMetric(const BlockTable& table, const std::string& name, const
     const std::string index = table.structure.shared ? fmt::format("[{}]", s) : "";
     if (auto status = CheckSlice(table, metric.slices[s], path, index); !status.ok()) return status;
   }
-  return absl::OkStatus();
+  return CheckEvaluations(table, metric, path + ".evaluations");
 }
 
 absl::Status ValidateFields(const BlockTable& table) {

@@ -43,11 +43,20 @@ struct MetricSlice {
   Grid stddev = {};                                // spread of those, in the metric's unit; empty = not recorded
 };
 
+// A network that was measured whole, in the metric's unit.
+struct Evaluation {
+  Choice choice;  // need not be canonical
+  double value = 0;
+  Extensions extensions = {};
+};
+
 struct Metric {
   std::string unit;
   Goal goal = Goal::kMin;
   Form form = Form::kCost;
   std::vector<MetricSlice> slices;  // one per value of the shared choice, or one if there is no such choice
+  // What the estimator `interaction` learns from (interaction.h); every network once. Not with a shared choice.
+  std::vector<Evaluation> evaluations = {};
   std::optional<std::string> device;
   std::optional<int64_t> batch;
   std::optional<int64_t> threads;

@@ -261,12 +261,27 @@ void ReadSlices(Reader& reader, const Json& json, const std::string& path, const
                     });
 }
 
+Evaluation ReadEvaluation(Reader& reader, const Json& json, const std::string& path) {
+  Evaluation evaluation;
+  if (!reader.IsObject(json, path)) return evaluation;
+  evaluation.extensions = reader.Others(json, path, {"choice", "value"});
+  if (const Json* choice = reader.Member(json, path, "choice", true)) {
+    evaluation.choice = reader.Array(*choice, path + ".choice", [&reader](const Json& item, const std::string& at) {
+      return reader.Index(item, at);
+    });
+  }
+  if (const Json* value = reader.Member(json, path, "value", true)) {
+    evaluation.value = reader.Number(*value, path + ".value");
+  }
+  return evaluation;
+}
+
 Metric ReadMetric(Reader& reader, const Json& json, const std::string& path, const BlockTable& table) {
   Metric metric;
   if (!reader.IsObject(json, path)) return metric;
   metric.extensions = reader.Others(json, path,
                                     {"unit", "goal", "form", "base", "values", "device", "batch", "threads",
-                                     "convention", "samples", "stddev", "measured_at"});
+                                     "convention", "samples", "stddev", "measured_at", "evaluations"});
   if (const Json* unit = reader.Member(json, path, "unit", true)) metric.unit = reader.String(*unit, path + ".unit");
   if (const Json* goal = reader.Member(json, path, "goal", true)) {
     metric.goal = OneOf<Goal>(reader, *goal, path + ".goal", {{"min", Goal::kMin}, {"max", Goal::kMax}});
@@ -285,6 +300,11 @@ Metric ReadMetric(Reader& reader, const Json& json, const std::string& path, con
     }
   }
   ReadSlices(reader, json, path, table, metric);
+  if (const Json* evaluations = reader.Member(json, path, "evaluations", false)) {
+    metric.evaluations =
+        reader.Array(*evaluations, path + ".evaluations",
+                     [&reader](const Json& item, const std::string& at) { return ReadEvaluation(reader, item, at); });
+  }
   return metric;
 }
 

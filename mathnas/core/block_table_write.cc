@@ -46,6 +46,18 @@ void WriteMetric(const BlockTable& table, const Metric& metric, JsonWriter& json
   if (!metric.slices.empty() && !metric.slices[0].stddev.empty()) {
     WriteBySharedValue(table, metric, "stddev", &MetricSlice::stddev, json);
   }
+  if (!metric.evaluations.empty()) {
+    json.Key("evaluations");
+    json.BeginArray();
+    for (const Evaluation& evaluation : metric.evaluations) {
+      json.BeginObject();
+      json.Member("choice", evaluation.choice);
+      json.Member("value", evaluation.value);
+      WriteExtensions(evaluation.extensions, json);
+      json.EndObject();
+    }
+    json.EndArray();
+  }
   WriteExtensions(metric.extensions, json);
   json.EndObject();
 }

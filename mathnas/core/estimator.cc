@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::pair<std::string_view, EstimatorKind> kKinds[] = {
     {"linear", EstimatorKind::kLinear}, {"eq5", EstimatorKind::kEq5}, {"eq6", EstimatorKind::kEq6}};
+constexpr std::string_view kKindNames = "linear, eq5 or eq6";
 constexpr std::pair<std::string_view, FlopsFixed> kFixed[] = {{"exclude", FlopsFixed::kExclude},
                                                               {"include", FlopsFixed::kInclude}};
 
@@ -94,11 +95,15 @@ std::string_view Name(EstimatorKind kind) {
 
 absl::StatusOr<EstimatorKind> ParseEstimatorKind(std::string_view name) { return FindName(kKinds, name, "estimator"); }
 
+std::string_view Name(const EstimatorOptions& options) {
+  return options.networks ? std::string_view(options.networks->name) : Name(options.kind);
+}
+
 std::string_view Name(FlopsFixed fixed) { return fixed == FlopsFixed::kInclude ? "include" : "exclude"; }
 
 absl::StatusOr<FlopsFixed> ParseFlopsFixed(std::string_view name) { return FindName(kFixed, name, "flops-fixed"); }
 
-Estimator::Estimator(const BlockTable& table, EstimatorOptions options) : table_(&table), options_(options) {
+Estimator::Estimator(const BlockTable& table, EstimatorOptions options) : table_(&table), options_(std::move(options)) {
   for (const auto& [name, metric] : table.metrics) {
     FormsOfMetric& forms = forms_[name];
     for (int shared = 0; shared < table.SharedCount(); ++shared) forms.push_back(BuildForm(name, metric, shared));
@@ -107,10 +112,15 @@ Estimator::Estimator(const BlockTable& table, EstimatorOptions options) : table_
 
 absl::StatusOr<Estimator> Estimator::Create(const BlockTable& table, EstimatorOptions options) {
   if (absl::Status status = Validate(table); !status.ok()) return status;
-  return Estimator(table, options);
+  return Estimator(table, std::move(options));
 }
 
 absl::StatusOr<MetricForm> Estimator::BuildForm(const std::string& name, const Metric& metric, int shared) const {
+  if (FunctionOf(name) != nullptr) {
+    return absl::FailedPreconditionError(
+        fmt::format("metrics.{}: expected an estimator that adds blocks ({}), found {}, which predicts whole networks",
+                    name, kKindNames, Name(options_)));
+  }
   const MetricSlice& slice = metric.slices[shared];
   if (std::isnan(slice.base)) {
     return absl::InvalidArgumentError(
@@ -143,6 +153,12 @@ absl::StatusOr<MetricForm> Estimator::BuildForm(const std::string& name, const M
   return form;
 }
 
+const NetworkPredictors::Function* Estimator::FunctionOf(std::string_view metric) const {
+  if (!options_.networks) return nullptr;
+  const auto it = options_.networks->by_metric.find(metric);
+  return it == options_.networks->by_metric.end() ? nullptr : &it->second;
+}
+
 absl::StatusOr<const MetricForm*> Estimator::FormOf(std::string_view metric, int shared) const {
   const auto it = forms_.find(metric);
   if (it == forms_.end()) {
@@ -165,6 +181,12 @@ absl::StatusOr<double> Estimator::Predict(std::string_view metric, const Choice&
     return absl::FailedPreconditionError("choice: expected a cell with a way from input to output, found a cut one");
   }
   const Choice choice = CanonicalChoice(*table_, requested);
+  if (const NetworkPredictors::Function* function = FunctionOf(metric)) {
+    const double value = (*function)(choice, shared);
+    if (!std::isnan(value)) return value;
+    return absl::FailedPreconditionError(
+        fmt::format("{}: expected a prediction by {} for this network, found none", metric, Name(options_)));
+  }
   const absl::StatusOr<const MetricForm*> form = FormOf(metric, shared);
   if (!form.ok()) return form.status();
   const std::vector<bool> contributes = ContributingNodes(*table_, choice);

@@ -14,7 +14,9 @@
 #ifndef MATHNAS_CORE_ESTIMATOR_H_
 #define MATHNAS_CORE_ESTIMATOR_H_
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,11 +30,23 @@ namespace mathnas::core {
 enum class EstimatorKind { kLinear, kEq5, kEq6 };
 enum class FlopsFixed { kExclude, kInclude };
 
+// Predictions that no sum over blocks gives, e.g. those learned from networks measured whole (interaction.h).
+struct NetworkPredictors {
+  // Of a network as it is reported (CanonicalChoice) and not cut, by index of the shared choice, in the unit of the
+  // metric; NaN = none. May be called from several threads.
+  using Function = std::function<double(const Choice& choice, int shared)>;
+  std::string name;  // of the estimator, in results
+  std::map<std::string, Function, std::less<>> by_metric;
+};
+
 struct EstimatorOptions {
   EstimatorKind kind = EstimatorKind::kEq6;
   FlopsFixed flops_fixed = FlopsFixed::kExclude;
+  std::shared_ptr<const NetworkPredictors> networks = nullptr;  // for its metrics; the others are predicted by `kind`
 };
 
+// Of `networks`, or of the kind.
+std::string_view Name(const EstimatorOptions& options);
 // "linear", "eq5", "eq6"; "exclude", "include". InvalidArgument lists the names that are known.
 std::string_view Name(EstimatorKind kind);
 std::string_view Name(FlopsFixed fixed);
@@ -48,14 +62,19 @@ class Estimator {
 
   // In the unit of the metric. Nodes behind a cut do not count, whatever `choice` says there; dead edges of a cell
   // count as their `none`. InvalidArgument: no such metric, choice out of range, table lacks what the estimator needs.
-  // FailedPrecondition: a chosen candidate is not measured, F(N) is not positive, or the cell is cut.
+  // FailedPrecondition: a chosen candidate is not measured, F(N) is not positive, the cell is cut, or NetworkPredictors
+  // has no prediction.
   absl::StatusOr<double> Predict(std::string_view metric, const Choice& choice, int shared = 0) const;
 
   // Every metric of the table; NaN for those that Predict refuses for this network.
   absl::StatusOr<std::map<std::string, double>> PredictAll(const Choice& choice, int shared = 0) const;
 
-  // The metric as a function of sums, for solvers; errors as Predict for the metric as a whole.
+  // The metric as a function of sums, for solvers; errors as Predict for the metric as a whole. FailedPrecondition:
+  // it is one of FunctionOf.
   absl::StatusOr<const MetricForm*> FormOf(std::string_view metric, int shared = 0) const;
+
+  // The metric as a function of the whole network; null if it is a function of sums.
+  const NetworkPredictors::Function* FunctionOf(std::string_view metric) const;
 
   const BlockTable& table() const { return *table_; }
   const EstimatorOptions& options() const { return options_; }

@@ -13,6 +13,7 @@
 #include "fmt/format.h"
 #include "mathnas/core/cell_features.h"
 #include "mathnas/core/internal/gaussian_process.h"
+#include "mathnas/core/sampling.h"
 
 namespace mathnas::core {
 namespace {
@@ -369,6 +370,40 @@ absl::StatusOr<double> InteractionPredictor::Predict(const Choice& choice) const
   if (absl::Status status = CheckChoice(model.space->table, choice); !status.ok()) return status;
   const std::vector<double> row = model.space->Row(choice);
   return row.empty() ? model.chance : model.Value(row);
+}
+
+absl::StatusOr<EstimatorOptions> InteractionEstimator(const BlockTable& table, std::span<const std::string> metrics,
+                                                      FlopsFixed flops_fixed) {
+  EstimatorOptions options = {.kind = EstimatorKind::kEq6, .flops_fixed = flops_fixed};
+  if (absl::Status status = Validate(table); !status.ok()) return status;
+  if (!CellFeatures::Apply(table)) return options;
+  const auto evaluated = [&table](const std::string& name) {
+    const auto it = table.metrics.find(name);
+    return it != table.metrics.end() && !it->second.evaluations.empty();
+  };
+  if (std::none_of(metrics.begin(), metrics.end(), evaluated)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "metrics.{}.evaluations: expected networks that were measured whole, from which estimator {} learns "
+        "(`mathnas profile --estimator {}` measures them), found none",
+        metrics.empty() ? "" : metrics[0], kInteraction, kInteraction));
+  }
+  auto networks = std::make_shared<NetworkPredictors>();
+  networks->name = kInteraction;
+  for (const auto& [name, metric] : table.metrics) {
+    if (metric.evaluations.empty()) continue;
+    const auto annotated = [&name = name](const absl::Status& status) {
+      return absl::Status(status.code(), fmt::format("metrics.{}: {}", name, std::string(status.message())));
+    };
+    const absl::StatusOr<Interaction> interaction = Interaction::Create(table, metric);
+    if (!interaction.ok()) return annotated(interaction.status());
+    absl::StatusOr<InteractionPredictor> predictor = interaction->Fit(metric.evaluations);
+    if (!predictor.ok()) return annotated(predictor.status());
+    networks->by_metric[name] = [predictor = *std::move(predictor)](const Choice& choice, int /*shared*/) {
+      return predictor.Predict(choice).value_or(std::numeric_limits<double>::quiet_NaN());
+    };
+  }
+  options.networks = std::move(networks);
+  return options;
 }
 
 }  // namespace mathnas::core

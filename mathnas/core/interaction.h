@@ -15,15 +15,17 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "mathnas/core/block_table.h"
 #include "mathnas/core/estimator.h"
-#include "mathnas/core/sampling.h"
 
 namespace mathnas::core {
+
+inline constexpr std::string_view kInteraction = "interaction";  // its name
 
 struct InteractionOptions {
   // Networks that may be evaluated. Seven tenths, rounded up, are spread over the space, the rest look for the best.
@@ -79,6 +81,13 @@ class Interaction {
   struct Space;
   std::shared_ptr<const Space> space_;
 };
+
+// The estimator for searches and predictions: every metric of the table that has evaluations is predicted by an
+// InteractionPredictor fitted to them, the others by eq6. In a table without a cell it is plain eq6. `metrics` are
+// those that will be used; InvalidArgument if there is a cell and none of them has evaluations. Errors of Create and
+// Fit name the metric. Independent of the table afterwards.
+absl::StatusOr<EstimatorOptions> InteractionEstimator(const BlockTable& table, std::span<const std::string> metrics,
+                                                      FlopsFixed flops_fixed = FlopsFixed::kExclude);
 
 }  // namespace mathnas::core
 

@@ -93,20 +93,26 @@ absl::Status CheckFilter(const BlockTable& table, const NetworkFilter& filter) {
 }
 
 // The forms of the requested metrics for one shared value, as parallel sums ("channels"). The denominator of divided
-// metrics is the same for all of them and takes one channel.
+// metrics is the same for all of them and takes one channel. Metrics that are functions of the network take none.
 class Channels {
  public:
   static absl::StatusOr<Channels> Create(const Estimator& estimator, std::span<const std::string> metrics, int shared) {
     Channels channels;
+    channels.shared_ = shared;
     for (const std::string& metric : metrics) {
+      if (const NetworkPredictors::Function* function = estimator.FunctionOf(metric)) {
+        channels.metrics_.push_back({.function = function});
+        continue;
+      }
       const absl::StatusOr<const MetricForm*> form = estimator.FormOf(metric, shared);
       if (!form.ok()) return form.status();
-      channels.metrics_.push_back(*form);
+      channels.metrics_.push_back({.form = *form, .sum = channels.sums_.size()});
       channels.sums_.push_back(&(*form)->sum);
     }
-    for (const MetricForm* form : channels.metrics_) {
-      if (!form->divided) continue;
-      channels.sums_.push_back(&form->denominator);
+    for (const Source& metric : channels.metrics_) {
+      if (metric.function != nullptr || !metric.form->divided) continue;
+      channels.denominator_ = channels.sums_.size();
+      channels.sums_.push_back(&metric.form->denominator);
       break;
     }
     return channels;
@@ -122,17 +128,27 @@ class Channels {
   }
 
   // False if one of the values is undefined.
-  bool Values(std::span<const double> totals, std::span<double> values) const {
+  bool Values(const Choice& choice, const double* totals, std::span<double> values) const {
     for (size_t k = 0; k < metrics_.size(); ++k) {
-      values[k] = ValueFromTotals(*metrics_[k], totals[k], totals.back());
+      const Source& metric = metrics_[k];
+      values[k] = metric.function != nullptr ? (*metric.function)(choice, shared_)
+                                             : ValueFromTotals(*metric.form, totals[metric.sum], totals[denominator_]);
       if (std::isnan(values[k])) return false;
     }
     return true;
   }
 
  private:
-  std::vector<const MetricForm*> metrics_;
+  struct Source {
+    const MetricForm* form = nullptr;
+    size_t sum = 0;  // channel
+    const NetworkPredictors::Function* function = nullptr;
+  };
+
+  std::vector<Source> metrics_;
   std::vector<const LinearForm*> sums_;
+  size_t denominator_ = 0;  // channel; any, where no metric is divided
+  int shared_ = 0;
 };
 
 Mask Choosable(const Mask& allowed, const Channels& channels) {
@@ -236,8 +252,8 @@ class Walker {
     const Option& option = node.options[node.next++];
     choice_[level] = option.candidate;
     if (node.group != kNoGroup && option.candidate == node.absent) cut_by_[node.group] = level;
-    const double* sum = &sums_[level * channels_.size()];
-    double* next_sum = &sums_[(level + 1) * channels_.size()];
+    const double* sum = sums_.data() + level * channels_.size();  // there may be no channel at all
+    double* next_sum = sums_.data() + (level + 1) * channels_.size();
     for (size_t c = 0; c < channels_.size(); ++c) next_sum[c] = sum[c] + terms_[option.terms + c];
     return true;
   }
@@ -256,8 +272,7 @@ class Walker {
     if (cell_ != nullptr && !reported_[CarryingEdges(*cell_, choice_)])
       return true;  // stands for another network, or none
     if (!HoldsPairs(filter_, choice_)) return true;
-    const std::span<const double> totals(&sums_[nodes_.size() * channels_.size()], channels_.size());
-    if (!channels_.Values(totals, values_)) {
+    if (!channels_.Values(choice_, sums_.data() + nodes_.size() * channels_.size(), values_)) {
       ++report.undefined;
       return true;
     }

@@ -47,7 +47,7 @@ struct NetworkView {
 
 struct WalkReport {
   int64_t visited = 0;
-  int64_t undefined = 0;  // left out because F(N) is not positive (estimator.h)
+  int64_t undefined = 0;  // left out because F(N) is not positive, or NetworkPredictors has none (estimator.h)
 };
 
 // Calls `visit` for every network that passes, in lexicographic order of choice within each shared value; `visit`

@@ -93,7 +93,7 @@ std::string ToJson(const SearchResult& result) {
   if (result.status == SearchStatus::kInfeasible) WriteConflict(result, json);
   if (result.has_top) WriteNetworks("networks", result.networks, json);
   if (result.has_front) WriteNetworks("front", result.front, json);
-  json.Member("estimator", Name(result.estimator.kind));
+  json.Member("estimator", Name(result.estimator));
   json.Member("flops_fixed", Name(result.estimator.flops_fixed));
   json.Member("explored", result.explored);
   if (result.undefined > 0) json.Member("undefined", result.undefined);

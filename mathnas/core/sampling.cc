@@ -31,7 +31,8 @@ absl::Status CheckEvaluations(const BlockTable& table, std::span<const Evaluatio
   }
   if (evaluations.empty()) return absl::InvalidArgumentError("evaluations: expected at least one, found none");
   for (size_t k = 0; k < evaluations.size(); ++k) {
-    const auto& [choice, value] = evaluations[k];
+    const Choice& choice = evaluations[k].choice;
+    const double value = evaluations[k].value;
     if (absl::Status status = CheckChoice(table, choice); !status.ok()) {
       return absl::InvalidArgumentError(fmt::format("evaluations[{}]: {}", k, std::string(status.message())));
     }

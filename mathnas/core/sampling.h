@@ -11,12 +11,6 @@
 
 namespace mathnas::core {
 
-// A network and what was measured of it, in the unit of the metric.
-struct Evaluation {
-  Choice choice;
-  double value = 0;
-};
-
 // Equation 3, and 7 for latency and energy, over the networks at hand:
 //     b_{i,j} = mean of value(N) over N with b_{i,ref} in node i  -  mean over N with b_{i,j} in node i
 // With all networks of the space this is full sampling, with a random part of them partial sampling. Nodes behind a cut

@@ -98,7 +98,8 @@ struct SearchResult {
   EstimatorOptions estimator;
   SearchMethod method = SearchMethod::kEnumerate;  // that was used
   int64_t explored = 0;                            // networks looked at, or parts of the space
-  int64_t undefined = 0;  // networks left out because F(N) is not positive (estimator.h); not counted by kSolve
+  // Networks left out because F(N) is not positive, or NetworkPredictors has none (estimator.h); not counted by kSolve.
+  int64_t undefined = 0;
   double seconds = 0;
 };
 
@@ -106,8 +107,9 @@ struct SearchResult {
 // a used metric (or in `flops` where the estimator divides by it) are never chosen. In a space that is solved and has
 // very many ties (kMaxTies in solver.h), which of them comes first is not certain.
 // InvalidArgument: unknown names, wrong unit, table unfit for the estimator. ResourceExhausted: a front longer than
-// kMaxListed; more than kMaxEnumerated networks that cannot be solved in integers (table_program.h). Cancelled: the
-// flag was set. Infeasible is a result, not an error. If time runs out, the front has the points that were proven.
+// kMaxListed; more than kMaxEnumerated networks that cannot be solved in integers (table_program.h), or where a used
+// metric is one of NetworkPredictors. FailedPrecondition: kSolve with either of these. Cancelled: the flag was set.
+// Infeasible is a result, not an error. If time runs out, the front has the points that were proven.
 absl::StatusOr<SearchResult> Search(const BlockTable& table, const SearchRequest& request);
 
 }  // namespace mathnas::core

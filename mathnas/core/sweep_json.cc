@@ -19,7 +19,7 @@ std::string ToJson(const SweepResult& result) {
   json.BeginObject();
   for (const auto& [metric, range] : result.ranges) json.Member(metric, std::vector{range.first, range.second});
   json.EndObject();
-  json.Member("estimator", Name(result.estimator.kind));
+  json.Member("estimator", Name(result.estimator));
   json.Member("flops_fixed", Name(result.estimator.flops_fixed));
   json.Member("seconds", result.seconds);
   json.EndObject();

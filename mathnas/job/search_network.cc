@@ -10,6 +10,7 @@
 #include "fmt/ranges.h"
 #include "kernels/status.h"
 #include "mathnas/core/block_table_json.h"
+#include "mathnas/core/interaction.h"
 #include "mathnas/core/networks.h"
 #include "mathnas/core/result_json.h"
 #include "mathnas/core/statistics.h"
@@ -170,9 +171,22 @@ class Job {
     if (!created.ok()) return created.status();
     meter_ = *std::move(created);
     if (auto s = MeasureTogether(); !s.ok()) return s;
-    auto table = profile::Profile(space_, *meter_, options_.metrics, options_.latency, options_.created_at);
+    std::set<std::string, std::less<>> metrics = options_.metrics;
+    const bool learns = options_.evaluations > 0 && metrics.erase("accuracy") > 0;
+    auto table = profile::Profile(space_, *meter_, metrics, options_.latency, options_.created_at);
     if (!table.ok()) return table.status();
     table_ = *std::move(table);
+    estimator_ = options_.estimator;
+    if (auto s = ResolveLimits(); !s.ok()) return s;
+    if (learns) {
+      auto s = profile::AddEvaluatedAccuracy(space_, *meter_, {.evaluations = options_.evaluations, .limits = limits_},
+                                             options_.created_at, table_);
+      if (!s.ok()) return s;
+      const std::string accuracy = "accuracy";
+      auto estimator = core::InteractionEstimator(table_, {&accuracy, 1}, options_.estimator.flops_fixed);
+      if (!estimator.ok()) return estimator.status();
+      estimator_ = *std::move(estimator);
+    }
     result_.table_path = Path("table.json");
     result_.report.table = table_;
     return core::Save(table_, result_.table_path);
@@ -202,9 +216,23 @@ class Job {
     return meter_->MeasureLatency(together);
   }
 
+  // As requested, or the median of the space.
+  absl::Status ResolveLimits() {
+    limits_ = options_.limits;
+    std::string origin = "as requested";
+    if (limits_.empty()) {
+      auto median = MedianLatency();
+      if (!median.ok()) return median.status();
+      limits_ = {{.metric = "latency", .op = core::LimitOp::kAtMost, .value = *median, .unit = "ms"}};
+      origin = "the median of the space";
+    }
+    for (const core::Limit& l : limits_) result_.report.budgets.push_back({l, origin});
+    return absl::OkStatus();
+  }
+
   // The median of the predicted latency over the whole space.
   absl::StatusOr<double> MedianLatency() {
-    auto estimator = core::Estimator::Create(table_, options_.estimator);
+    auto estimator = core::Estimator::Create(table_, estimator_);
     if (!estimator.ok()) return estimator.status();
     std::vector<double> latencies;
     const std::string metric = "latency";
@@ -218,18 +246,8 @@ class Job {
   }
 
   absl::Status Search() {
-    std::vector<core::Limit> limits = options_.limits;
-    std::string origin = "as requested";
-    if (limits.empty()) {
-      auto median = MedianLatency();
-      if (!median.ok()) return median.status();
-      limits = {{.metric = "latency", .op = core::LimitOp::kAtMost, .value = *median, .unit = "ms"}};
-      origin = "the median of the space";
-    }
-    for (const core::Limit& l : limits) result_.report.budgets.push_back({l, origin});
-
-    core::SearchRequest request = {.limits = limits,
-                                   .estimator = options_.estimator,
+    core::SearchRequest request = {.limits = limits_,
+                                   .estimator = estimator_,
                                    .top = options_.verified,
                                    .fronts = {"latency"},
                                    .cancel = options_.cancel};
@@ -245,7 +263,7 @@ class Job {
         if (result_.infeasible) return absl::OkStatus();
       }
       if (found->networks.empty()) break;
-      auto taken = TakeVerified(*found, limits, request.limits, attempt);
+      auto taken = TakeVerified(*found, limits_, request.limits, attempt);
       if (!taken.ok()) return taken.status();
       if (*taken) return absl::OkStatus();
     }
@@ -293,13 +311,13 @@ class Job {
 
   absl::Status CollectLandscape() {
     report::Landscape& landscape = result_.report.landscape;
-    core::SearchRequest request = {.estimator = options_.estimator, .fronts = {"latency"}, .cancel = options_.cancel};
+    core::SearchRequest request = {.estimator = estimator_, .fronts = {"latency"}, .cancel = options_.cancel};
     auto front = core::Search(table_, request);
     if (!front.ok()) return front.status();
     for (const core::FoundNetwork& n : front->front) {
       landscape.front.push_back({n.predicted.at("latency"), n.predicted.at("accuracy")});
     }
-    auto estimator = core::Estimator::Create(table_, options_.estimator);
+    auto estimator = core::Estimator::Create(table_, estimator_);
     if (!estimator.ok()) return estimator.status();
     const std::vector<std::string> metrics = {"latency", "accuracy"};
     auto walked = core::ForEachNetwork(*estimator, metrics, core::AllowAll(table_), [&](const core::NetworkView& n) {
@@ -316,7 +334,7 @@ class Job {
     const std::vector<Choice> choices = AuditedNetworks(table_);
     if (auto s = meter_->MeasureAccuracy(choices); !s.ok()) return s;
     if (auto s = meter_->MeasureLatency(choices); !s.ok()) return s;
-    auto estimator = core::Estimator::Create(table_, options_.estimator);
+    auto estimator = core::Estimator::Create(table_, estimator_);
     if (!estimator.ok()) return estimator.status();
     report::Audit accuracy = {
         .metric = "accuracy",
@@ -465,6 +483,8 @@ class Job {
   supernet::Checkpoint supernet_;
   std::unique_ptr<profile::Meter> meter_;
   core::BlockTable table_;
+  core::EstimatorOptions estimator_;
+  std::vector<core::Limit> limits_;
   std::map<std::string, double> predicted_;
   TensorMap network_;
   SearchNetworkResult result_;

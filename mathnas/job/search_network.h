@@ -42,6 +42,9 @@ struct SearchNetworkOptions {
   profile::LatencyOptions latency;
   std::vector<core::Limit> limits;  // none: latency at most the median of the space
   core::EstimatorOptions estimator = {core::EstimatorKind::kEq6, core::FlopsFixed::kInclude};
+  // Above 0: accuracy is predicted by the estimator `interaction` (interaction.h) from this many networks measured
+  // whole, chosen within the limits once the space is covered; `estimator` is for the rest.
+  int evaluations = 0;
   int audited = 40;   // random networks to be predicted and measured
   int verified = 12;  // best networks whose latency is measured before one is taken
 

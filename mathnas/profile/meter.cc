@@ -101,19 +101,22 @@ absl::StatusOr<TensorMap> Meter::OwnWeights(const Choice& choice) {
   return weights;
 }
 
+absl::Status Meter::MeasureOneAccuracy(const Choice& choice) {
+  if (auto s = Cancelled(); !s.ok()) return s;
+  auto weights = OwnWeights(choice);
+  if (!weights.ok()) return weights.status();
+  auto result = supernet::Evaluate(*space_, choice, *weights, device_, *validation_, /*batch=*/256, options_.cancel);
+  if (!result.ok()) return result.status();
+  known_[choice].accuracy = result->accuracy;
+  known_[choice].loss = result->loss;
+  return WriteJournal();
+}
+
 absl::Status Meter::MeasureAccuracy(const std::vector<Choice>& choices) {
   const std::vector<Choice> missing = Missing(choices, [&](const Choice& c) { return known_[c].accuracy.has_value(); });
   const Clock::time_point start = Clock::now();
   for (size_t i = 0; i < missing.size(); ++i) {
-    if (auto s = Cancelled(); !s.ok()) return s;
-    auto weights = OwnWeights(missing[i]);
-    if (!weights.ok()) return weights.status();
-    auto result =
-        supernet::Evaluate(*space_, missing[i], *weights, device_, *validation_, /*batch=*/256, options_.cancel);
-    if (!result.ok()) return result.status();
-    known_[missing[i]].accuracy = result->accuracy;
-    known_[missing[i]].loss = result->loss;
-    if (auto s = WriteJournal(); !s.ok()) return s;
+    if (auto s = MeasureOneAccuracy(missing[i]); !s.ok()) return s;
     if (options_.progress) {
       const double each = Seconds(start) / static_cast<double>(i + 1);
       options_.progress({"accuracy", static_cast<int64_t>(i + 1), static_cast<int64_t>(missing.size()),
@@ -121,6 +124,25 @@ absl::Status Meter::MeasureAccuracy(const std::vector<Choice>& choices) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status Meter::MeasureAccuracyInTurn(absl::FunctionRef<absl::StatusOr<std::optional<Choice>>()> next,
+                                          int64_t total) {
+  const Clock::time_point start = Clock::now();
+  int64_t measured = 0;
+  for (int64_t done = 1;; ++done) {
+    if (auto s = Cancelled(); !s.ok()) return s;
+    const absl::StatusOr<std::optional<Choice>> choice = next();
+    if (!choice.ok()) return choice.status();
+    if (!*choice) return absl::OkStatus();
+    if (known_[**choice].accuracy) continue;
+    if (auto s = MeasureOneAccuracy(**choice); !s.ok()) return s;
+    ++measured;
+    if (options_.progress) {
+      const double each = Seconds(start) / static_cast<double>(measured);
+      options_.progress({"accuracy", done, total, each * static_cast<double>(total - done)});
+    }
+  }
 }
 
 absl::Status Meter::MeasureLatency(const std::vector<Choice>& choices) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "mathnas/profile/latency.h"
@@ -61,6 +62,9 @@ class Meter {
 
   // Each measures those of the networks that it does not know yet.
   absl::Status MeasureAccuracy(const std::vector<Choice>& choices);
+  // Networks that are chosen as the accuracies before them become known: those that `next` gives until it gives none,
+  // `total` at most (for the progress).
+  absl::Status MeasureAccuracyInTurn(absl::FunctionRef<absl::StatusOr<std::optional<Choice>>()> next, int64_t total);
   absl::Status MeasureLatency(const std::vector<Choice>& choices);
   absl::Status MeasureMemory(const std::vector<Choice>& choices);
   // Unavailable says why there is no energy to be had on this machine.
@@ -70,6 +74,7 @@ class Meter {
 
  private:
   Meter() = default;
+  absl::Status MeasureOneAccuracy(const Choice& choice);
   // Extracted and recalibrated weights of a network.
   absl::StatusOr<kernels::TensorMap> OwnWeights(const Choice& choice);
   absl::Status ReadJournal();

@@ -8,6 +8,8 @@
 #include "fmt/format.h"
 #include "kernels/status.h"
 #include "mathnas/core/average_network.h"
+#include "mathnas/core/estimator.h"
+#include "mathnas/core/interaction.h"
 #include "mathnas/core/measured_table.h"
 #include "nlohmann/json.hpp"
 #include "supernet/counting.h"
@@ -65,6 +67,51 @@ Metric MakeMetric(std::string unit, core::Goal goal) {
   Metric metric;
   metric.unit = std::move(unit);
   metric.goal = goal;
+  return metric;
+}
+
+Metric AccuracyMetric(std::string measured_at) {
+  Metric metric = MakeMetric("%", core::Goal::kMax);
+  metric.measured_at = std::move(measured_at);
+  metric.convention = "weights inherited from the supernet, statistics recalibrated, validation images";
+  return metric;
+}
+
+absl::StatusOr<Metric> SwitchedAccuracy(const BlockTable& table, const Switches& switches, Meter& meter,
+                                        std::string measured_at) {
+  if (auto s = meter.MeasureAccuracy(switches.all()); !s.ok()) return s;
+  return Switched(table, switches, AccuracyMetric(std::move(measured_at)),
+                  [&](const Choice& c) { return Sample{.value = *meter.of(c).accuracy, .samples = 1}; });
+}
+
+// Accuracy of the networks that core::Interaction proposes one after the other.
+absl::StatusOr<Metric> EvaluatedAccuracy(const SearchSpace& space, const BlockTable& table,
+                                         const core::Interaction& interaction, Meter& meter, const EvaluationPlan& plan,
+                                         Metric metric) {
+  const auto estimator = core::Estimator::Create(table);
+  if (!estimator.ok()) return estimator.status();
+  const auto within_limits = [&](const Choice& choice) {
+    for (const core::Limit& limit : plan.limits) {
+      if (limit.metric == "accuracy") continue;
+      const absl::StatusOr<double> value = estimator->Predict(limit.metric, choice);
+      if (!value.ok() || !core::Holds(limit, *value)) return false;
+    }
+    return true;
+  };
+  const auto next = [&]() -> absl::StatusOr<std::optional<Choice>> {
+    // What was proposed before is measured by now.
+    if (!metric.evaluations.empty()) {
+      core::Evaluation& last = metric.evaluations.back();
+      last.value = *meter.of(last.choice).accuracy;
+    }
+    auto proposed = interaction.Next(
+        metric.evaluations, [](const Choice&) { return true; }, within_limits);
+    if (proposed.ok() && *proposed) metric.evaluations.push_back({**proposed});
+    return proposed;
+  };
+  if (auto s = meter.MeasureAccuracyInTurn(next, plan.evaluations); !s.ok()) return s;
+  metric.form = core::Form::kSaving;
+  metric.slices = {core::MetricSlice{.base = kNaN, .values = NaNGrid(space)}};
   return metric;
 }
 
@@ -173,13 +220,7 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
   run.measured_at = measured_at;
 
   if (metrics.contains("accuracy")) {
-    if (auto s = meter.MeasureAccuracy(all); !s.ok()) return s;
-    Metric metric = MakeMetric("%", core::Goal::kMax);
-    metric.measured_at = measured_at;
-    metric.convention = "weights inherited from the supernet, statistics recalibrated, validation images";
-    auto s = add("accuracy", Switched(table, *switches, std::move(metric), [&](const Choice& c) {
-                   return Sample{.value = *meter.of(c).accuracy, .samples = 1};
-                 }));
+    auto s = add("accuracy", SwitchedAccuracy(table, *switches, meter, measured_at));
     if (!s.ok()) return s;
   }
   if (metrics.contains("latency")) {
@@ -220,6 +261,28 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
   }
   if (auto s = core::Validate(table); !s.ok()) return s;
   return table;
+}
+
+absl::Status AddEvaluatedAccuracy(const SearchSpace& space, Meter& meter, const EvaluationPlan& plan,
+                                  std::string measured_at, BlockTable& table) {
+  for (const core::Limit& limit : plan.limits) {
+    if (limit.metric == "accuracy" || table.metrics.contains(limit.metric)) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("limit on \"{:.100}\": expected a metric that is profiled", limit.metric));
+  }
+  auto interaction = core::Interaction::Create(table, AccuracyMetric(measured_at), {.evaluations = plan.evaluations});
+  if (!interaction.ok()) return interaction.status();
+  absl::StatusOr<Metric> metric;
+  if (interaction->UsesCell()) {
+    metric = EvaluatedAccuracy(space, table, *interaction, meter, plan, AccuracyMetric(std::move(measured_at)));
+  } else {
+    auto switches = PlanSwitches(space, table);
+    if (!switches.ok()) return switches.status();
+    metric = SwitchedAccuracy(table, *switches, meter, std::move(measured_at));
+  }
+  if (!metric.ok()) return kernels::Annotate(metric.status(), "accuracy");
+  table.metrics["accuracy"] = *std::move(metric);
+  return core::Validate(table);
 }
 
 }  // namespace mathnas::profile

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "mathnas/core/block_table.h"
+#include "mathnas/core/limit.h"
 #include "mathnas/profile/meter.h"
 #include "supernet/search_space.h"
 
@@ -34,6 +35,20 @@ absl::StatusOr<Switches> PlanSwitches(const supernet::SearchSpace& space, const 
 absl::StatusOr<core::BlockTable> Profile(const supernet::SearchSpace& space, Meter& meter,
                                          const std::set<std::string, std::less<>>& metrics,
                                          const LatencyOptions& latency, std::string measured_at);
+
+// How accuracy is measured on networks that core::Interaction chooses (interaction.h).
+struct EvaluationPlan {
+  int evaluations = 31;
+  // Once the space is covered, networks within these limits, as the table predicts them, are preferred. Those on
+  // accuracy itself are not regarded.
+  std::vector<core::Limit> limits = {};
+};
+
+// Adds accuracy to a table that was profiled without it: networks measured whole (Metric::evaluations, values null), or
+// in a space without a cell the values of Algorithm 1. The same measurements give the same table. InvalidArgument: a
+// limit on a metric that the table does not have; errors of core::Interaction.
+absl::Status AddEvaluatedAccuracy(const supernet::SearchSpace& space, Meter& meter, const EvaluationPlan& plan,
+                                  std::string measured_at, core::BlockTable& table);
 
 }  // namespace mathnas::profile
 

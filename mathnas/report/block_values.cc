@@ -78,8 +78,19 @@ std::string MetricTable(const Report& report, const std::string& name, const cor
   const core::MetricSlice& slice = metric.slices[index];
 
   double largest = 0;
+  bool any = false;
   for (const std::vector<double>& row : slice.values) {
-    for (double value : row) largest = std::isfinite(value) ? std::max(largest, std::abs(value)) : largest;
+    for (double value : row) {
+      if (!std::isfinite(value)) continue;
+      any = true;
+      largest = std::max(largest, std::abs(value));
+    }
+  }
+  if (!any && !metric.evaluations.empty()) {
+    return fmt::format(
+        "<p class=\"note\">No values by block: {} networks were measured whole, and the estimator learned "
+        "from them{}</p>\n",
+        metric.evaluations.size(), Measured(metric));
   }
   size_t columns = 0;
   for (const core::Node& node : table.nodes) columns = std::max(columns, node.candidates.size());

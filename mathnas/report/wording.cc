@@ -44,7 +44,7 @@ Proof ProofOf(const core::SearchResult& result, const core::BlockTable& table, c
     proof.gap = {result.gap};
   }
   proof.seconds = {result.seconds};
-  proof.estimator = std::string(core::Name(result.estimator.kind));
+  proof.estimator = std::string(core::Name(result.estimator));
   return proof;
 }
 

@@ -270,6 +270,55 @@ TEST(Cli, EveryStageTakesWhatTheOneBeforeLeaves) {
   EXPECT_EQ(impossible.json()["status"], "infeasible");
   EXPECT_FALSE(impossible.json()["conflict"].empty());
 
+  // Learning from networks measured whole.
+  const Finished unlearned = RunProgram({"search", "--table", table, "--estimator", "interaction"});
+  EXPECT_EQ(unlearned.exit_status, 2);
+  EXPECT_NE(unlearned.err.find("mathnas profile --estimator interaction"), std::string::npos) << unlearned.err;
+  const std::string whole = folder / "whole.json";
+  const json evaluated_whole =
+      ok({"profile", "--checkpoint", checkpoint, "--data", data, "--out", whole, "--validation", "128", "--metrics",
+          "accuracy,parameters", "--estimator", "interaction", "--evaluations", "12", "--json"});
+  EXPECT_EQ(evaluated_whole["metrics"]["accuracy"]["evaluations"].size(), 12);
+  EXPECT_TRUE(evaluated_whole["metrics"]["accuracy"]["values"][0][0].is_null());
+  const json learned = ok({"predict", "--table", whole, "--all", "--estimator", "interaction", "--json"});
+  EXPECT_EQ(learned["estimator"], "interaction");
+  const json best = ok({"search", "--table", whole, "--limit", "flops<=0.2", "--estimator", "interaction", "--json"});
+  EXPECT_EQ(best["estimator"], "interaction");
+  double most = 0;
+  for (const json& n : learned["networks"]) {
+    if (n["predicted"]["accuracy"].is_number() && n["predicted"]["flops"] <= 0.2)
+      most = std::max(most, n["predicted"]["accuracy"].get<double>());
+  }
+  EXPECT_EQ(best["objective"].get<double>(), most);
+  const json one =
+      ok({"predict", "--table", whole, "--choice", best["choice"].dump(), "--estimator", "interaction", "--json"});
+  EXPECT_EQ(one["predicted"]["accuracy"].get<double>(), most);
+  const json learned_job = ok({"search-network",
+                               "nasbench201",
+                               "--data",
+                               data,
+                               "--out",
+                               folder / "learned",
+                               "--checkpoint",
+                               checkpoint,
+                               "--validation",
+                               "128",
+                               "--latency-rounds",
+                               "5",
+                               "--audit",
+                               "6",
+                               "--fine-tune-epochs",
+                               "1",
+                               "--batch",
+                               "64",
+                               "--estimator",
+                               "interaction",
+                               "--evaluations",
+                               "10",
+                               "--json"});
+  EXPECT_EQ(learned_job["search"]["estimator"], "interaction");
+  EXPECT_NE(ReadFile(folder / "learned/report.html").find("10 networks were measured whole"), std::string::npos);
+
   const json job = ok({"search-network", "nasbench201", "--data", data, "--out", folder / "job", "--checkpoint",
                        checkpoint, "--validation", "128", "--latency-rounds", "10", "--audit", "6",
                        "--fine-tune-epochs", "1", "--batch", "64", "--json"});

@@ -173,6 +173,55 @@ TEST(BlockTableJson, LoadNamesTheFile) {
 }
 
 // Every file of the corpus is refused, with the fragment that expected.txt ("FILE: FRAGMENT") asks for.
+constexpr const char* kEvaluated = R"({"format": "mathnas-block-table/1", "space": "whole",
+  "nodes": [{"name": "a", "candidates": ["x", "y"], "reference": 1}, {"name": "b", "candidates": ["p", "cut"], "reference": 0},
+            {"name": "c", "candidates": ["q", "cut"], "reference": 0}],
+  "structure": [{"kind": "depth", "nodes": [1, 2], "absent": [1, 1]}],
+  "metrics": {"accuracy": {"unit": "%", "goal": "max", "form": "saving", "base": null,
+    "values": [[null, null], [null, null], [null, null]],
+    "evaluations": [{"choice": [0, 0, 1], "value": 91.2, "x-run": 7}, {"choice": [1, 1, 0], "value": 0.1}]}}})";
+
+TEST(BlockTableJson, NetworksMeasuredWhole) {
+  const auto table = Parse(kEvaluated, "whole.json");
+  ASSERT_TRUE(table.ok()) << table.status();
+  const std::vector<Evaluation>& evaluations = table->metrics.at("accuracy").evaluations;
+  ASSERT_EQ(evaluations.size(), 2u);
+  EXPECT_EQ(evaluations[0].choice, (Choice{0, 0, 1}));
+  EXPECT_EQ(evaluations[0].value, 91.2);
+  EXPECT_EQ(evaluations[0].extensions.at("x-run"), "7");
+  EXPECT_EQ(evaluations[1].choice, (Choice{1, 1, 0})) << "kept as it was given";
+  const std::string text = ToJson(*table);
+  EXPECT_NE(text.find(R"("evaluations":[{"choice":[0,0,1],"value":91.2,"x-run":7},{"choice":[1,1,0],"value":0.1}])"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(ToJson(*Parse(text, "again")), text);
+
+  const auto refused = [](const std::string& from, const std::string& to, const std::string& fragment) {
+    std::string changed = kEvaluated;
+    changed.replace(changed.find(from), from.size(), to);
+    const auto broken = Parse(changed, "broken.json");
+    EXPECT_EQ(broken.status().code(), absl::StatusCode::kInvalidArgument) << changed;
+    EXPECT_NE(std::string(broken.status().message()).find("broken.json: metrics.accuracy.evaluations" + fragment),
+              std::string::npos)
+        << broken.status();
+  };
+  refused("[1, 1, 0]", "[1, 2, 0]", "[1].choice[1]: expected a candidate index from 0 to 1, found 2");
+  refused("[1, 1, 0]", "[1, 1]", "[1].choice: expected 3 entries");
+  refused("[1, 1, 0]", "[1, -1, 0]", "[1].choice[1]: expected an index");
+  refused("[0, 0, 1]", "[1, 1, 1]", "[1].choice: expected a network that is not evaluated before");
+  refused("91.2", "null", "[0].value: expected a number");
+  refused("x-run", "run", "[0].run: expected one of choice, value");
+  refused(", \"value\": 0.1", "", "[1].value: expected this field");
+  BlockTable infinite = *table;
+  infinite.metrics["accuracy"].evaluations[1].value = INFINITY;
+  EXPECT_NE(std::string(Validate(infinite).message()).find("metrics.accuracy.evaluations[1].value: expected a finite"),
+            std::string::npos);
+  BlockTable shared = *Parse(kFullTable, "full.json");
+  shared.metrics["accuracy"].evaluations = {{{0, 0, 0}, 1}};
+  EXPECT_NE(std::string(Validate(shared).message()).find("evaluations: expected none in a table with a shared choice"),
+            std::string::npos);
+}
+
 TEST(HostileTables, AreRefusedWithTheRightWords) {
   std::ifstream expected(kHostile / "expected.txt");
   ASSERT_TRUE(expected) << kHostile;

@@ -1,11 +1,14 @@
 #include "mathnas/core/interaction.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "cells.h"
 #include "gtest/gtest.h"
 #include "mathnas/core/estimator.h"
+#include "mathnas/core/sampling.h"
+#include "mathnas/core/search.h"
 #include "mathnas/core/statistics.h"
 
 namespace mathnas::core {
@@ -234,6 +237,136 @@ TEST(Interaction, Refusals) {
   EXPECT_TRUE(refused({{Choice(6, 3), 90}, {Choice(6, 2), testing::kNull}}));
   EXPECT_FALSE(refused({{Choice(6, 3), 90}, {Choice(6, 2), 80}}));
   EXPECT_FALSE(interaction->Fit(std::vector<Evaluation>{{Choice(6, 3), 90}, {Choice(6, 2), 80}})->Predict({9}).ok());
+}
+
+// Searches against all choices, each predicted by itself.
+class InteractionSearch : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto interaction = Interaction::Create(table_, Accuracy());
+    ASSERT_TRUE(interaction.ok());
+    Metric& accuracy = table_.metrics["accuracy"];
+    accuracy.evaluations = Evaluate(*interaction, Any, Any, MadeUpAccuracy);
+    accuracy.slices[0].base = testing::kNull;
+    for (auto& row : accuracy.slices[0].values) row.assign(row.size(), testing::kNull);
+    const auto predictor = interaction->Fit(accuracy.evaluations);
+    ASSERT_TRUE(predictor.ok());
+    const std::string objective = "accuracy";
+    const auto options = InteractionEstimator(table_, {&objective, 1});
+    ASSERT_TRUE(options.ok()) << options.status();
+    options_ = *options;
+    const Metric& latency = table_.metrics["latency_edgegpu"];
+    for (const Choice& choice : AllChoices(table_)) {
+      if (testing::OpenWays(choice).empty() || choice != CanonicalChoice(table_, choice)) continue;
+      double cost = latency.slices[0].base;
+      for (size_t i = 0; i < choice.size(); ++i) cost -= latency.slices[0].values[i][choice[i]];
+      all_.push_back({choice, *predictor->Predict(choice), cost});
+    }
+    ASSERT_EQ(all_.size(), 9444u);
+  }
+
+  struct Network {
+    Choice choice;
+    double accuracy, latency;
+  };
+  static bool Before(const Network& a, const Network& b) {
+    if (a.accuracy != b.accuracy) return a.accuracy > b.accuracy;
+    if (std::abs(a.latency - b.latency) > 1e-6) return a.latency < b.latency;
+    return a.choice < b.choice;
+  }
+
+  BlockTable table_ = CellTable();
+  EstimatorOptions options_;
+  std::vector<Network> all_;
+};
+
+TEST_F(InteractionSearch, BestOnesWithinLimits) {
+  for (const double limit : {4500.0, 5200.0, 5711.0, 6500.0, 1e9}) {
+    SCOPED_TRACE(limit);
+    std::vector<Network> within;
+    for (const Network& n : all_) {
+      if (n.latency <= limit) within.push_back(n);
+    }
+    std::sort(within.begin(), within.end(), Before);
+    const auto result = Search(
+        table_, {.limits = {{"latency_edgegpu", LimitOp::kAtMost, limit, ""}}, .estimator = options_, .top = 20});
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_EQ(result->status, SearchStatus::kOptimal);
+    ASSERT_EQ(result->networks.size(), 20u);
+    for (size_t k = 0; k < 20; ++k) {
+      const FoundNetwork& found = result->networks[k];
+      EXPECT_EQ(found.choice, within[k].choice) << k;
+      EXPECT_EQ(found.objective, within[k].accuracy);
+      EXPECT_EQ(found.predicted.at("accuracy"), within[k].accuracy);
+      EXPECT_NEAR(found.predicted.at("latency_edgegpu"), within[k].latency, 1e-6);
+    }
+    EXPECT_EQ(result->explored, 9444);
+    EXPECT_EQ(result->bound, result->networks[0].objective);
+    EXPECT_EQ(Name(result->estimator), "interaction");
+  }
+}
+
+TEST_F(InteractionSearch, Front) {
+  const auto result = Search(table_, {.estimator = options_, .fronts = {"latency_edgegpu"}});
+  ASSERT_TRUE(result.ok()) << result.status();
+  std::set<Choice> found;
+  for (const FoundNetwork& n : result->front) {
+    found.insert(n.choice);
+    for (const Network& other : all_) {
+      const double latency = n.predicted.at("latency_edgegpu");
+      EXPECT_FALSE(other.accuracy > n.objective && other.latency < latency - 1e-6);
+    }
+  }
+  EXPECT_GT(found.size(), 3u);
+  // Whoever is strictly better than all that are as fast is in it.
+  for (const Network& n : all_) {
+    bool beaten = false;
+    for (const Network& other : all_) {
+      beaten = beaten || (&other != &n && other.accuracy >= n.accuracy && other.latency <= n.latency + 1e-6);
+    }
+    if (!beaten) {
+      EXPECT_TRUE(found.contains(n.choice));
+    }
+  }
+}
+
+TEST_F(InteractionSearch, LimitsOnWhatIsLearnedAndWhatCannotBe) {
+  double most = 0;
+  for (const Network& n : all_) most = std::max(most, n.accuracy);
+  const double floor = most - 3;
+  const Network* cheapest = nullptr;
+  for (const Network& n : all_) {
+    if (n.accuracy >= floor && (cheapest == nullptr || n.latency < cheapest->latency)) cheapest = &n;
+  }
+  const auto result = Search(
+      table_,
+      {.objective = "latency_edgegpu", .limits = {{"accuracy", LimitOp::kAtLeast, floor, "%"}}, .estimator = options_});
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_FALSE(result->networks.empty());
+  EXPECT_NEAR(result->networks[0].objective, cheapest->latency, 1e-6);
+  const auto none = Search(table_, {.limits = {{"accuracy", LimitOp::kAtLeast, most + 1, "%"}}, .estimator = options_});
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_EQ(none->status, SearchStatus::kInfeasible);
+  EXPECT_EQ(none->conflict, std::vector<int>{0});
+  ASSERT_TRUE(none->nearest);
+  EXPECT_EQ(none->nearest->limits[0].value, most);
+  EXPECT_EQ(none->limits[0].reachable->second, most);
+  EXPECT_EQ(Search(table_, {.estimator = options_, .method = SearchMethod::kSolve}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(InteractionSearch, WhatItNeeds) {
+  const std::string latency = "latency_edgegpu", accuracy = "accuracy";
+  const auto refused = InteractionEstimator(table_, {&latency, 1});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(std::string(refused.status().message()).find("mathnas profile --estimator interaction"), std::string::npos);
+  table_.metrics["accuracy"].evaluations.resize(1);
+  EXPECT_FALSE(InteractionEstimator(table_, {&accuracy, 1}).ok());
+  table_.structure.cell.reset();
+  const auto eq6 = InteractionEstimator(table_, {&accuracy, 1}, FlopsFixed::kInclude);
+  ASSERT_TRUE(eq6.ok()) << eq6.status();
+  EXPECT_EQ(Name(*eq6), "eq6");
+  EXPECT_EQ(eq6->flops_fixed, FlopsFixed::kInclude);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace mathnas::core::testing {
 namespace {
 
-constexpr EstimatorOptions kLinear = {.kind = EstimatorKind::kLinear};
+const EstimatorOptions kLinear = {.kind = EstimatorKind::kLinear};
 
 Limit AtMost(const std::string& metric, double value) {
   return {.metric = metric, .op = LimitOp::kAtMost, .value = value};

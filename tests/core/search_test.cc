@@ -23,7 +23,7 @@ using testing::kNull;
 using testing::NasBench201;
 using testing::RandomTable;
 
-constexpr EstimatorOptions kLinear = {.kind = EstimatorKind::kLinear};
+const EstimatorOptions kLinear = {.kind = EstimatorKind::kLinear};
 
 Limit AtMost(const std::string& metric, double value) {
   return {.metric = metric, .op = LimitOp::kAtMost, .value = value};

@@ -266,8 +266,8 @@ BlockTable Published(const std::string& name) {
 }
 
 TEST(ExportMilp, PublishedTables) {
-  constexpr EstimatorOptions kLinear = {.kind = EstimatorKind::kLinear};
-  constexpr EstimatorOptions kWithFixed = {.kind = EstimatorKind::kEq6, .flops_fixed = FlopsFixed::kInclude};
+  const EstimatorOptions kLinear = {.kind = EstimatorKind::kLinear};
+  const EstimatorOptions kWithFixed = {.kind = EstimatorKind::kEq6, .flops_fixed = FlopsFixed::kInclude};
   const BlockTable nasbench201 = Published("nasbench201"), gpu = Published("mobilenetv3-gpu");
   ExpectNetworksOf(
       nasbench201,

@@ -565,6 +565,53 @@ TEST_F(Measuring, ProfileIsAlgorithm1) {
               absl::StatusCode::kInvalidArgument, {"speed", "latency"});
 }
 
+TEST_F(Measuring, NetworksThatInteractionChooses) {
+  const EvaluationPlan plan = {.evaluations = 8, .limits = {{"parameters", core::LimitOp::kAtMost, 0.02, "M"}}};
+  const auto profiled = [&](Meter& meter) -> absl::StatusOr<core::BlockTable> {
+    auto table = Profile(*space_, meter, {"parameters"}, Options().latency, "today");
+    if (!table.ok()) return table;
+    if (auto s = AddEvaluatedAccuracy(*space_, meter, plan, "today", *table); !s.ok()) return s;
+    return table;
+  };
+  cancel_at_ = 3;
+  auto interrupted = Open();
+  ASSERT_TRUE(interrupted.ok()) << interrupted.status();
+  ExpectError(profiled(**interrupted).status(), absl::StatusCode::kCancelled, {});
+  EXPECT_EQ(reports_.back(), std::tuple("accuracy", 3, 8));
+
+  cancel_at_ = -1;
+  auto meter = Open();
+  ASSERT_TRUE(meter.ok()) << meter.status();
+  const auto table = profiled(**meter);
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_EQ(reports_.size(), 5U) << "three were measured before";
+  EXPECT_EQ(reports_.back(), std::tuple("accuracy", 8, 8));
+  const core::Metric& accuracy = table->metrics.at("accuracy");
+  EXPECT_EQ(accuracy.goal, core::Goal::kMax);
+  ASSERT_EQ(accuracy.evaluations.size(), 8U);
+  std::set<Choice> different;
+  for (const core::Evaluation& e : accuracy.evaluations) {
+    different.insert(e.choice);
+    EXPECT_EQ(e.value, *(*meter)->of(e.choice).accuracy);
+  }
+  EXPECT_EQ(different.size(), 8U);
+  for (const auto& row : accuracy.slices[0].values) {
+    for (double v : row) EXPECT_TRUE(std::isnan(v));
+  }
+  const std::string text = core::ToJson(*table);
+  EXPECT_EQ(core::ToJson(*core::Parse(text, "table")), text);
+
+  // A run that was never disturbed gives the same table.
+  std::filesystem::remove(journal_);
+  auto undisturbed = Open();
+  ASSERT_TRUE(undisturbed.ok());
+  EXPECT_EQ(core::ToJson(*profiled(**undisturbed)), text);
+  core::BlockTable other = *table;
+  ExpectError(AddEvaluatedAccuracy(*space_, **meter, {.limits = {{"latency", core::LimitOp::kAtMost, 1, "ms"}}},
+                                   "today", other),
+              absl::StatusCode::kInvalidArgument, {"latency"});
+}
+
 TEST_F(Measuring, EnergyThatCannotBeMeasuredIsNullWithAReason) {
   if (RaplCounter::Open().ok()) GTEST_SKIP() << "this machine has energy counters";
   auto meter = Open();
