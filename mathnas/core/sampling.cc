@@ -73,7 +73,7 @@ absl::StatusOr<Metric> MetricFromEvaluations(const BlockTable& table, Metric met
     slice.samples.emplace_back(node.candidates.size(), 0);
   }
   double total = 0;
-  for (const auto& [choice, value] : evaluations) {
+  for (const auto& [choice, value, extensions] : evaluations) {
     const std::vector<bool> contributes = ContributingNodes(table, choice);
     for (size_t i = 0; i < choice.size(); ++i) {
       if (!contributes[i]) continue;
@@ -144,7 +144,7 @@ absl::StatusOr<Metric> MetricByLeastSquares(const BlockTable& table, Metric metr
   const auto n = static_cast<size_t>(unknowns);
   std::vector<double> normal(n * n, 0.0), solution(n, 0.0);
   for (size_t u = 1; u < n; ++u) normal[u * n + u] = ridge;
-  for (const auto& [choice, value] : evaluations) {
+  for (const auto& [choice, value, extensions] : evaluations) {
     const std::vector<bool> contributes = ContributingNodes(table, choice);
     std::vector<size_t> active = {0};
     for (size_t i = 0; i < choice.size(); ++i) {

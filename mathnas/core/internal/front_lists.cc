@@ -30,8 +30,9 @@ struct Step {
 
 class FrontLists {
  public:
-  FrontLists(const Program& program, std::span<const int> rows, const std::atomic<bool>* cancel)
-      : program_(program), cancel_(cancel), fronts_(rows.size()) {
+  FrontLists(const Program& program, std::span<const int> rows, std::chrono::steady_clock::time_point until,
+             const std::atomic<bool>* cancel)
+      : program_(program), until_(until), cancel_(cancel), fronts_(rows.size()) {
     // Front rows first, then the limits.
     row_.assign(rows.begin(), rows.end());
     for (int l = 0; l < std::ssize(program.limits); ++l) {
@@ -212,8 +213,7 @@ class FrontLists {
 
   // Leaves what is not dominated; of equal ones the first.
   absl::Status Reduce(List& list) {
-    if (cancel_ != nullptr && cancel_->load(std::memory_order_relaxed))
-      return absl::CancelledError("search: cancelled");
+    if (absl::Status status = Interrupted(); !status.ok()) return status;
     if (std::ssize(steps_) > kMaxFrontStates) return TooMany();
     const size_t rows = row_.size();
     std::vector<int> order(list.size());
@@ -245,6 +245,9 @@ class FrontLists {
         bool dominated = false;
         for (size_t k = kept.size(); k-- > 0 && !dominated; ++comparisons_) dominated = dominates(kept[k]);
         if (!dominated) kept.push_back(s);
+        if (kept.size() % 256 == 0) {
+          if (absl::Status status = Interrupted(); !status.ok()) return status;
+        }
         if (comparisons_ > kMaxFrontComparisons) return TooMany();
       }
     }
@@ -259,6 +262,13 @@ class FrontLists {
     return absl::OkStatus();
   }
 
+  absl::Status Interrupted() const {
+    if (cancel_ != nullptr && cancel_->load(std::memory_order_relaxed)) {
+      return absl::CancelledError("search: cancelled");
+    }
+    if (std::chrono::steady_clock::now() >= until_) return absl::DeadlineExceededError("front: out of time");
+    return absl::OkStatus();
+  }
   static absl::Status TooMany() { return absl::ResourceExhaustedError("front: too many partial networks"); }
 
   // What is left of the whole networks by their ratios, exactly.
@@ -297,6 +307,7 @@ class FrontLists {
   }
 
   const Program& program_;
+  const std::chrono::steady_clock::time_point until_;
   const std::atomic<bool>* cancel_;
   const size_t fronts_;
   std::vector<int> row_;  // of the program, fronts first
@@ -311,9 +322,10 @@ class FrontLists {
 }  // namespace
 
 absl::StatusOr<std::vector<std::vector<int>>> NonDominated(const Program& program, std::span<const int> rows,
+                                                           std::chrono::steady_clock::time_point until,
                                                            const std::atomic<bool>* cancel) {
   if (absl::Status status = Validate(program); !status.ok()) return status;
-  return FrontLists(program, rows, cancel).Run();
+  return FrontLists(program, rows, until, cancel).Run();
 }
 
 }  // namespace mathnas::core::internal

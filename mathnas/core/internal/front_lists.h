@@ -4,6 +4,7 @@
 #define MATHNAS_CORE_INTERNAL_FRONT_LISTS_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -23,8 +24,10 @@ inline constexpr int64_t kMaxFrontStates = 5'000'000;
 //   a_s - lambda f_s <= a_t - lambda f_t  at lambda = lo and at lambda = hi,
 // since the left side minus the right is linear in lambda and the completed t has a - lambda f = 0 at its own ratio.
 //
-// ResourceExhausted: too many partial networks. Cancelled. InvalidArgument as Solve.
+// ResourceExhausted: too many partial networks. DeadlineExceeded: `until` has come. Cancelled. InvalidArgument as
+// Solve.
 absl::StatusOr<std::vector<std::vector<int>>> NonDominated(const Program& program, std::span<const int> rows,
+                                                           std::chrono::steady_clock::time_point until,
                                                            const std::atomic<bool>* cancel);
 
 }  // namespace mathnas::core::internal

@@ -1,11 +1,14 @@
 #include "mathnas/core/internal/search_by_solver.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -54,7 +57,7 @@ class SolverSearch {
       const double objective = result_.networks[0].objective;
       result_.bound = best->proven ? objective : problem_.sign * best->bound_key;
       result_.gap = result_.bound == objective ? 0 : std::abs(result_.bound - objective) / std::abs(objective);
-      if (!request_.fronts.empty()) status = FindFront(*best);
+      if (!request_.fronts.empty()) status = FindFront();
     } else if (!best->proven) {
       result_.status = SearchStatus::kUnknown;
     } else {
@@ -259,11 +262,14 @@ class SolverSearch {
     return reachable_[metric] = range;
   }
 
-  // By lists of partial networks; where these grow too long or a limit is no exact row, one point after the other.
-  absl::Status FindFront(const Found& first) {
+  // By lists of partial networks; where these grow too long or take half the time, or a limit is no exact row, one
+  // point after the other.
+  absl::Status FindFront() {
     absl::StatusOr<std::vector<Ranked>> front = FrontByLists();
-    const bool failed = absl::IsResourceExhausted(front.status()) || absl::IsFailedPrecondition(front.status());
-    if (failed && request_.fronts.size() == 1) front = FrontByPoints(first);
+    const absl::Status& lists = front.status();
+    if (absl::IsResourceExhausted(lists) || absl::IsDeadlineExceeded(lists) || absl::IsFailedPrecondition(lists)) {
+      front = FrontByPoints();
+    }
     if (!front.ok()) return front.status();
     if (front->size() > size_t{kMaxListed}) {
       return absl::ResourceExhaustedError(
@@ -276,6 +282,8 @@ class SolverSearch {
   absl::StatusOr<std::vector<Ranked>> FrontByLists() {
     Front front;
     const Goal goal = {.objective = request_.objective, .maximise = problem_.sign < 0};
+    const double half = std::min(Remaining() / 2, 1e9);
+    const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(half));
     for (int shared = 0; shared < table_.SharedCount(); ++shared) {
       if (!problem_.filter.shared[shared]) continue;
       const absl::StatusOr<TableProgram> program = BuildProgram(estimator_,
@@ -291,7 +299,7 @@ class SolverSearch {
         return absl::FailedPreconditionError("front: expected limits on metrics that are not divided by the FLOPs");
       }
       const absl::StatusOr<std::vector<std::vector<int>>> points =
-          NonDominated(program->program, program->front_rows, request_.cancel);
+          NonDominated(program->program, program->front_rows, until, request_.cancel);
       if (!points.ok()) return points.status();
       result_.explored += std::ssize(*points);
       for (const std::vector<int>& x : *points) {
@@ -310,31 +318,91 @@ class SolverSearch {
     return front.Take();
   }
 
-  // The best network, then the best of those that are better in the front's metric.
-  absl::StatusOr<std::vector<Ranked>> FrontByPoints(const Found& first) {
-    const std::string& metric = request_.fronts[0];
-    const bool less = problem_.front_signs[0] > 0;
-    const std::string first_limited = request_.limits.empty() ? "" : request_.limits[0].metric;
-    const Goal goal = {.objective = request_.objective,
-                       .maximise = problem_.sign < 0,
-                       .ties = {less ? metric : "-" + metric, first_limited}};
-    const Limit bound = {.metric = metric, .op = less ? LimitOp::kAtMost : LimitOp::kAtLeast};
-    std::vector<Ranked> front;
-    double value = Value(metric, first.networks[0].choice, first.networks[0].shared);
-    for (bool strictly = false; front.size() <= size_t{kMaxListed}; strictly = true) {
-      std::vector<Limit> limits = request_.limits;
-      limits.push_back(Moved(bound, strictly ? std::nextafter(value, less ? -kInfinity : kInfinity) : value));
-      const absl::StatusOr<Found> next = Best(goal, limits);
-      if (!next.ok()) return next.status();
-      if (!next->proven) result_.status = SearchStatus::kFeasible;
-      if (next->networks.empty() || !next->proven) break;
-      // Ties that were not all looked at.
-      if (!front.empty() && next->networks[0].objective_key <= front.back().objective_key) front.pop_back();
-      front.push_back(next->networks[0]);
-      value = Value(metric, front.back().choice, front.back().shared);
+  // What no point found so far dominates is a union of boxes "front keys below `keys`". The best network of all boxes
+  // is a point of the front; whatever it dominates is no better, so every box that it lies in becomes one box per front
+  // metric. (With two of them, the local upper bounds of Klamroth, Lacour and Vanderpooten, On the representation of
+  // the search region in multi-objective optimization, 2015.)
+  struct Box {
+    std::array<double, 2> keys;
+    std::optional<Ranked> best = {};  // once it was solved
+    std::array<double, 2> best_keys = {};
+
+    bool Contains(const std::array<double, 2>& at) const { return at[0] < keys[0] && at[1] < keys[1]; }
+    bool Inside(const Box& other) const { return keys[0] <= other.keys[0] && keys[1] <= other.keys[1]; }
+  };
+
+  static std::vector<Box> Cut(const std::vector<Box>& boxes, const std::array<double, 2>& at, size_t metrics) {
+    std::vector<Box> cut, parts;
+    for (const Box& box : boxes) {
+      if (!box.Contains(at)) {
+        cut.push_back(box);
+        continue;
+      }
+      for (size_t k = 0; k < metrics; ++k) {
+        Box part = box;
+        part.keys[k] = at[k];
+        if (!part.Contains(part.best_keys)) part.best.reset();
+        parts.push_back(std::move(part));
+      }
     }
-    std::reverse(front.begin(), front.end());
-    return front;
+    std::sort(parts.begin(), parts.end(), [](const Box& a, const Box& b) { return a.keys > b.keys; });
+    for (const Box& part : parts) {  // larger ones first
+      const auto holds = [&part](const Box& other) { return part.Inside(other); };
+      if (std::none_of(cut.begin(), cut.end(), holds)) cut.push_back(part);
+    }
+    return cut;
+  }
+
+  // Solves a box; false if there is nothing in it that is proven.
+  absl::StatusOr<bool> SolveBox(const Goal& goal, Box& box) {
+    std::vector<Limit> limits = request_.limits;
+    for (size_t k = 0; k < request_.fronts.size(); ++k) {
+      if (box.keys[k] == kInfinity) continue;
+      const bool less = problem_.front_signs[k] > 0;
+      const Limit below = {.metric = request_.fronts[k], .op = less ? LimitOp::kAtMost : LimitOp::kAtLeast};
+      limits.push_back(
+          Moved(below, std::nextafter(problem_.front_signs[k] * box.keys[k], less ? -kInfinity : kInfinity)));
+    }
+    absl::StatusOr<Found> found = Best(goal, limits);
+    if (!found.ok()) return found.status();
+    if (!found->proven) result_.status = SearchStatus::kFeasible;
+    if (found->networks.empty() || !found->proven) return false;
+    box.best = std::move(found->networks[0]);
+    box.best_keys = {-kInfinity, -kInfinity};
+    for (size_t k = 0; k < request_.fronts.size(); ++k) {
+      box.best_keys[k] = problem_.front_signs[k] * Value(request_.fronts[k], box.best->choice, box.best->shared);
+    }
+    return true;
+  }
+
+  absl::StatusOr<std::vector<Ranked>> FrontByPoints() {
+    const size_t metrics = request_.fronts.size();
+    Goal goal = {.objective = request_.objective, .maximise = problem_.sign < 0};
+    for (size_t k = 0; k < metrics; ++k) {
+      goal.ties.push_back(problem_.front_signs[k] > 0 ? request_.fronts[k] : "-" + request_.fronts[k]);
+    }
+    goal.ties.push_back(request_.limits.empty() ? "" : request_.limits[0].metric);
+    Front front;
+    std::vector<Box> boxes = {{.keys = {kInfinity, kInfinity}}};
+    while (front.size() <= size_t{kMaxListed}) {
+      for (size_t b = 0; b < boxes.size();) {
+        const absl::StatusOr<bool> there = boxes[b].best ? true : SolveBox(goal, boxes[b]);
+        if (!there.ok()) return there.status();
+        if (*there) {
+          ++b;
+        } else {
+          boxes.erase(boxes.begin() + static_cast<std::ptrdiff_t>(b));
+        }
+      }
+      if (boxes.empty()) break;
+      const auto best = std::min_element(boxes.begin(), boxes.end(), [](const Box& a, const Box& b) {
+        return std::tie(a.best->objective_key, a.best_keys) < std::tie(b.best->objective_key, b.best_keys);
+      });
+      const std::array<double, 2> at = best->best_keys;
+      front.Offer(best->best->rank(), std::span<const double>(at.data(), metrics));
+      boxes = Cut(boxes, at, metrics);
+    }
+    return front.Take();
   }
 
   // Which limits clash, and the nearest budget that does not.
