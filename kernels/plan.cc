@@ -20,10 +20,14 @@ constexpr size_t kAlignment = 64;
 // The input whose buffer output 0 may take over, if nobody reads it afterwards; nothing for most operators.
 std::optional<size_t> InPlaceInput(const Operator& op, size_t inputs) {
   if (std::holds_alternative<Relu>(op) || std::holds_alternative<Add>(op) || std::holds_alternative<Scale>(op) ||
-      std::holds_alternative<BatchNormInference>(op)) {
+      std::holds_alternative<HardSwish>(op) || std::holds_alternative<HardSigmoid>(op) ||
+      std::holds_alternative<ScaleChannels>(op) || std::holds_alternative<BatchNormInference>(op)) {
     return 0;
   }
-  if (std::holds_alternative<ReluBackward>(op) || std::holds_alternative<BatchNormBackward>(op)) return 1;
+  if (std::holds_alternative<ReluBackward>(op) || std::holds_alternative<HardSwishBackward>(op) ||
+      std::holds_alternative<HardSigmoidBackward>(op) || std::holds_alternative<BatchNormBackward>(op)) {
+    return 1;
+  }
   if (const auto* conv = std::get_if<Conv2d>(&op); conv != nullptr && conv->has_addend) return inputs - 1;
   return std::nullopt;
 }

@@ -28,7 +28,17 @@ KernelOr Make(const Linear& op, const Request& request);
 KernelOr Make(const LinearBackwardData& op, const Request& request);
 KernelOr Make(const LinearBackwardWeights& op, const Request& request);
 
-// Own vector code: batch_norm.cc, elementwise.cc, global_avg_pool.cc, cross_entropy.cc
+// Own vector code: activation.cc, batch_norm.cc, cross_entropy.cc, elementwise.cc, global_avg_pool.cc,
+// kernel_transform.cc, scale_channels.cc
+KernelOr Make(const HardSwish& op, const Request& request);
+KernelOr Make(const HardSwishBackward& op, const Request& request);
+KernelOr Make(const HardSigmoid& op, const Request& request);
+KernelOr Make(const HardSigmoidBackward& op, const Request& request);
+KernelOr Make(const ScaleChannels& op, const Request& request);
+KernelOr Make(const ScaleChannelsBackwardScale& op, const Request& request);
+KernelOr Make(const KernelTransform& op, const Request& request);
+KernelOr Make(const KernelTransformBackwardWeights& op, const Request& request);
+KernelOr Make(const KernelTransformBackwardMatrix& op, const Request& request);
 KernelOr Make(const BatchNormTraining& op, const Request& request);
 KernelOr Make(const BatchNormBackward& op, const Request& request);
 KernelOr Make(const BatchNormInference& op, const Request& request);

@@ -5,20 +5,26 @@
 
 #include <variant>
 
+#include "kernels/ops/activation.h"
 #include "kernels/ops/batch_norm.h"
 #include "kernels/ops/conv2d.h"
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/elementwise.h"
+#include "kernels/ops/kernel_transform.h"
 #include "kernels/ops/linear.h"
 #include "kernels/ops/pool.h"
+#include "kernels/ops/scale_channels.h"
 
 namespace mathnas::kernels {
 
-using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,                   //
-                              BatchNormTraining, BatchNormBackward, BatchNormInference,            //
-                              Relu, ReluBackward, Add, Scale, Zero, Fill, Accumulate,              //
-                              AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,  //
-                              Linear, LinearBackwardData, LinearBackwardWeights,                   //
+using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,                               //
+                              BatchNormTraining, BatchNormBackward, BatchNormInference,                        //
+                              Relu, ReluBackward, Add, Scale, Zero, Fill, Accumulate,                          //
+                              HardSwish, HardSwishBackward, HardSigmoid, HardSigmoidBackward,                  //
+                              ScaleChannels, ScaleChannelsBackwardScale,                                       //
+                              KernelTransform, KernelTransformBackwardWeights, KernelTransformBackwardMatrix,  //
+                              AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //
+                              Linear, LinearBackwardData, LinearBackwardWeights,                               //
                               SoftmaxCrossEntropy, SoftmaxCrossEntropyBackward>;
 
 inline std::string_view NameOf(const Operator& op) {

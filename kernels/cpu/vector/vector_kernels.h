@@ -49,6 +49,12 @@ struct VectorKernels {
   void (*fill)(float value, float* y, int64_t n);
   void (*accumulate)(const float* x, float* sum, int64_t n);
 
+  // activation.inc
+  void (*hard_swish)(const float* x, float* y, int64_t n);
+  void (*hard_swish_backward)(const float* x, const float* diff_y, float* diff_x, int64_t n);
+  void (*hard_sigmoid)(const float* x, float* y, int64_t n);
+  void (*hard_sigmoid_backward)(const float* x, const float* diff_y, float* diff_x, int64_t n);
+
   // batch_norm.inc
   // Mean of each column, and the sum of squared distances from it. Needs a row.
   void (*column_moments)(const float* x, int64_t rows, int64_t columns, double* mean, double* squares);
@@ -68,6 +74,14 @@ struct VectorKernels {
   void (*column_means)(const float* x, int64_t stride, int64_t rows, int64_t columns, float* mean);
   // y = factor * x in every row.
   void (*broadcast_row)(float factor, const float* x, float* y, int64_t rows, int64_t columns);
+
+  // columns.inc
+  // y[.,j] = x[.,j] scale[j].
+  void (*scale_columns)(const float* x, const float* scale, float* y, int64_t rows, int64_t columns);
+  // dot[j] = sum over rows of a[.,j] b[.,j], both with `stride` floats from row to row.
+  void (*dot_columns)(const float* a, const float* b, int64_t stride, int64_t rows, int64_t columns, float* dot);
+  // y{rows,columns} += a{rows,inner} b{inner,columns}; y is apart from a and b. For small ones.
+  void (*add_product)(const float* a, const float* b, float* y, int64_t rows, int64_t inner, int64_t columns);
 
   // softmax.inc
   // Softmax of each row, and one SoftmaxRow for each.

@@ -1,0 +1,32 @@
+// The activations of MobileNetV3: own vector code.
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/elements.h"
+#include "kernels/cpu/vector/vector_kernels.h"
+#include "kernels/function_kernel.h"
+
+namespace mathnas::kernels::cpu {
+namespace {
+
+KernelOr Unary(void (*f)(const float*, float*, int64_t), const Request& r) {
+  return MakeFunctionKernel(Vector().name, 0, [f, threads = r.threads, n = r.outputs[0].elements()](const Operands& o) {
+    ParallelElements(threads, n,
+                     [&](int64_t begin, int64_t size) { f(o.in<float>(0) + begin, o.out<float>(0) + begin, size); });
+  });
+}
+
+KernelOr Backward(void (*f)(const float*, const float*, float*, int64_t), const Request& r) {
+  return MakeFunctionKernel(Vector().name, 0, [f, threads = r.threads, n = r.outputs[0].elements()](const Operands& o) {
+    ParallelElements(threads, n, [&](int64_t begin, int64_t size) {
+      f(o.in<float>(0) + begin, o.in<float>(1) + begin, o.out<float>(0) + begin, size);
+    });
+  });
+}
+
+}  // namespace
+
+KernelOr Make(const HardSwish&, const Request& r) { return Unary(Vector().hard_swish, r); }
+KernelOr Make(const HardSwishBackward&, const Request& r) { return Backward(Vector().hard_swish_backward, r); }
+KernelOr Make(const HardSigmoid&, const Request& r) { return Unary(Vector().hard_sigmoid, r); }
+KernelOr Make(const HardSigmoidBackward&, const Request& r) { return Backward(Vector().hard_sigmoid_backward, r); }
+
+}  // namespace mathnas::kernels::cpu

@@ -1,0 +1,50 @@
+// Channels multiplied by a factor each: own vector code.
+#include <algorithm>
+
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/elements.h"
+#include "kernels/cpu/vector/vector_kernels.h"
+#include "kernels/function_kernel.h"
+
+namespace mathnas::kernels::cpu {
+namespace {
+
+// Channels that one thread takes of an image: so that a single image has work for several.
+constexpr int64_t kChannels = 128;
+
+}  // namespace
+
+KernelOr Make(const ScaleChannels&, const Request& r) {
+  const VectorKernels& v = Vector();
+  const Shape& x = r.inputs[0].shape;
+  const int64_t images = x[0], pixels = x[1] * x[2], channels = x[3];
+  return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
+    ParallelFor(threads, images * pixels, GrainOf(channels), [&](int, int64_t begin, int64_t end) {
+      while (begin < end) {
+        const int64_t image = begin / pixels, rows = std::min(end, (image + 1) * pixels) - begin;
+        v.scale_columns(o.in<float>(0) + begin * channels, o.in<float>(1) + image * channels,
+                        o.out<float>(0) + begin * channels, rows, channels);
+        begin += rows;
+      }
+    });
+  });
+}
+
+KernelOr Make(const ScaleChannelsBackwardScale&, const Request& r) {
+  const VectorKernels& v = Vector();
+  const Shape& x = r.inputs[0].shape;
+  const int64_t images = x[0], pixels = x[1] * x[2], channels = x[3];
+  const int64_t tiles = (channels + kChannels - 1) / kChannels;
+  const int64_t grain = GrainOf(pixels * std::min(channels, kChannels));
+  return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
+    ParallelFor(threads, images * tiles, grain, [&](int, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t image = i / tiles, c = i % tiles * kChannels, first = image * pixels * channels + c;
+        v.dot_columns(o.in<float>(0) + first, o.in<float>(1) + first, channels, pixels,
+                      std::min(kChannels, channels - c), o.out<float>(0) + image * channels + c);
+      }
+    });
+  });
+}
+
+}  // namespace mathnas::kernels::cpu
