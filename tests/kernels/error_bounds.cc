@@ -19,6 +19,10 @@ struct TermsVisitor {
   int64_t operator()(const AvgPool2d& op) const { return int64_t{op.kernel} * op.kernel; }
   int64_t operator()(const AvgPool2dBackward& op) const { return int64_t{op.kernel} * op.kernel; }
   int64_t operator()(const GlobalAvgPool&) const { return shape(0)[1] * shape(0)[2]; }
+  int64_t operator()(const ScaleChannelsBackwardScale&) const { return shape(0)[1] * shape(0)[2]; }
+  int64_t operator()(const KernelTransform&) const { return shape(1)[0]; }
+  int64_t operator()(const KernelTransformBackwardWeights&) const { return shape(1)[0]; }
+  int64_t operator()(const KernelTransformBackwardMatrix&) const { return shape(0)[0]; }
   int64_t operator()(const Linear&) const { return shape(0)[1] + 1; }
   int64_t operator()(const LinearBackwardData&) const { return shape(0)[1]; }
   int64_t operator()(const LinearBackwardWeights&) const { return shape(0)[0]; }
@@ -28,6 +32,15 @@ struct TermsVisitor {
   }
 };
 
+Bounds Roundings(int count, const Tensors& results) {
+  Bounds bounds;
+  for (const Tensor& r : results) {
+    bounds.push_back(ToDoubles(r));
+    for (double& b : bounds.back()) b = count * kU * std::abs(b);
+  }
+  return bounds;
+}
+
 }  // namespace
 
 Bounds Exact(const Problem&, const Tensors&, const Tensors& results) {
@@ -36,14 +49,8 @@ Bounds Exact(const Problem&, const Tensors&, const Tensors& results) {
   return bounds;
 }
 
-Bounds Rounded(const Problem&, const Tensors&, const Tensors& results) {
-  Bounds bounds;
-  for (const Tensor& r : results) {
-    bounds.push_back(ToDoubles(r));
-    for (double& b : bounds.back()) b = 2 * kU * std::abs(b);
-  }
-  return bounds;
-}
+Bounds Rounded(const Problem&, const Tensors&, const Tensors& results) { return Roundings(2, results); }
+Bounds RoundedOften(const Problem&, const Tensors&, const Tensors& results) { return Roundings(4, results); }
 
 Bounds OfSums(const Problem& problem, const Tensors& inputs, const Tensors& results) {
   Tensors absolute;

@@ -19,6 +19,8 @@ using ErrorBound = Bounds (*)(const Problem& problem, const Tensors& inputs, con
 Bounds Exact(const Problem& problem, const Tensors& inputs, const Tensors& results);
 // One or two roundings of the result: 2 u |y|.
 Bounds Rounded(const Problem& problem, const Tensors& inputs, const Tensors& results);
+// Up to four roundings of the result, none of them after a subtraction that cancels: 4 u |y|.
+Bounds RoundedOften(const Problem& problem, const Tensors& inputs, const Tensors& results);
 // Sums of products: (terms + 2) u times what the operator makes of the absolute values of its inputs.
 Bounds OfSums(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfBatchNormTraining(const Problem& problem, const Tensors& inputs, const Tensors& results);

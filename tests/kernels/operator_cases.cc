@@ -122,6 +122,49 @@ Problem BuildAccumulate(const ShapeLine& l) {
   return {Accumulate{}, {{Role::kState, Image(l)}, {Role::kActivation, Image(l)}}};
 }
 
+// An activation that saturates at -3 and 3; 6 is beyond both.
+Problem BuildHardSwish(const ShapeLine& l) { return {HardSwish{}, {{Role::kActivation, Image(l), -6, 6, 0, 3}}}; }
+Problem BuildHardSwishBackward(const ShapeLine& l) {
+  return {HardSwishBackward{}, {{Role::kActivation, Image(l), -6, 6}, {Role::kActivation, Image(l)}}};
+}
+Problem BuildHardSigmoid(const ShapeLine& l) { return {HardSigmoid{}, {{Role::kActivation, Image(l), -6, 6, 0, 3}}}; }
+Problem BuildHardSigmoidBackward(const ShapeLine& l) {
+  return {HardSigmoidBackward{}, {{Role::kActivation, Image(l), -6, 6}, {Role::kActivation, Image(l)}}};
+}
+Problem BuildScaleChannels(const ShapeLine& l) {
+  const Shape x = Image(l);
+  return {ScaleChannels{}, {{Role::kActivation, x}, {Role::kActivation, {x[0], x[3]}}}};
+}
+Problem BuildScaleChannelsBackwardScale(const ShapeLine& l) {
+  return {ScaleChannelsBackwardScale{}, {{Role::kActivation, Image(l)}, {Role::kActivation, Image(l)}}};
+}
+
+constexpr std::string_view kKernelTransformKeys = "c k source";
+
+// c: channels. k: the kernel that is made, source: the one that it is the centre of.
+struct KernelTransformShape {
+  int64_t k, source;
+  Shape weights, matrix, transformed;
+};
+
+KernelTransformShape KernelTransformOf(const ShapeLine& l) {
+  const int64_t c = l.Get("c", 1), k = l.Get("k", 1), source = l.Get("source", 1);
+  return {k, source, {c, 1, source, source}, {k * k, k * k}, {c, 1, k, k}};
+}
+Problem BuildKernelTransform(const ShapeLine& l) {
+  const KernelTransformShape t = KernelTransformOf(l);
+  return {KernelTransform{static_cast<int32_t>(t.k)}, {{Role::kParameter, t.weights}, {Role::kParameter, t.matrix}}};
+}
+Problem BuildKernelTransformBackwardWeights(const ShapeLine& l) {
+  const KernelTransformShape t = KernelTransformOf(l);
+  return {KernelTransformBackwardWeights{static_cast<int32_t>(t.source)},
+          {{Role::kActivation, t.transformed}, {Role::kParameter, t.matrix}}};
+}
+Problem BuildKernelTransformBackwardMatrix(const ShapeLine& l) {
+  const KernelTransformShape t = KernelTransformOf(l);
+  return {KernelTransformBackwardMatrix{}, {{Role::kParameter, t.weights}, {Role::kActivation, t.transformed}}};
+}
+
 constexpr std::string_view kPoolKeys = "n h w c k s p include_padding";
 
 AvgPool2d PoolOf(const ShapeLine& l) {
@@ -209,6 +252,17 @@ const std::vector<OperatorCase>& OperatorCases() {
       {"zero", "elementwise", kElementwiseKeys, BuildZero, Exact},
       {"fill", "elementwise", kElementwiseKeys, BuildFill, Rounded},
       {"accumulate", "elementwise", kElementwiseKeys, BuildAccumulate, OfSums},
+      {"hard_swish", "elementwise", kElementwiseKeys, BuildHardSwish, RoundedOften, {0}, kSmooth},
+      {"hard_swish_backward", "elementwise", kElementwiseKeys, BuildHardSwishBackward, RoundedOften, {1}},
+      {"hard_sigmoid", "elementwise", kElementwiseKeys, BuildHardSigmoid, RoundedOften, {0}, kSmooth},
+      {"hard_sigmoid_backward", "elementwise", kElementwiseKeys, BuildHardSigmoidBackward, RoundedOften, {1}},
+      {"scale_channels", "elementwise", kElementwiseKeys, BuildScaleChannels, Rounded, {0}, kLinear},
+      {"scale_channels_backward_scale", "elementwise", kElementwiseKeys, BuildScaleChannelsBackwardScale, OfSums},
+      {"kernel_transform", "kernel_transform", kKernelTransformKeys, BuildKernelTransform, OfSums, {}, kLinear},
+      {"kernel_transform_backward_weights", "kernel_transform", kKernelTransformKeys,
+       BuildKernelTransformBackwardWeights, OfSums},
+      {"kernel_transform_backward_matrix", "kernel_transform", kKernelTransformKeys, BuildKernelTransformBackwardMatrix,
+       OfSums},
       {"avg_pool2d", "avg_pool2d", kPoolKeys, BuildAvgPool2d, OfSums, {}, kLinear},
       {"avg_pool2d_backward", "avg_pool2d", kPoolKeys, BuildAvgPool2dBackward, OfSums},
       {"global_avg_pool", "global_avg_pool", kPoolKeys, BuildGlobalAvgPool, OfSums, {}, kLinear},

@@ -66,6 +66,8 @@ Tensors RandomInputs(const Problem& problem, Random random) {
     for (float& x : tensor.as<float>()) {
       const double value = spec.low + (spec.high - spec.low) * random.Uniform();
       x = static_cast<float>(value + (value < 0 ? -spec.away_from_zero : spec.away_from_zero));
+      // The kinks of an activation that saturates there.
+      if (spec.saturation != 0 && std::abs(std::abs(x) - spec.saturation) < 1e-3) x *= 1.001F;
     }
     inputs.push_back(std::move(tensor));
   }

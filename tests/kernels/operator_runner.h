@@ -19,6 +19,7 @@ struct InputSpec {
   Shape shape;
   double low = -1, high = 1;  // labels: 0 .. high - 1
   double away_from_zero = 0;  // added to the absolute value: keeps finite differences clear of kinks
+  double saturation = 0;      // where |x| has a kink of its own, to be kept clear of
 };
 
 // One operator with the shapes of its inputs.
