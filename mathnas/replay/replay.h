@@ -21,7 +21,7 @@ struct Benchmark {
   std::string unit = "%";  // of the truth
   core::Goal goal = core::Goal::kMax;
   // Need not be the whole space. The same choice again is another network that the nodes cannot tell from the first
-  // (supertransformer.h): it is judged and sampled for itself, and Algorithm 1 looks up the first.
+  // (ReadSuperTransformer): it is judged and sampled for itself, and Algorithm 1 looks up the first.
   std::vector<core::Choice> networks;
   std::vector<double> truth;                              // of each network
   std::map<std::string, std::vector<double>> costs = {};  // what limits are about, of each network

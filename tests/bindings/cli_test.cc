@@ -158,16 +158,7 @@ TEST(Cli, BadInputIsOneClearLine) {
       {{"no-such-command"}, "no-such-command"},
       {{}, "subcommand"},
   };
-  for (const BadInput& bad : cases) {
-    const Finished run = RunProgram(bad.arguments);
-    std::string command;
-    for (const std::string& a : bad.arguments) command += a + " ";
-    SCOPED_TRACE(command);
-    EXPECT_EQ(run.exit_status, 2) << run.err;
-    EXPECT_EQ(run.out, "");
-    EXPECT_NE(run.err.find(bad.error), std::string::npos) << run.err;
-    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
-  }
+  for (const auto& [arguments, error] : cases) ExpectRefused(arguments, error);
 }
 
 // A table small enough to work out by hand.
@@ -265,7 +256,8 @@ TEST(Cli, EveryStageTakesWhatTheOneBeforeLeaves) {
                          "include", "--json"});
   EXPECT_EQ(found["status"], "optimal");
   EXPECT_LE(found["predicted"]["latency"], latency + 1e-6);
-  const Finished impossible = RunProgram({"search", "--table", table, "--limit", "latency<=0.000001", "--json"});
+  // Not of a measured metric: its sums may come out below any limit on a busy machine.
+  const Finished impossible = RunProgram({"search", "--table", table, "--limit", "parameters<=0.000001", "--json"});
   EXPECT_EQ(impossible.exit_status, 1);
   EXPECT_EQ(impossible.json()["status"], "infeasible");
   EXPECT_FALSE(impossible.json()["conflict"].empty());

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
 namespace mathnas::cli {
@@ -72,6 +74,18 @@ inline Finished RunProgram(const std::vector<std::string>& arguments) {
   int status = 0;
   waitpid(pid, &status, 0);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, ReadFile(folder / "out"), ReadFile(folder / "err")};
+}
+
+// Bad input: status 2, nothing on stdout, and one line on stderr that has `error` in it.
+inline void ExpectRefused(const std::vector<std::string>& arguments, const std::string& error) {
+  std::string command;
+  for (const std::string& a : arguments) command += a + " ";
+  SCOPED_TRACE(command);
+  const Finished run = RunProgram(arguments);
+  EXPECT_EQ(run.exit_status, 2) << run.err;
+  EXPECT_EQ(run.out, "");
+  EXPECT_NE(run.err.find(error), std::string::npos) << "expected: " << error << "\nfound: " << run.err;
+  EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
 }
 
 }  // namespace mathnas::cli

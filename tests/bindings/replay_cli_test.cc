@@ -174,14 +174,7 @@ TEST(ReplayCommand, BadInputIsOneClearLine) {
       {arguments("supertransformer", "h.csv", "ms"), "h.csv:3: column 3 (decoder_layer_num): expected a whole number"},
       {arguments("digits", "none.csv", "truth"), "none.csv"},
   };
-  for (const auto& [request, error] : cases) {
-    const Finished run = RunProgram(request);
-    SCOPED_TRACE(error);
-    EXPECT_EQ(run.exit_status, 2);
-    EXPECT_EQ(run.out, "");
-    EXPECT_NE(run.err.find(error), std::string::npos) << run.err;
-    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
-  }
+  for (const auto& [request, error] : cases) ExpectRefused(request, error);
 }
 
 }  // namespace

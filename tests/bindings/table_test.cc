@@ -55,14 +55,7 @@ TEST(TableCommand, BadInputIsOneClearLine) {
        "format: expected lp or mps, found 'nl'"},
       {{"export", "--table", folder / "good.json", "--estimator", "linear", "--out", "/proc/none"}, "/proc/none"},
   };
-  for (const auto& [arguments, error] : cases) {
-    const Finished run = RunProgram(arguments);
-    SCOPED_TRACE(error);
-    EXPECT_EQ(run.exit_status, 2);
-    EXPECT_EQ(run.out, "");
-    EXPECT_NE(run.err.find(error), std::string::npos) << run.err;
-    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
-  }
+  for (const auto& [arguments, error] : cases) ExpectRefused(arguments, error);
 }
 
 }  // namespace
