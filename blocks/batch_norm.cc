@@ -1,5 +1,6 @@
 #include "blocks/batch_norm.h"
 
+#include "blocks/elastic.h"
 #include "fmt/format.h"
 
 namespace mathnas::blocks {
@@ -11,15 +12,16 @@ using kernels::Values;
 
 Value BatchNorm(Graph& g, Value x, std::string_view prefix, Mode mode, const NormOptions& norm) {
   if (!x.valid()) return x;
-  const Shape channels = {g.desc(x).shape.back()};
+  const int64_t channels = g.desc(x).shape.back();
+  const Shape stored = {norm.stored_channels > 0 ? norm.stored_channels : channels};
   Values inputs = {x};
   if (norm.affine) {
-    inputs.push_back(g.Parameter(fmt::format("{}.weight", prefix), channels));
-    inputs.push_back(g.Parameter(fmt::format("{}.bias", prefix), channels));
+    inputs.push_back(LeadingParameter(g, fmt::format("{}.weight", prefix), stored, channels));
+    inputs.push_back(LeadingParameter(g, fmt::format("{}.bias", prefix), stored, channels));
   }
   if (mode == Mode::kInference || norm.track) {
-    inputs.push_back(g.State(fmt::format("{}.running_mean", prefix), channels));
-    inputs.push_back(g.State(fmt::format("{}.running_var", prefix), channels));
+    inputs.push_back(LeadingState(g, fmt::format("{}.running_mean", prefix), stored, channels));
+    inputs.push_back(LeadingState(g, fmt::format("{}.running_var", prefix), stored, channels));
   }
   if (mode == Mode::kInference) {
     return g.Apply(kernels::BatchNormInference{.epsilon = norm.epsilon, .affine = norm.affine}, inputs)[0];

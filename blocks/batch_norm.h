@@ -18,6 +18,7 @@ struct NormOptions {
   bool track = true;
   double epsilon = 1e-5;
   double momentum = 0.1;
+  int64_t stored_channels = 0;  // of the tensors, where x has the leading ones of more; 0: as many as x
 };
 
 // Normalises x{..,C}. Parameters PREFIX.weight, PREFIX.bias (affine); states PREFIX.running_mean, PREFIX.running_var.

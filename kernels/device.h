@@ -59,9 +59,14 @@ class Device {
   KernelCache& cache() { return cache_; }
 
  protected:
+  // Called with dense operands, but for operators that take slices as they are.
   virtual absl::StatusOr<std::shared_ptr<const Kernel>> Make(const Operator& op, DescSpan inputs, DescSpan outputs) = 0;
+  virtual bool TakesSlices(const Operator&) const { return false; }
 
  private:
+  // A kernel for slices made of one for dense operands.
+  absl::StatusOr<std::shared_ptr<const Kernel>> MakeOnCopies(const Operator& op, DescSpan inputs, DescSpan outputs);
+
   KernelCache cache_;
 };
 

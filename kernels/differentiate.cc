@@ -30,7 +30,7 @@ class Differentiator {
         any |= !flows_[v.id].none();
         all_zero &= flows_[v.id].terms.empty();
       }
-      if (!any) continue;
+      if (!any || std::holds_alternative<Slice>(node.op)) continue;
       graph_.SetBlock(graph_.blocks()[node.block]);
       if (all_zero || std::holds_alternative<Zero>(node.op)) {
         for (Value v : node.inputs) flows_[v.id].zero |= graph_.NeedsGradient(v);
@@ -87,7 +87,10 @@ std::vector<ParameterGradient> Differentiate(Graph& graph, Value loss) {
     graph.Fail(absl::InvalidArgumentError("differentiate: the loss must be a scalar of this graph"));
     return gradients;
   }
-  const std::vector<Value> parameters = graph.Leaves(ValueKind::kParameter);
+  std::vector<Value> parameters = graph.Leaves(ValueKind::kParameter);
+  for (const Graph::Node& node : graph.nodes()) {
+    if (std::holds_alternative<Slice>(node.op)) parameters.push_back(node.outputs[0]);
+  }
   Differentiator differentiator(graph, loss);
   differentiator.Run();
   if (!graph.status().ok()) return gradients;
@@ -100,8 +103,9 @@ std::vector<ParameterGradient> Differentiate(Graph& graph, Value loss) {
 
 void AccumulateGradients(Graph& graph, const std::vector<ParameterGradient>& gradients) {
   for (const ParameterGradient& g : gradients) {
-    const Graph::ValueInfo parameter = graph.info(g.parameter);
-    const Value sum = graph.State(GradientName(parameter.name), parameter.desc.shape);
+    const Value leaf = graph.LeafOf(g.parameter);
+    Value sum = graph.State(GradientName(graph.info(leaf).name), Shape(graph.desc(leaf).shape));
+    if (leaf != g.parameter) sum = graph.Apply(Operator(graph.nodes()[graph.info(g.parameter).node].op), {sum})[0];
     graph.Apply(Accumulate{}, {sum, g.gradient});
   }
 }

@@ -17,7 +17,7 @@ namespace {
 // A convolution without activation and addend: what follows linearly can still become part of it.
 bool IsPlainConvolution(const Operator& op) {
   const auto* conv = std::get_if<Conv2d>(&op);
-  return conv != nullptr && !conv->has_addend && !conv->relu;
+  return conv != nullptr && !conv->has_addend && conv->activation == Activation::kNone;
 }
 
 // The nodes of the graph as a list that can be changed, and passes over that list in the order of the member functions.
@@ -36,7 +36,7 @@ class Folder {
     if (auto s = CheckWeights(); !s.ok()) return s;
     FoldBatchNorms();
     AccumulateSums();
-    FuseRelus();
+    FuseActivations();
     return Build();
   }
 
@@ -149,7 +149,7 @@ class Folder {
     convolution.inputs = {src, AddParameter(fmt::format("{}.folded_weight", base), std::move(folded)),
                           AddParameter(fmt::format("{}.folded_bias", base), std::move(bias))};
     conv.has_bias = true;
-    conv.relu = bn.relu;
+    conv.activation = bn.relu ? Activation::kRelu : Activation::kNone;
     convolution.outputs = norm.outputs;
   }
 
@@ -223,17 +223,20 @@ class Folder {
     }
   }
 
-  void FuseRelus() {
+  void FuseActivations() {
     const Links links = Link();
     std::vector<bool> gone(items_.size(), false);
     for (size_t n = 0; n < items_.size(); ++n) {
-      if (!std::holds_alternative<Relu>(items_[n].op)) continue;
+      const bool relu = std::holds_alternative<Relu>(items_[n].op);
+      if (!relu && !std::holds_alternative<HardSwish>(items_[n].op)) continue;
       const Value x = items_[n].inputs[0];
       const int32_t producer = links.producer[x.id];
       if (producer < 0 || links.readers[x.id] != 1) continue;
-      if (auto* conv = std::get_if<Conv2d>(&items_[producer].op)) {
-        conv->relu = true;
-      } else if (auto* bn = std::get_if<BatchNormInference>(&items_[producer].op)) {
+      auto* conv = std::get_if<Conv2d>(&items_[producer].op);
+      auto* bn = std::get_if<BatchNormInference>(&items_[producer].op);
+      if (conv != nullptr && conv->activation == Activation::kNone) {
+        conv->activation = relu ? Activation::kRelu : Activation::kHardSwish;
+      } else if (bn != nullptr && relu) {
         bn->relu = true;
       } else {
         continue;

@@ -58,6 +58,15 @@ Value Graph::State(std::string_view name, Shape shape) {
   return Leaf(ValueKind::kState, name, {real_, std::move(shape)});
 }
 
+bool Graph::IsParameterOrState(Value v) const {
+  return info(v).kind == ValueKind::kParameter || info(v).kind == ValueKind::kState;
+}
+
+Value Graph::LeafOf(Value v) const {
+  const int32_t n = info(v).node;
+  return n >= 0 && std::holds_alternative<Slice>(nodes_[n].op) ? nodes_[n].inputs[0] : v;
+}
+
 Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
   for (Value v : inputs) {
     if (!v.valid()) Fail(OperatorError(NameOf(op), "an input is missing"));
@@ -73,6 +82,10 @@ Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
   }
 
   absl::StatusOr<Descs> descs = InferOutputsOf(op, DescsOf(inputs));
+  const bool is_view = std::holds_alternative<Slice>(op);
+  if (is_view && descs.ok() && !IsParameterOrState(inputs[0])) {
+    descs = OperatorError(NameOf(op), "a computed value, expected a parameter or a state");
+  }
   if (!descs.ok()) {
     Fail(Annotate(descs.status(), blocks_[block_]));
     return Values(OutputCount(op, inputs.size()));
@@ -83,6 +96,7 @@ Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
   Node node = {std::move(op), Values(inputs.begin(), inputs.end()), {}, block_};
   for (TensorDesc& d : *descs) {
     d.dtype = real_;
+    if (!is_view) d.row_stride = 0;  // rules hand on what they know of an input
     node.outputs.push_back(AddValue({std::move(d), ValueKind::kComputed, needs_gradient, index, ""}));
   }
   nodes_.push_back(std::move(node));

@@ -68,6 +68,8 @@ class Graph {
   const TensorDesc& desc(Value v) const { return values_[v.id].desc; }
   const ValueInfo& info(Value v) const { return values_[v.id]; }
   bool NeedsGradient(Value v) const { return values_[v.id].needs_gradient; }
+  // The leaf that a slice shows; any other value itself.
+  Value LeafOf(Value v) const;
   const std::vector<ValueInfo>& values() const { return values_; }
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<std::string>& blocks() const { return blocks_; }
@@ -81,6 +83,7 @@ class Graph {
 
  private:
   Value AddValue(ValueInfo info);
+  bool IsParameterOrState(Value v) const;
   Value Leaf(ValueKind kind, std::string_view name, TensorDesc desc);
 
   DType real_;

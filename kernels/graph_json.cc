@@ -59,7 +59,11 @@ absl::StatusOr<json> Attributes(const Operator& op) {
               status = OperatorError(o.kName, fmt::format("{} is {}, expected a finite number", name, attribute));
             }
           }
-          attributes[std::string(name)] = attribute;
+          if constexpr (std::is_same_v<std::decay_t<decltype(attribute)>, Activation>) {
+            attributes[std::string(name)] = Name(attribute);
+          } else {
+            attributes[std::string(name)] = attribute;
+          }
         });
       },
       op);
@@ -89,6 +93,14 @@ absl::Status ReadAttribute(std::string_view path, const json& value, int32_t& at
 absl::Status ReadAttribute(std::string_view path, const json& value, double& attribute) {
   if (!value.is_number()) return Expected(path, "a number", value);
   attribute = value.get<double>();
+  return absl::OkStatus();
+}
+
+absl::Status ReadAttribute(std::string_view path, const json& value, Activation& attribute) {
+  const std::string* name = value.get_ptr<const std::string*>();
+  const absl::StatusOr<Activation> activation = ParseActivation(name == nullptr ? "" : *name);
+  if (!activation.ok()) return Expected(path, "none, relu or hard_swish", value);
+  attribute = *activation;
   return absl::OkStatus();
 }
 

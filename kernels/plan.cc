@@ -101,13 +101,15 @@ class PlanBuilder {
     }
   }
 
-  void Emit(const ReducedNode& item) { schedule_.push_back(item); }
+  void Emit(const ReducedNode& item) { (std::holds_alternative<Slice>(item.op) ? views_ : schedule_).push_back(item); }
 
   void MakePlacesOfLeaves() {
     places_.resize(graph_.values().size());
     std::vector<bool> used(graph_.values().size(), false);
-    for (const ReducedNode& item : schedule_) {
-      for (Value v : item.inputs) used[v.id] = true;
+    for (const auto* items : {&schedule_, &views_}) {
+      for (const ReducedNode& item : *items) {
+        for (Value v : item.inputs) used[v.id] = true;
+      }
     }
     for (const PlanOutput& o : outputs_) used[reduced_[o.value].id] = true;
     for (ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
@@ -116,6 +118,12 @@ class PlanBuilder {
         places_[v.id] = {Plan::Place::kBound, plan_->bound_.size()};
         plan_->bound_.push_back({graph_.info(v).name, graph_.desc(v)});
       }
+    }
+    for (const ReducedNode& view : views_) {
+      const Value leaf = view.inputs[0], slice = view.outputs[0];
+      const int64_t begin = std::get<Slice>(view.op).begin * graph_.desc(leaf).row_elements();
+      places_[slice.id] = places_[leaf.id];
+      places_[slice.id].offset = static_cast<size_t>(begin) * SizeOf(graph_.desc(leaf).dtype);
     }
   }
 
@@ -146,7 +154,8 @@ class PlanBuilder {
           // A convolution that adds to its own source must not write over it while it reads.
           const bool read_elsewhere =
               MustBeInPlace(item.op) && std::count(item.inputs.begin(), item.inputs.end(), in) > 1;
-          if (!read_elsewhere && graph_.info(in).kind == ValueKind::kComputed && last[in.id] == s &&
+          const bool in_arena = graph_.info(in).kind == ValueKind::kComputed && buffer_of[in.id] >= 0;
+          if (!read_elsewhere && in_arena && last[in.id] == s &&
               graph_.desc(in).bytes() == graph_.desc(out).bytes()) {
             buffer_of[out.id] = buffer_of[in.id];
             buffers[buffer_of[in.id]].last = until;
@@ -227,6 +236,7 @@ class PlanBuilder {
   ReducedGraph reduced_;
   std::vector<bool> live_;
   std::vector<ReducedNode> schedule_;
+  std::vector<ReducedNode> views_;   // slices of leaves
   std::vector<Plan::Place> places_;  // by value
   std::vector<size_t> live_bytes_;   // by item of the schedule
   size_t live_now_ = 0;              // of the item that becomes a step
@@ -285,7 +295,8 @@ absl::StatusOr<std::unique_ptr<Context>> Context::Create(std::shared_ptr<const P
   context->arena_ = static_cast<std::byte*>(memory.Reserve(std::max(plan->arena_bytes_, kAlignment)));
 
   const auto address = [&](const Plan::Place& place) -> void* {
-    return place.kind == Plan::Place::kBound ? bound[place.index] : context->arena_ + place.index;
+    return place.kind == Plan::Place::kBound ? static_cast<std::byte*>(bound[place.index]) + place.offset
+                                             : context->arena_ + place.index;
   };
   context->kernels_.reserve(plan->steps_.size());
   for (const Plan::Step& step : plan->steps_) {
@@ -308,7 +319,9 @@ absl::StatusOr<TensorView> Context::Find(const std::vector<Plan::Port>& ports, s
   std::string names;
   for (const Plan::Port& p : ports) {
     if (p.name == name) {
-      return TensorView{p.desc, p.place.kind == Plan::Place::kBound ? bound_[p.place.index] : arena_ + p.place.index};
+      const bool is_bound = p.place.kind == Plan::Place::kBound;
+      return TensorView{p.desc, is_bound ? static_cast<std::byte*>(bound_[p.place.index]) + p.place.offset
+                                         : arena_ + p.place.index};
     }
     names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", p.name);
   }

@@ -33,7 +33,8 @@ class Plan {
   // Where an operand lives.
   struct Place {
     enum Kind : uint8_t { kArena, kBound } kind = kArena;
-    size_t index = 0;  // kArena: offset in bytes; kBound: index into bound()
+    size_t index = 0;   // kArena: offset in bytes; kBound: index into bound()
+    size_t offset = 0;  // kBound: of a slice, in bytes
     bool operator==(const Place&) const = default;
   };
   struct Step {

@@ -42,6 +42,13 @@ int64_t NumElements(const Shape& shape) {
   return n;
 }
 
+int64_t TensorDesc::row_elements() const {
+  if (!dense()) return row_stride;
+  int64_t elements = 1;
+  for (size_t axis = 1; axis < shape.size(); ++axis) elements *= shape[axis];
+  return elements;
+}
+
 std::string ToString(const Shape& shape) { return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x")); }
 
 Tensor::Tensor(TensorDesc desc) {

@@ -60,13 +60,19 @@ std::string ToString(const Shape& shape);
 struct TensorDesc {
   DType dtype = DType::kF32;
   Shape shape;
+  // Elements from one entry of the outermost axis to the next, for a slice of a wider tensor (ops/slice.h); each entry
+  // is dense. 0: all of it is.
+  int64_t row_stride = 0;
 
   int64_t elements() const { return NumElements(shape); }
   size_t bytes() const { return static_cast<size_t>(elements()) * SizeOf(dtype); }
+  bool dense() const { return row_stride == 0; }
+  // From one entry of the outermost axis to the next, dense or not.
+  int64_t row_elements() const;
   bool operator==(const TensorDesc&) const = default;
   template <typename H>
   friend H AbslHashValue(H h, const TensorDesc& d) {
-    return H::combine(std::move(h), d.dtype, d.shape);
+    return H::combine(std::move(h), d.dtype, d.shape, d.row_stride);
   }
 };
 

@@ -11,6 +11,7 @@ using onednn::Any;
 using onednn::Dense;
 using onednn::Dims;
 using onednn::Md;
+using onednn::Strided;
 using onednn::Tag;
 
 // oneDNN's logical order is NCHW whatever the layout.
@@ -21,8 +22,14 @@ Dims WeightDims(const Shape& oihw, int64_t groups) {
   if (groups == 1) return {oihw[0], oihw[1], oihw[2], oihw[3]};
   return {groups, oihw[0] / groups, oihw[1], oihw[2], oihw[3]};
 }
-Md PlainWeights(const Shape& oihw, int64_t groups) {
-  return Dense(WeightDims(oihw, groups), groups == 1 ? Tag::oihw : Tag::goihw);
+// Of a slice, too.
+Md PlainWeights(const TensorDesc& oihw, int64_t groups) {
+  const Dims dims = WeightDims(oihw.shape, groups);
+  if (oihw.dense()) return Dense(dims, groups == 1 ? Tag::oihw : Tag::goihw);
+  const int64_t row = oihw.row_stride, kh = oihw.shape[2], kw = oihw.shape[3];
+  Dims strides = {row, kh * kw, kw, 1};
+  if (groups > 1) strides.insert(strides.begin(), dims[1] * row);
+  return Strided(dims, strides);
 }
 
 // The padding on the right is what makes the last window end where it does.
@@ -41,11 +48,11 @@ KernelOr Make(const Conv2d& op, const Request& r) {
     const Md bias = op.has_bias ? Dense({weights[0]}, Tag::a) : Md();
     const auto pd = onednn::ConvolutionForward(Image(src), Any(WeightDims(weights, op.groups)), bias, Image(dst),
                                                MakeWindow(src, dst, weights[2], weights[3], op.stride, op.padding),
-                                               onednn::Attributes(op.has_addend, op.relu));
+                                               onednn::Attributes(op.has_addend, op.activation));
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     PrimitiveKernel::Arguments arguments = {
         {DNNL_ARG_SRC, PrimitiveKernel::Input(0, Image(src))},
-        {DNNL_ARG_WEIGHTS, kernel->Packed(1, PlainWeights(weights, op.groups), pd.weights_desc())},
+        {DNNL_ARG_WEIGHTS, kernel->Packed(1, PlainWeights(r.inputs[1], op.groups), pd.weights_desc())},
         {DNNL_ARG_DST, PrimitiveKernel::Output(0, Image(dst))}};
     if (op.has_bias) arguments.emplace_back(DNNL_ARG_BIAS, PrimitiveKernel::Input(2, bias));
     kernel->Add(pd, std::move(arguments));
@@ -62,7 +69,7 @@ KernelOr Make(const Conv2dBackwardData& op, const Request& r) {
                                         MakeWindow(diff_src, diff_dst, weights[2], weights[3], op.stride, op.padding));
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     kernel->Add(pd, {{DNNL_ARG_DIFF_DST, PrimitiveKernel::Input(0, Image(diff_dst))},
-                     {DNNL_ARG_WEIGHTS, kernel->Packed(1, PlainWeights(weights, op.groups), pd.weights_desc())},
+                     {DNNL_ARG_WEIGHTS, kernel->Packed(1, PlainWeights(r.inputs[1], op.groups), pd.weights_desc())},
                      {DNNL_ARG_DIFF_SRC, PrimitiveKernel::Output(0, Image(diff_src))}});
     return kernel;
   });
@@ -77,7 +84,7 @@ KernelOr Make(const Conv2dBackwardWeights& op, const Request& r) {
         onednn::ConvolutionBackwardWeights(Image(src), Any(WeightDims(weights, op.groups)), diff_bias, Image(diff_dst),
                                            MakeWindow(src, diff_dst, weights[2], weights[3], op.stride, op.padding));
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
-    const Md plain = PlainWeights(weights, op.groups);
+    const Md plain = PlainWeights(r.outputs[0], op.groups);
     const bool is_plain = pd.diff_weights_desc() == plain;
     const PrimitiveKernel::Slot diff_weights =
         is_plain ? PrimitiveKernel::Output(0, plain) : kernel->Scratch(pd.diff_weights_desc());

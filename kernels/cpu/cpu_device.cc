@@ -26,7 +26,20 @@ class Cpu : public Device {
         }
       }
     }
-    return std::visit([&](const auto& o) { return cpu::Make(o, cpu::Request{inputs, outputs, threads_}); }, op);
+    return std::visit(
+        [&](const auto& o) -> cpu::KernelOr {
+          if constexpr (std::is_same_v<decltype(o), const Slice&>) {
+            return absl::InternalError("a view has no kernel");
+          } else {
+            return cpu::Make(o, cpu::Request{inputs, outputs, threads_});
+          }
+        },
+        op);
+  }
+  bool TakesSlices(const Operator& op) const override {
+    return std::holds_alternative<Conv2d>(op) || std::holds_alternative<Conv2dBackwardData>(op) ||
+           std::holds_alternative<Linear>(op) || std::holds_alternative<LinearBackwardData>(op) ||
+           std::holds_alternative<Accumulate>(op);
   }
 
  private:

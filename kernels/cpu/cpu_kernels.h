@@ -53,6 +53,8 @@ KernelOr Make(const GlobalAvgPool& op, const Request& request);
 KernelOr Make(const GlobalAvgPoolBackward& op, const Request& request);
 KernelOr Make(const SoftmaxCrossEntropy& op, const Request& request);
 KernelOr Make(const SoftmaxCrossEntropyBackward& op, const Request& request);
+KernelOr Make(const SoftTargetCrossEntropy& op, const Request& request);
+KernelOr Make(const SoftTargetCrossEntropyBackward& op, const Request& request);
 
 }  // namespace mathnas::kernels::cpu
 

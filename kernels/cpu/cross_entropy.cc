@@ -22,26 +22,48 @@ double LossOfRow(const SoftmaxRow& row, const float* logits, int64_t label, int6
   return loss;
 }
 
-}  // namespace
+// The same with targets: sum_k target_k (lse - z_k). An impossible class without weight adds nothing.
+double LossOfRow(const SoftmaxRow& row, const float* logits, const float* targets, int64_t classes) {
+  const double log_sum = std::log(row.sum_exp);
+  double loss = 0;
+  for (int64_t k = 0; k < classes; ++k) {
+    if (targets[k] != 0) loss += targets[k] * (log_sum - (double{logits[k]} - row.max));
+  }
+  return loss;
+}
 
-KernelOr Make(const SoftmaxCrossEntropy& op, const Request& r) {
+// Softmax of each row, then loss_of_row(row, number of the row) in the order of the rows.
+template <typename LossOfRow>
+KernelOr MakeLoss(const Request& r, const LossOfRow& loss_of_row) {
   const VectorKernels& v = Vector();
   const int64_t batch = r.inputs[0].shape[0], classes = r.inputs[0].shape[1];
   Carver book(nullptr);
   book.Take<SoftmaxRow>(batch);
-  return MakeFunctionKernel(
-      v.name, book.bytes(), [=, &v, threads = r.threads, smoothing = op.label_smoothing](const Operands& o) {
-        const float* logits = o.in<float>(0);
-        SoftmaxRow* rows = Carver(o.scratch).Take<SoftmaxRow>(batch);
-        ParallelFor(threads, batch, GrainOf(classes), [&](int, int64_t begin, int64_t end) {
-          v.softmax(logits + begin * classes, o.out<float>(1) + begin * classes, rows + begin, end - begin, classes);
-        });
-        double loss = 0;
-        for (int64_t i = 0; i < batch; ++i) {
-          loss += LossOfRow(rows[i], logits + i * classes, o.in<int64_t>(1)[i], classes, smoothing);
-        }
-        *o.out<float>(0) = static_cast<float>(loss / static_cast<double>(batch));
-      });
+  return MakeFunctionKernel(v.name, book.bytes(), [=, &v, threads = r.threads](const Operands& o) {
+    const float* logits = o.in<float>(0);
+    SoftmaxRow* rows = Carver(o.scratch).Take<SoftmaxRow>(batch);
+    ParallelFor(threads, batch, GrainOf(classes), [&](int, int64_t begin, int64_t end) {
+      v.softmax(logits + begin * classes, o.out<float>(1) + begin * classes, rows + begin, end - begin, classes);
+    });
+    double loss = 0;
+    for (int64_t i = 0; i < batch; ++i) loss += loss_of_row(o, rows[i], i);
+    *o.out<float>(0) = static_cast<float>(loss / static_cast<double>(batch));
+  });
+}
+
+}  // namespace
+
+KernelOr Make(const SoftmaxCrossEntropy& op, const Request& r) {
+  return MakeLoss(r, [classes = r.inputs[0].shape[1], smoothing = op.label_smoothing](const Operands& o,
+                                                                                     const SoftmaxRow& row, int64_t i) {
+    return LossOfRow(row, o.in<float>(0) + i * classes, o.in<int64_t>(1)[i], classes, smoothing);
+  });
+}
+
+KernelOr Make(const SoftTargetCrossEntropy&, const Request& r) {
+  return MakeLoss(r, [classes = r.inputs[0].shape[1]](const Operands& o, const SoftmaxRow& row, int64_t i) {
+    return LossOfRow(row, o.in<float>(0) + i * classes, o.in<float>(1) + i * classes, classes);
+  });
 }
 
 KernelOr Make(const SoftmaxCrossEntropyBackward& op, const Request& r) {
@@ -60,6 +82,23 @@ KernelOr Make(const SoftmaxCrossEntropyBackward& op, const Request& r) {
         const float at_label = valid ? probabilities[label] : 0;  // read first: diff may be the same buffer
         v.shift_scale(off_target, factor, probabilities, diff, classes);
         if (valid) diff[label] = factor * (at_label - off_target - on_target);
+      }
+    });
+  });
+}
+
+KernelOr Make(const SoftTargetCrossEntropyBackward&, const Request& r) {
+  const int64_t batch = r.inputs[0].shape[0], classes = r.inputs[0].shape[1];
+  return MakeFunctionKernel("loops", 0, [=, threads = r.threads](const Operands& o) {
+    const double factor = *o.in<float>(2) / static_cast<double>(batch);
+    ParallelFor(threads, batch, GrainOf(classes), [&](int, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const float *p = o.in<float>(0) + i * classes, *targets = o.in<float>(1) + i * classes;
+        double sum = 0;
+        for (int64_t k = 0; k < classes; ++k) sum += targets[k];
+        for (int64_t k = 0; k < classes; ++k) {
+          o.out<float>(0)[i * classes + k] = static_cast<float>(factor * (p[k] * sum - targets[k]));
+        }
       }
     });
   });

@@ -60,6 +60,18 @@ KernelOr Make(const Zero&, const Request& r) { return MakeFill(0, r); }
 KernelOr Make(const Fill& op, const Request& r) { return MakeFill(static_cast<float>(op.value), r); }
 
 KernelOr Make(const Accumulate&, const Request& r) {
+  if (!r.inputs[0].dense() || !r.inputs[1].dense()) {
+    const int64_t rows = r.inputs[0].shape[0], columns = r.inputs[0].elements() / rows;
+    const int64_t sums = r.inputs[0].row_elements(), terms = r.inputs[1].row_elements();
+    const VectorKernels& v = Vector();
+    return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
+      ParallelFor(threads, rows, GrainOf(columns), [&](int, int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          v.accumulate(o.in<float>(1) + row * terms, static_cast<float*>(o.inputs[0]) + row * sums, columns);
+        }
+      });
+    });
+  }
   return MakeElementwise(r.threads, r.inputs[0].elements(),
                          [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
                            v.accumulate(o.in<float>(1) + begin, static_cast<float*>(o.inputs[0]) + begin, size);

@@ -15,7 +15,7 @@ KernelOr Make(const Linear& op, const Request& r) {
   const int64_t n = r.inputs[0].shape[0], in = r.inputs[0].shape[1], out = r.outputs[0].shape[1];
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md src = Dense({n, in}, Tag::ab), dst = Dense({n, out}, Tag::ab);
-    const Md transposed = Strided({in, out}, {1, in});
+    const Md transposed = Strided({in, out}, {1, r.inputs[1].row_elements()});
     const Md bias = op.has_bias ? Dense({1, out}, Tag::ab) : Md();
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     PrimitiveKernel::Arguments arguments = {{DNNL_ARG_SRC, PrimitiveKernel::Input(0, src)},
@@ -31,7 +31,7 @@ KernelOr Make(const LinearBackwardData&, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   const int64_t n = r.inputs[0].shape[0], out = r.inputs[0].shape[1], in = r.outputs[0].shape[1];
   return onednn::Guard(r.threads, [&]() -> KernelOr {
-    const Md diff_dst = Dense({n, out}, Tag::ab), weights = Dense({out, in}, Tag::ab),
+    const Md diff_dst = Dense({n, out}, Tag::ab), weights = Strided({out, in}, {r.inputs[1].row_elements(), 1}),
              diff_src = Dense({n, in}, Tag::ab);
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     kernel->Add(onednn::Matmul(diff_dst, weights, Md(), diff_src),

@@ -64,17 +64,28 @@ inline Md Strided(const Dims& dims, const Dims& strides) { return Md(dims, dnnl:
 // Whatever layout the primitive likes best.
 inline Md Any(const Dims& dims) { return Dense(dims, Tag::any); }
 
-// Scratch memory is ours (the library's own ties a primitive to its thread); post-ops in this order: sum, ReLU.
-inline dnnl::primitive_attr Attributes(bool add_to_dst = false, bool relu = false) {
+inline void AppendEltwise(dnnl::post_ops& post_ops, dnnl::algorithm algorithm, float alpha, float beta) {
+#if DNNL_VERSION_MAJOR >= 3
+  post_ops.append_eltwise(algorithm, alpha, beta);
+#else
+  post_ops.append_eltwise(1.f, algorithm, alpha, beta);
+#endif
+}
+
+// Scratch memory is ours (the library's own ties a primitive to its thread); post-ops in this order: sum, activation.
+inline dnnl::primitive_attr Attributes(bool add_to_dst = false, Activation activation = Activation::kNone) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   dnnl::post_ops post_ops;
   if (add_to_dst) post_ops.append_sum(1.f);
+  if (activation == Activation::kRelu) AppendEltwise(post_ops, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
+  if (activation == Activation::kHardSwish) {
 #if DNNL_VERSION_MAJOR >= 3
-  if (relu) post_ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.f, 0.f);
+    AppendEltwise(post_ops, dnnl::algorithm::eltwise_hardswish, 1.f / 6, 0.5f);
 #else
-  if (relu) post_ops.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
+    AppendEltwise(post_ops, dnnl::algorithm::eltwise_hardswish, 0.f, 0.f);
 #endif
+  }
   attributes.set_post_ops(post_ops);
   return attributes;
 }

@@ -1,5 +1,7 @@
 #include "kernels/ops/conv2d.h"
 
+#include <utility>
+
 #include "fmt/format.h"
 #include "kernels/graph.h"
 
@@ -30,7 +32,24 @@ absl::Status CheckGroups(std::string_view op, int32_t groups, int64_t channels, 
   return OperatorError(op, fmt::format("{} groups do not divide the {} channels of {}", groups, channels, of));
 }
 
+constexpr std::pair<Activation, std::string_view> kActivations[] = {
+    {Activation::kNone, "none"}, {Activation::kRelu, "relu"}, {Activation::kHardSwish, "hard_swish"}};
+
 }  // namespace
+
+std::string_view Name(Activation activation) {
+  for (const auto& [known, name] : kActivations) {
+    if (known == activation) return name;
+  }
+  return "unknown";
+}
+
+absl::StatusOr<Activation> ParseActivation(std::string_view name) {
+  for (const auto& [activation, known] : kActivations) {
+    if (known == name) return activation;
+  }
+  return absl::InvalidArgumentError("expected none, relu or hard_swish");
+}
 
 absl::StatusOr<Descs> InferOutputs(const Conv2d& op, DescSpan inputs) {
   absl::InlinedVector<int, 4> ranks = {4, 4};
@@ -91,7 +110,7 @@ absl::StatusOr<Descs> InferOutputs(const Conv2dBackwardWeights& op, DescSpan inp
 
 Gradients Gradient(const Conv2d& op, const GradientRequest& request) {
   Graph& g = request.graph;
-  if (op.has_addend || op.relu) {
+  if (op.has_addend || op.activation != Activation::kNone) {
     g.Fail(OperatorError(op.kName, "a fused convolution has no gradient; differentiate before fusing"));
     return Gradients(request.inputs.size());
   }

@@ -8,22 +8,29 @@
 
 namespace mathnas::kernels {
 
-// dst{N,Ho,Wo,O} = conv(src{N,H,W,I}, weights{O,I/groups,kh,kw}) [+ bias{O}] [+ addend{N,Ho,Wo,O}], then ReLU if asked.
+// What a convolution does to its sums: max(x, 0), or x min(max(x + 3, 0), 6) / 6 (activation.h).
+enum class Activation : uint8_t { kNone, kRelu, kHardSwish };
+// "none", "relu", "hard_swish".
+std::string_view Name(Activation activation);
+// InvalidArgument lists the names that are known.
+absl::StatusOr<Activation> ParseActivation(std::string_view name);
+
+// dst{N,Ho,Wo,O} = activation(conv(src{N,H,W,I}, weights{O,I/groups,kh,kw}) [+ bias{O}] [+ addend{N,Ho,Wo,O}]).
 // Ho = (H + 2 padding - kh) / stride + 1. Inputs in this order: src, weights, bias if has_bias, addend if has_addend.
-// Bias, addend and ReLU in one operator exist for inference (Fuse makes them); gradients want them apart.
+// Addend and activation in one operator exist for inference (fold.h makes them); gradients want them apart.
 struct Conv2d {
   int32_t stride = 1;
   int32_t padding = 0;
   int32_t groups = 1;
   bool has_bias = false;
   bool has_addend = false;
-  bool relu = false;
+  Activation activation = Activation::kNone;
 
   static constexpr std::string_view kName = "conv2d";
   template <typename V>
   void Visit(V&& v) {
     v("stride", stride), v("padding", padding), v("groups", groups);
-    v("has_bias", has_bias), v("has_addend", has_addend), v("relu", relu);
+    v("has_bias", has_bias), v("has_addend", has_addend), v("activation", activation);
   }
   bool operator==(const Conv2d&) const = default;
 };

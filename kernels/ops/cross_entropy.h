@@ -1,4 +1,4 @@
-// Softmax cross-entropy with label smoothing.
+// Softmax cross-entropy: with labels and label smoothing, and with soft targets.
 #ifndef MATHNAS_KERNELS_OPS_CROSS_ENTROPY_H_
 #define MATHNAS_KERNELS_OPS_CROSS_ENTROPY_H_
 
@@ -32,6 +32,28 @@ struct SoftmaxCrossEntropyBackward {
   bool operator==(const SoftmaxCrossEntropyBackward&) const = default;
 };
 
+// loss{} = mean over the batch of -sum_k target_k log softmax(logits)_k: distillation (Hinton et al., 2015, at
+// temperature 1). Inputs: logits{N,K}, targets{N,K}, which are constants: nothing flows back into them. Outputs: loss{},
+// probabilities{N,K}.
+struct SoftTargetCrossEntropy {
+  static constexpr std::string_view kName = "soft_target_cross_entropy";
+  template <typename V>
+  void Visit(V&&) {}
+  bool operator==(const SoftTargetCrossEntropy&) const = default;
+};
+
+// diff_logits{N,K} = diff_loss (probabilities_k sum_j target_j - target_k) / N. Inputs: probabilities{N,K},
+// targets{N,K}, diff_loss{}.
+struct SoftTargetCrossEntropyBackward {
+  static constexpr std::string_view kName = "soft_target_cross_entropy_backward";
+  template <typename V>
+  void Visit(V&&) {}
+  bool operator==(const SoftTargetCrossEntropyBackward&) const = default;
+};
+
+absl::StatusOr<Descs> InferOutputs(const SoftTargetCrossEntropy& op, DescSpan inputs);
+absl::StatusOr<Descs> InferOutputs(const SoftTargetCrossEntropyBackward& op, DescSpan inputs);
+Gradients Gradient(const SoftTargetCrossEntropy& op, const GradientRequest& request);
 absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropy& op, DescSpan inputs);
 absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropyBackward& op, DescSpan inputs);
 Gradients Gradient(const SoftmaxCrossEntropy& op, const GradientRequest& request);

@@ -5,13 +5,25 @@
 
 namespace mathnas::kernels {
 
+namespace {
+
+// {O,I} or {O,I,1,1}.
+absl::Status CheckWeights(std::string_view op, const Shape& weights) {
+  const bool fits = weights.size() == 2 || (weights.size() == 4 && weights[2] == 1 && weights[3] == 1);
+  if (fits) return absl::OkStatus();
+  return OperatorError(op, fmt::format("weights are {}, expected {{O,I}} or {{O,I,1,1}}", ToString(weights)));
+}
+
+}  // namespace
+
 absl::StatusOr<Descs> InferOutputs(const Linear& op, DescSpan inputs) {
-  absl::InlinedVector<int, 3> ranks = {2, 2};
+  absl::InlinedVector<int, 3> ranks = {2, kAnyRank};
   if (op.has_bias) ranks.push_back(1);
   if (auto s = CheckInputs(op.kName, inputs, ranks); !s.ok()) return s;
   const Shape& src = inputs[0].shape;
   const Shape& weights = inputs[1].shape;
-  if (auto s = CheckSame(op.kName, "weights", weights, {weights[0], src[1]}); !s.ok()) return s;
+  if (auto s = CheckWeights(op.kName, weights); !s.ok()) return s;
+  if (auto s = CheckSame(op.kName, "weights", {weights[0], weights[1]}, {weights[0], src[1]}); !s.ok()) return s;
   if (op.has_bias) {
     if (auto s = CheckSame(op.kName, "bias", inputs[2].shape, {weights[0]}); !s.ok()) return s;
   }
@@ -19,8 +31,9 @@ absl::StatusOr<Descs> InferOutputs(const Linear& op, DescSpan inputs) {
 }
 
 absl::StatusOr<Descs> InferOutputs(const LinearBackwardData& op, DescSpan inputs) {
-  if (auto s = CheckInputs(op.kName, inputs, {2, 2}); !s.ok()) return s;
+  if (auto s = CheckInputs(op.kName, inputs, {2, kAnyRank}); !s.ok()) return s;
   const Shape& weights = inputs[1].shape;
+  if (auto s = CheckWeights(op.kName, weights); !s.ok()) return s;
   if (auto s = CheckSame(op.kName, "diff_dst", inputs[0].shape, {inputs[0].shape[0], weights[0]}); !s.ok()) return s;
   return Descs{{inputs[0].dtype, {inputs[0].shape[0], weights[1]}}};
 }
@@ -31,6 +44,7 @@ absl::StatusOr<Descs> InferOutputs(const LinearBackwardWeights& op, DescSpan inp
   const Shape& diff_dst = inputs[1].shape;
   if (auto s = CheckSame(op.kName, "diff_dst", diff_dst, {src[0], diff_dst[1]}); !s.ok()) return s;
   Descs outputs = {{inputs[0].dtype, {diff_dst[1], src[1]}}};
+  if (op.convolution) outputs[0].shape = {diff_dst[1], src[1], 1, 1};
   if (op.has_bias) outputs.push_back({inputs[0].dtype, {diff_dst[1]}});
   return outputs;
 }
@@ -41,7 +55,8 @@ Gradients Gradient(const Linear& op, const GradientRequest& r) {
   if (g.NeedsGradient(r.inputs[0])) {
     gradients[0] = g.Apply(LinearBackwardData{}, {r.output_gradients[0], r.inputs[1]})[0];
   }
-  const Values diff = g.Apply(LinearBackwardWeights{op.has_bias}, {r.inputs[0], r.output_gradients[0]});
+  const bool convolution = g.desc(r.inputs[1]).shape.size() == 4;
+  const Values diff = g.Apply(LinearBackwardWeights{op.has_bias, convolution}, {r.inputs[0], r.output_gradients[0]});
   gradients[1] = diff[0];
   if (op.has_bias) gradients[2] = diff[1];
   return gradients;

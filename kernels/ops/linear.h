@@ -6,7 +6,8 @@
 
 namespace mathnas::kernels {
 
-// dst{N,O} = src{N,I} * weights{O,I}^T [+ bias{O}]. Inputs: src, weights, bias if has_bias.
+// dst{N,O} = src{N,I} * weights{O,I}^T [+ bias{O}]. Inputs: src, weights, bias if has_bias. Weights may have the shape
+// of a 1x1 convolution, {O,I,1,1}: on one pixel that is the same.
 struct Linear {
   bool has_bias = true;
 
@@ -29,11 +30,12 @@ struct LinearBackwardData {
 // diff_weights{O,I} = diff_dst{N,O}^T * src{N,I} [, diff_bias{O} = sum of diff_dst over N]. Inputs: src, diff_dst.
 struct LinearBackwardWeights {
   bool has_bias = true;
+  bool convolution = false;  // diff_weights{O,I,1,1}
 
   static constexpr std::string_view kName = "linear_backward_weights";
   template <typename V>
   void Visit(V&& v) {
-    v("has_bias", has_bias);
+    v("has_bias", has_bias), v("convolution", convolution);
   }
   bool operator==(const LinearBackwardWeights&) const = default;
 };

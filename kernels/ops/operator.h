@@ -14,6 +14,7 @@
 #include "kernels/ops/linear.h"
 #include "kernels/ops/pool.h"
 #include "kernels/ops/scale_channels.h"
+#include "kernels/ops/slice.h"
 
 namespace mathnas::kernels {
 
@@ -25,7 +26,8 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               KernelTransform, KernelTransformBackwardWeights, KernelTransformBackwardMatrix,  //
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //
                               Linear, LinearBackwardData, LinearBackwardWeights,                               //
-                              SoftmaxCrossEntropy, SoftmaxCrossEntropyBackward>;
+                              SoftmaxCrossEntropy, SoftmaxCrossEntropyBackward,                                
+                              SoftTargetCrossEntropy, SoftTargetCrossEntropyBackward, Slice>;
 
 inline std::string_view NameOf(const Operator& op) {
   return std::visit([](const auto& o) { return o.kName; }, op);

@@ -41,6 +41,17 @@ struct Geometry {
   }
 };
 
+double Activate(Activation activation, double x) {
+  switch (activation) {
+    case Activation::kRelu:
+      return x < 0 ? 0 : x;
+    case Activation::kHardSwish:
+      return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
+    default:
+      return x;
+  }
+}
+
 }  // namespace
 
 KernelPtr Make(const Conv2d& op, const Request& request) {
@@ -91,7 +102,7 @@ KernelPtr Make(const Conv2d& op, const Request& request) {
             }
           }
           for (int64_t o = 0; o < g.out_channels; ++o) {
-            dst[pixel + o] = static_cast<T>(op.relu && sums[o] < 0 ? 0 : sums[o]);
+            dst[pixel + o] = static_cast<T>(Activate(op.activation, sums[o]));
           }
         }
       }

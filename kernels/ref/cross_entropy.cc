@@ -54,4 +54,43 @@ KernelPtr Make(const SoftmaxCrossEntropyBackward& op, const Request& request) {
   return MakeKernel(request, run);
 }
 
+KernelPtr Make(const SoftTargetCrossEntropy&, const Request& request) {
+  const int64_t batch = request.inputs[0].shape[0], classes = request.inputs[0].shape[1];
+  auto run = [=](auto zero, const Operands& o) {
+    using T = decltype(zero);
+    double total = 0;
+    for (int64_t n = 0; n < batch; ++n) {
+      const T* logits = o.in<T>(0) + n * classes;
+      const double largest = *std::max_element(logits, logits + classes);
+      double sum = 0;
+      for (int64_t k = 0; k < classes; ++k) sum += std::exp(logits[k] - largest);
+      for (int64_t k = 0; k < classes; ++k) {
+        const double log_probability = logits[k] - largest - std::log(sum);
+        o.out<T>(1)[n * classes + k] = static_cast<T>(std::exp(log_probability));
+        const double target = o.in<T>(1)[n * classes + k];
+        if (target != 0) total -= target * log_probability;
+      }
+    }
+    o.out<T>(0)[0] = static_cast<T>(total / static_cast<double>(batch));
+  };
+  return MakeKernel(request, run);
+}
+
+KernelPtr Make(const SoftTargetCrossEntropyBackward&, const Request& request) {
+  const int64_t batch = request.inputs[0].shape[0], classes = request.inputs[0].shape[1];
+  auto run = [=](auto zero, const Operands& o) {
+    using T = decltype(zero);
+    const double factor = o.in<T>(2)[0] / static_cast<double>(batch);
+    for (int64_t n = 0; n < batch; ++n) {
+      const T *p = o.in<T>(0) + n * classes, *targets = o.in<T>(1) + n * classes;
+      double sum = 0;
+      for (int64_t k = 0; k < classes; ++k) sum += targets[k];
+      for (int64_t k = 0; k < classes; ++k) {
+        o.out<T>(0)[n * classes + k] = static_cast<T>(factor * (p[k] * sum - targets[k]));
+      }
+    }
+  };
+  return MakeKernel(request, run);
+}
+
 }  // namespace mathnas::kernels::ref

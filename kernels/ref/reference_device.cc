@@ -14,7 +14,15 @@ class ReferenceDeviceImpl : public Device {
 
  protected:
   absl::StatusOr<std::shared_ptr<const Kernel>> Make(const Operator& op, DescSpan inputs, DescSpan outputs) override {
-    return std::visit([&](const auto& o) { return ref::Make(o, ref::Request{inputs, outputs, real_}); }, op);
+    return std::visit(
+        [&](const auto& o) -> absl::StatusOr<std::shared_ptr<const Kernel>> {
+          if constexpr (std::is_same_v<decltype(o), const Slice&>) {
+            return absl::InternalError("a view has no kernel");
+          } else {
+            return ref::Make(o, ref::Request{inputs, outputs, real_});
+          }
+        },
+        op);
   }
 
  private:

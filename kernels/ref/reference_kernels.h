@@ -65,6 +65,8 @@ KernelPtr Make(const LinearBackwardData& op, const Request& request);
 KernelPtr Make(const LinearBackwardWeights& op, const Request& request);
 KernelPtr Make(const SoftmaxCrossEntropy& op, const Request& request);
 KernelPtr Make(const SoftmaxCrossEntropyBackward& op, const Request& request);
+KernelPtr Make(const SoftTargetCrossEntropy& op, const Request& request);
+KernelPtr Make(const SoftTargetCrossEntropyBackward& op, const Request& request);
 
 }  // namespace mathnas::kernels::ref
 

@@ -41,7 +41,9 @@ bool IsForInference(const kernels::Operator& op) {
          std::holds_alternative<kernels::Relu>(op) || std::holds_alternative<kernels::Add>(op) ||
          std::holds_alternative<kernels::Scale>(op) || std::holds_alternative<kernels::Zero>(op) ||
          std::holds_alternative<kernels::Fill>(op) || std::holds_alternative<kernels::AvgPool2d>(op) ||
-         std::holds_alternative<kernels::GlobalAvgPool>(op) || std::holds_alternative<kernels::Linear>(op);
+         std::holds_alternative<kernels::GlobalAvgPool>(op) || std::holds_alternative<kernels::Linear>(op) ||
+         std::holds_alternative<kernels::HardSwish>(op) || std::holds_alternative<kernels::HardSigmoid>(op) ||
+         std::holds_alternative<kernels::ScaleChannels>(op);
 }
 
 absl::Status CheckNormalisation(const Normalisation& normalisation, int64_t channels) {

@@ -76,7 +76,7 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
 
   Prepared prepared;
   for (const kernels::ParameterGradient& p : gradients) {
-    const kernels::Graph::ValueInfo& parameter = g.info(p.parameter);
+    const kernels::Graph::ValueInfo& parameter = g.info(g.LeafOf(p.parameter));
     prepared.parameters.push_back(parameter.name);
     if (!gradients_.contains(kernels::GradientName(parameter.name))) {
       gradients_.Put(kernels::GradientName(parameter.name), kernels::Tensor(parameter.desc));

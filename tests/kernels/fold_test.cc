@@ -119,7 +119,8 @@ TEST(Fold, ConvolutionsOfASumAccumulate) {
   ASSERT_EQ(folded.graph.nodes().size(), 4u) << folded.graph.ToString();
   const auto convolutions = Operators<Conv2d>(folded.graph);
   EXPECT_TRUE(convolutions[0].has_addend && convolutions[1].has_addend);
-  EXPECT_TRUE(!convolutions[0].relu && convolutions[1].relu);
+  EXPECT_EQ(convolutions[0].activation, Activation::kNone);
+  EXPECT_EQ(convolutions[1].activation, Activation::kRelu);
   EXPECT_TRUE(!convolutions[0].has_bias && convolutions[1].has_bias);
 }
 

@@ -38,7 +38,8 @@ Graph EveryOperator() {
   const Value labels = g.Labels("labels", 2);
   g.SetBlock("first");
   const Value w = g.Parameter("conv.weight", {8, 2, 3, 3}), bias = g.Parameter("conv.bias", {8});
-  g.Apply(Conv2d{.padding = 1, .groups = 4, .has_bias = true, .has_addend = true, .relu = true}, {x, w, bias, x});
+  g.Apply(Conv2d{.padding = 1, .groups = 4, .has_bias = true, .has_addend = true, .activation = Activation::kRelu},
+          {x, w, bias, x});
   Value y = Convolve(g, x, w, bias, 2, 1, 4);
   const Value gamma = g.Parameter("bn.weight", {8}), beta = g.Parameter("bn.bias", {8});
   const Value mean = g.State("bn.running_mean", {8}), var = g.State("bn.running_var", {8});
@@ -49,11 +50,16 @@ Graph EveryOperator() {
   y = g.Apply(AvgPool2d{.kernel = 3, .stride = 2, .padding = 1, .include_padding = true}, {g.Apply(Relu{}, {y})[0]})[0];
   y = g.Apply(Add{}, {y, g.Apply(Zero{}, {y})[0], g.Apply(Scale{.factor = -1.0 / 3}, {y})[0]})[0];
   g.SetName(y, "sum");
-  y = g.Apply(GlobalAvgPool{}, {y})[0];
+  const Value large = g.Parameter("depthwise.weight", {12, 1, 7, 7}), matrix = g.Parameter("matrix", {25, 25});
+  const Value small = g.Apply(KernelTransform{.kernel = 5}, {Leading(g, large, 8), matrix})[0];
+  y = g.Apply(HardSwish{}, {Convolve(g, y, small, Value{}, 1, 2, 8)})[0];
+  const Value gate = g.Apply(HardSigmoid{}, {g.Apply(GlobalAvgPool{}, {y})[0]})[0];
+  y = g.Apply(GlobalAvgPool{}, {g.Apply(ScaleChannels{}, {y, gate})[0]})[0];
   const Value logits =
       g.Apply(Linear{.has_bias = true}, {y, g.Parameter("fc.weight", {5, 8}), g.Parameter("fc.bias", {5})})[0];
   g.SetName(logits, "logits");
-  const Value loss = g.Apply(SoftmaxCrossEntropy{.label_smoothing = 0.1}, {logits, labels})[0];
+  const Value loss = g.Apply(Add{}, {g.Apply(SoftmaxCrossEntropy{.label_smoothing = 0.1}, {logits, labels})[0],
+                                     g.Apply(SoftTargetCrossEntropy{}, {logits, g.Input("teacher", {2, 5})})[0]})[0];
   AccumulateGradients(g, Differentiate(g, loss));
   g.Apply(Fill{.value = 1e-300, .shape = {3, 1, 4}}, {});
   g.Apply(Fill{.value = 2, .shape = {}}, {});
@@ -263,7 +269,10 @@ TEST_F(HostileGraphJson, Attributes) {
             "nodes[0].attributes.stride: found \"2\", expected an integer of at most 16777216 in size");
   EXPECT_EQ(With("/nodes/0/attributes/padding", 1 << 30),
             "nodes[0].attributes.padding: found 1073741824, expected an integer of at most 16777216 in size");
-  EXPECT_EQ(With("/nodes/0/attributes/relu", 1), "nodes[0].attributes.relu: found 1, expected true or false");
+  EXPECT_EQ(With("/nodes/0/attributes/activation", "gelu"),
+            "nodes[0].attributes.activation: found \"gelu\", expected none, relu or hard_swish");
+  EXPECT_EQ(With("/nodes/0/attributes/has_addend", 1),
+            "nodes[0].attributes.has_addend: found 1, expected true or false");
   EXPECT_EQ(
       With("/nodes/0/attributes/dilation", 2),
       "nodes[0].attributes[\"dilation\"]: unknown, conv2d has groups, has_addend, has_bias, padding, relu, stride");

@@ -14,7 +14,7 @@ namespace {
 
 using Role = InputSpec::Role;
 
-constexpr std::string_view kConvKeys = "n h w i o k kh kw s p g bias addend relu";
+constexpr std::string_view kConvKeys = "n h w i o k kh kw s p g bias addend relu hard_swish";
 
 // n, h, w: the source. i, o: channels. k (or kh and kw): kernel. s: stride, p: padding, g: groups.
 struct ConvShape {
@@ -30,7 +30,9 @@ ConvShape ConvOf(const ShapeLine& l) {
           .groups = static_cast<int32_t>(l.Get("g", 1)),
           .has_bias = l.Has("bias"),
           .has_addend = l.Has("addend"),
-          .relu = l.Has("relu")};
+          .activation = l.Has("hard_swish") ? Activation::kHardSwish
+                        : l.Has("relu")     ? Activation::kRelu
+                                            : Activation::kNone};
   c.src = {l.Get("n", 1), l.Get("h", 1), l.Get("w", 1), l.Get("i", 1)};
   c.weights = {l.Get("o", 1), c.src[3] / c.op.groups, kh, kw};
   c.dst = {c.src[0], (c.src[1] + 2 * c.op.padding - kh) / c.op.stride + 1,
@@ -221,9 +223,22 @@ Problem BuildSoftmaxCrossEntropyBackward(const ShapeLine& l) {
            {Role::kActivation, {}, 0.5, 2}}};
 }
 
+// Targets add up to at most 1. They are states here: constants, without gradient.
+InputSpec Targets(int64_t n, int64_t k) { return {Role::kState, {n, k}, 0, 1 / static_cast<double>(k)}; }
+Problem BuildSoftTargetCrossEntropy(const ShapeLine& l) {
+  const int64_t n = l.Get("n", 1), k = l.Get("k", 2);
+  const double range = l.Number("range", 3);
+  return {SoftTargetCrossEntropy{}, {{Role::kActivation, {n, k}, -range, range}, Targets(n, k)}};
+}
+Problem BuildSoftTargetCrossEntropyBackward(const ShapeLine& l) {
+  const int64_t n = l.Get("n", 1), k = l.Get("k", 2);
+  return {SoftTargetCrossEntropyBackward{},
+          {{Role::kActivation, {n, k}, 0, 1}, Targets(n, k), {Role::kActivation, {}, 0.5, 2}}};
+}
+
 bool IsUnfused(const Operator& op) {
   const auto& conv = std::get<Conv2d>(op);
-  return !conv.has_addend && !conv.relu;
+  return !conv.has_addend && conv.activation == Activation::kNone;
 }
 
 }  // namespace
@@ -278,6 +293,15 @@ const std::vector<OperatorCase>& OperatorCases() {
        {},
        kSmooth},
       {"softmax_cross_entropy_backward", "softmax_cross_entropy", kLossKeys, BuildSoftmaxCrossEntropyBackward,
+       OfCrossEntropyBackward},
+      {"soft_target_cross_entropy",
+       "softmax_cross_entropy",
+       kLossKeys,
+       BuildSoftTargetCrossEntropy,
+       OfCrossEntropy,
+       {},
+       kSmooth},
+      {"soft_target_cross_entropy_backward", "softmax_cross_entropy", kLossKeys, BuildSoftTargetCrossEntropyBackward,
        OfCrossEntropyBackward},
   };
   return cases;

@@ -162,9 +162,9 @@ INSTANTIATE_TEST_SUITE_P(Operators, OperatorErrors, ::testing::ValuesIn(Cases())
 TEST(OperatorGradients, FusedConvolutionHasNone) {
   Graph g;
   const Value x = g.Input("x", {1, 2, 2, 4}), w = g.Parameter("w", {4, 4, 1, 1});
-  const Values y = g.Apply(Conv2d{.relu = true}, {x, w});
+  const Values y = g.Apply(Conv2d{.activation = Activation::kRelu}, {x, w});
   const Value dy = g.Input("dy", {1, 2, 2, 4});
-  Gradient(Conv2d{.relu = true}, GradientRequest{g, Values{x, w}, y, Values{dy}});
+  Gradient(Conv2d{.activation = Activation::kRelu}, GradientRequest{g, Values{x, w}, y, Values{dy}});
   EXPECT_NE(Message(g.status()).find("before fusing"), std::string::npos) << Message(g.status());
 }
 
@@ -187,6 +187,21 @@ TEST(OperatorGradients, SideOutputsCannotBeDifferentiated) {
     Gradient(op, GradientRequest{g, Values{x, labels}, y, Values{Value{}, dp}});
     EXPECT_NE(Message(g.status()).find("softmax_cross_entropy"), std::string::npos) << Message(g.status());
   }
+}
+
+TEST(OperatorErrors, Slice) {
+  const auto error = [](Slice op, Shape shape, bool leaf = true) {
+    Graph g;
+    const Value x = g.Parameter("x", std::move(shape));
+    g.Apply(op, {leaf ? x : g.Apply(Relu{}, {x})[0]});
+    return std::string(Message(g.status()));
+  };
+  EXPECT_EQ(error({.begin = 2, .rows = 3, .columns = 4}, {5, 4, 3}), "");
+  EXPECT_EQ(error({.begin = 2, .rows = 4}, {5, 4}), "slice: rows 2 to 6 and columns to 0 (0: all) are not within 5x4");
+  EXPECT_EQ(error({.rows = 0}, {5}), "slice: rows 0 to 0 and columns to 0 (0: all) are not within 5");
+  EXPECT_EQ(error({.rows = 1, .columns = 1}, {5}), "slice: rows 0 to 1 and columns to 1 (0: all) are not within 5");
+  EXPECT_EQ(error({.rows = 1}, {}), "slice: rows 0 to 1 and columns to 0 (0: all) are not within scalar");
+  EXPECT_EQ(error({.rows = 1}, {5, 4}, false), "slice: a computed value, expected a parameter or a state");
 }
 
 }  // namespace
