@@ -24,6 +24,12 @@ absl::Status SearchSpace::Check(const Choice& choice) const {
   return absl::OkStatus();
 }
 
+kernels::Value SearchSpace::OwnTensor(kernels::Graph& g, std::string_view own_name, const kernels::Shape& shape,
+                                      const Choice& choice) const {
+  const std::string name = SharedName(own_name, choice);
+  return own_name.find(".running_") == std::string_view::npos ? g.Parameter(name, shape) : g.State(name, shape);
+}
+
 Choice SearchSpace::base() const {
   Choice choice;
   for (const SpaceNode& n : nodes()) choice.push_back(n.reference);

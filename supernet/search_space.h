@@ -34,6 +34,17 @@ struct SpaceCell {
   int input, output;
 };
 
+// What ties the nodes of a space together (core/block_table.h has the same for tables).
+struct SpaceStructure {
+  // Nodes in their order; from the first absent one on, none of them runs (spec/mathnas.md, equation 9).
+  struct DepthGroup {
+    std::vector<int> nodes;
+    std::vector<int> absent;  // by node: the candidate that cuts; -1: it cannot be cut here
+  };
+  std::vector<DepthGroup> depth;
+  int shared = -1;  // the node on which the costs of all others depend (resolution); -1: none
+};
+
 // Where a network's weights come from: its own tensors, or slices and members of the shared ones of the supernet.
 enum class Weights : uint8_t { kOwn, kShared };
 
@@ -59,8 +70,9 @@ class SearchSpace {
 
   virtual std::string_view name() const = 0;
   virtual const std::vector<SpaceNode>& nodes() const = 0;
-  // {H,W,C} of the input, and the number of classes.
-  virtual kernels::Shape input_shape() const = 0;
+  // {H,W,C} of a network's input, and the number of classes.
+  virtual kernels::Shape input_shape(const Choice& choice) const = 0;
+  kernels::Shape input_shape() const { return input_shape(base()); }
   virtual int64_t classes() const = 0;
   // The macro parameters as JSON, to be stored with weights and tables: what Make... needs to build the same space
   // again.
@@ -72,13 +84,18 @@ class SearchSpace {
 
   // The graph of one network. Errors of shapes are in graph.status().
   virtual NetworkGraph Network(const Choice& choice, const GraphRequest& request) const = 0;
-  // All candidates at once, each node the mean of its candidates' outputs, over the shared weights: its leaves are the
-  // tensors of the supernet.
+  // All candidates at once, over the shared weights, so that its leaves are the tensors of the supernet: each node the
+  // mean of its candidates' outputs or, where candidates are parts of one another, the largest of them.
   virtual NetworkGraph Supernet(const GraphRequest& request) const = 0;
   // The name in the supernet of a tensor of a network with own weights.
   virtual std::string SharedName(std::string_view own_name, const Choice& choice) const = 0;
+  // What a tensor {shape} of a network with own weights is in a graph over the supernet's tensors: a slice of the one
+  // of its SharedName, or what is computed of it.
+  virtual kernels::Value OwnTensor(kernels::Graph& g, std::string_view own_name, const kernels::Shape& shape,
+                                   const Choice& choice) const;
 
   virtual std::optional<SpaceCell> cell() const { return std::nullopt; }
+  virtual SpaceStructure structure() const { return {}; }
   // The node that a block of a graph belongs to; -1 for the fixed part (stem, reductions, head).
   virtual int NodeOfBlock(std::string_view block) const = 0;
   // How this space counts FLOPs (spec/search-spaces.md 7.8), and the count.

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "fmt/format.h"
+#include "kernels/plan.h"
 #include "kernels/random.h"
 
 namespace mathnas::supernet {
@@ -86,7 +90,10 @@ void InitializeWeights(TensorMap& weights, uint64_t seed) {
     const auto uniform = [&](double bound) {
       Fill(e.tensor.view(), [&](int64_t) { return bound * (2 * random.Uniform() - 1); });
     };
-    if (e.name == "arch_parameters") {
+    if (e.name.ends_with("_matrix")) {
+      const int64_t columns = e.tensor.shape().back();
+      Fill(e.tensor.view(), [&](int64_t i) { return i / columns == i % columns ? 1 : 0; });
+    } else if (e.name == "arch_parameters") {
       Fill(e.tensor.view(), [&](int64_t) { return 1e-3 * random.Normal(); });
     } else if (e.tensor.shape().size() >= 2) {
       uniform(1 / std::sqrt(FanIn(e.tensor)));
@@ -112,6 +119,11 @@ void FillSynthetic(TensorMap& weights) {
     const std::string& name = e.name;
     const uint32_t hash = Fnv1a(name);
     double scale = 0, offset = 0;
+    if (name.ends_with("_matrix")) {
+      const int64_t columns = e.tensor.shape().back();
+      Fill(e.tensor.view(), [&](int64_t i) { return (i / columns == i % columns ? 1 : 0) + 0.1 * Mixed(hash, i); });
+      continue;
+    }
     if (name.find("rescale_") != std::string::npos) {
       offset = 1, scale = 0.5;
     } else if (name.ends_with("running_mean")) {
@@ -131,30 +143,77 @@ void FillSynthetic(TensorMap& weights) {
   }
 }
 
+namespace {
+
+// The type of the weights: that of the first floating tensor.
+DType RealOf(const TensorMap& weights) {
+  for (const TensorMap::Entry& e : weights.entries()) {
+    if (e.tensor.desc().dtype == DType::kF64 || e.tensor.desc().dtype == DType::kF32) return e.tensor.desc().dtype;
+  }
+  return DType::kF32;
+}
+
+// A dense copy, of a slice too.
+Tensor Copy(const TensorView& view) {
+  Tensor copy(view.desc.dtype, view.desc.shape);
+  if (view.desc.elements() == 0) return copy;
+  const size_t rows = view.desc.shape.empty() ? 1 : static_cast<size_t>(view.desc.shape[0]);
+  const size_t bytes = view.desc.bytes() / rows;
+  const size_t stride = view.desc.dense() ? bytes : static_cast<size_t>(view.desc.row_stride) * SizeOf(view.desc.dtype);
+  for (size_t r = 0; r < rows; ++r) {
+    std::memcpy(static_cast<std::byte*>(copy.data()) + r * bytes, static_cast<const std::byte*>(view.data) + r * stride,
+                bytes);
+  }
+  return copy;
+}
+
+// Of a supernet without affine normalisation: what that does to its input.
+Tensor Unlearned(const TensorMap::Entry& own) {
+  const bool one = own.name.ends_with(".weight") || own.name.ends_with("running_var");
+  Tensor tensor(own.tensor.desc());
+  Fill(tensor.view(), [&](int64_t) { return one ? 1 : 0; });
+  return tensor;
+}
+
+}  // namespace
+
 absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice& choice, const TensorMap& shared) {
   if (auto s = space.Check(choice); !s.ok()) return s;
-  TensorMap own = AllocateWeights(space.Network(choice, {.mode = Mode::kTraining, .weights = Weights::kOwn}).graph);
-  TensorMap extracted;
+  const DType real = RealOf(shared);
+  const TensorMap own = AllocateWeights(space.Network(choice, {.mode = Mode::kTraining, .real = real}).graph);
+  Graph parts(real);  // what is not just a tensor of the supernet
+  std::vector<kernels::PlanOutput> computed;
   std::optional<NetworkGraph> supernet;  // made when something is missing: what should be there
   for (const TensorMap::Entry& e : own.entries()) {
     const std::string name = space.SharedName(e.name, choice);
-    if (const Tensor* source = shared.Find(name)) {
-      if (source->desc() != e.tensor.desc()) {
-        return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {}, expected {}", name,
-                                                      kernels::ToString(source->shape()),
-                                                      kernels::ToString(e.tensor.shape())));
+    const Tensor* source = shared.Find(name);
+    if (source == nullptr) {
+      if (!supernet) supernet = space.Supernet({.mode = Mode::kTraining});
+      if (e.tensor.shape().size() > 1 || supernet->graph.Find(name).valid()) {
+        return absl::NotFoundError(fmt::format("supernet tensor \"{}\": missing", name));
       }
+    } else if (source->desc() != e.tensor.desc()) {
+      computed.push_back({e.name, space.OwnTensor(parts, e.name, e.tensor.shape(), choice)});
+    }
+  }
+  const auto device = kernels::ReferenceDevice(real);
+  auto plan = kernels::Plan::Create(parts, computed, *device);
+  if (!plan.ok()) return plan.status();
+  const TensorMap* const tensors[] = {&shared};
+  auto context = kernels::Context::Create(*plan, tensors);
+  if (!context.ok()) return context.status();
+  if (auto s = (*context)->Run(); !s.ok()) return s;
+
+  TensorMap extracted;
+  for (const TensorMap::Entry& e : own.entries()) {
+    const Tensor* source = shared.Find(space.SharedName(e.name, choice));
+    if (source == nullptr) {
+      extracted.Put(e.name, Unlearned(e));
+    } else if (source->desc() == e.tensor.desc()) {
       extracted.Put(e.name, source->Clone());
-      continue;
+    } else {
+      extracted.Put(e.name, Copy(*(*context)->Output(e.name)));
     }
-    if (!supernet) supernet = space.Supernet({.mode = Mode::kTraining});
-    const bool one = e.name.ends_with(".weight") || e.name.ends_with("running_var");
-    if (e.tensor.shape().size() > 1 || supernet->graph.Find(name).valid()) {
-      return absl::NotFoundError(fmt::format("supernet tensor \"{}\": missing", name));
-    }
-    Tensor tensor(e.tensor.desc());
-    Fill(tensor.view(), [&](int64_t) { return one ? 1 : 0; });
-    extracted.Put(e.name, std::move(tensor));
   }
   return extracted;
 }

@@ -28,7 +28,8 @@ void FillSyntheticInput(std::string_view name, kernels::TensorView tensor);
 // Element i of the generator: r of spec/search-spaces.md 1.2 for this name.
 double SyntheticValue(std::string_view name, int64_t i);
 
-// The own weights of a network, copied from a supernet's shared ones. Tensors that the supernet lacks because its
+// The own weights of a network, copied from a supernet's shared ones or, where it has parts of them, computed
+// (SearchSpace::OwnTensor). Tensors that the supernet lacks because its
 // normalisation is not affine become 1 (weight) and 0 (bias). NotFound names any other tensor that is missing.
 absl::StatusOr<kernels::TensorMap> ExtractWeights(const SearchSpace& space, const Choice& choice,
                                                   const kernels::TensorMap& shared);

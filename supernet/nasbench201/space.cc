@@ -49,7 +49,7 @@ class Space : public SearchSpace {
 
   std::string_view name() const override { return "nasbench201"; }
   const std::vector<SpaceNode>& nodes() const override { return nodes_; }
-  Shape input_shape() const override { return {macro_.height, macro_.width, macro_.input_channels}; }
+  Shape input_shape(const Choice&) const override { return {macro_.height, macro_.width, macro_.input_channels}; }
   int64_t classes() const override { return macro_.classes; }
 
   std::string MacroJson() const override {

@@ -69,8 +69,12 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
   kernels::Graph& g = network.graph;
   if (!g.status().ok()) return g.status();
   const kernels::Value labels = g.Labels("labels", options_.batch);
-  const kernels::Value loss =
-      g.Apply(kernels::SoftmaxCrossEntropy{options_.label_smoothing}, {network.logits, labels})[0];
+  kernels::Value loss = g.Apply(kernels::SoftmaxCrossEntropy{options_.label_smoothing}, {network.logits, labels})[0];
+  if (options_.soft_targets) {
+    const kernels::Value targets = g.Input("soft_targets", {options_.batch, space_->classes()});
+    const kernels::Value distilled = g.Apply(kernels::SoftTargetCrossEntropy{}, {network.logits, targets})[0];
+    loss = g.Apply(kernels::Add{}, {loss, distilled})[0];
+  }
   const auto gradients = kernels::Differentiate(g, loss);
   kernels::AccumulateGradients(g, gradients);
 
@@ -113,12 +117,20 @@ absl::Status TrainingStep::Bind(const Key& key) {
 }
 
 absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& choice, const TensorView& images,
-                                                   const TensorView& labels) {
+                                                   const TensorView& labels, const TensorView* soft_targets) {
+  if (options_.soft_targets != (soft_targets != nullptr)) {
+    return absl::InvalidArgumentError(
+        fmt::format("soft targets: {}, expected {}", soft_targets == nullptr ? "none" : "given",
+                    options_.soft_targets ? "some" : "none"));
+  }
   if (auto s = Bind(choice); !s.ok()) return s;
   const Prepared& prepared = plans_.front().second;
   const Clock::time_point start = Clock::now();
   if (auto s = CopyInto(*context_, "image", images); !s.ok()) return s;
   if (auto s = CopyInto(*context_, "labels", labels); !s.ok()) return s;
+  if (soft_targets != nullptr) {
+    if (auto s = CopyInto(*context_, "soft_targets", *soft_targets); !s.ok()) return s;
+  }
   if (auto s = context_->Run(); !s.ok()) return s;
   touched_.insert(prepared.parameters.begin(), prepared.parameters.end());
   for (const std::string& name : prepared.counters) {
@@ -135,9 +147,12 @@ absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& 
   return result;
 }
 
-void TrainingStep::Update(const kernels::SgdParameters& parameters) {
+void TrainingStep::Update(const kernels::SgdParameters& given) {
   const Clock::time_point start = Clock::now();
   for (const std::string& name : touched_) {
+    kernels::SgdParameters parameters = given;
+    const bool is_weight = name.find("bn") == std::string::npos && name.find("bias") == std::string::npos;
+    if (options_.decay == Decay::kWeights && !is_weight) parameters.weight_decay = 0;
     const kernels::Tensor& weight = *weights_.Find(name);
     const kernels::Tensor& gradient = *gradients_.Find(kernels::GradientName(name));
     const bool first = !momentum_.contains(name);

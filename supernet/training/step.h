@@ -19,10 +19,17 @@
 
 namespace mathnas::supernet {
 
+// What weight decay acts on: everything (NAS-Bench-201), or all but the tensors whose names contain "bn" or "bias"
+// (once-for-all, spec/search-spaces.md 3.8).
+enum class Decay : uint8_t { kAll, kWeights };
+
 struct StepOptions {
   Weights weights = Weights::kOwn;
   int64_t batch = 64;
   double label_smoothing = 0;
+  // Adds the cross-entropy against soft targets to the loss (distillation): Backward then needs them.
+  bool soft_targets = false;
+  Decay decay = Decay::kAll;
 };
 
 // What one network made of a batch.
@@ -40,9 +47,10 @@ class TrainingStep {
 
   // Forward and backward in training mode; gradients are added to gradient sums, running statistics move. Without a
   // choice: the whole supernet, every node the mean of its candidates. images{batch,H,W,C} of the device's type,
-  // labels{batch} int64.
+  // labels{batch} int64, soft targets{batch,classes} of the device's type if the options ask for them.
   absl::StatusOr<BatchResult> Backward(const std::optional<Choice>& choice, const kernels::TensorView& images,
-                                       const kernels::TensorView& labels);
+                                       const kernels::TensorView& labels,
+                                       const kernels::TensorView* soft_targets = nullptr);
 
   // One update of every parameter that took part since the last one; their gradient sums are zero afterwards. Others
   // stay as they are, their momentum too (spec/training-golden.md 1).

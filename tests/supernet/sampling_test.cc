@@ -21,7 +21,7 @@ class Nodes : public SearchSpace {
   }
   std::string_view name() const override { return "nodes"; }
   const std::vector<SpaceNode>& nodes() const override { return nodes_; }
-  kernels::Shape input_shape() const override { return {}; }
+  kernels::Shape input_shape(const Choice&) const override { return {}; }
   int64_t classes() const override { return 0; }
   std::string MacroJson() const override { return ""; }
   absl::StatusOr<Choice> ParseSubnet(std::string_view) const override { return Choice{}; }

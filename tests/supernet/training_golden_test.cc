@@ -1,4 +1,4 @@
-// Every NAS-Bench-201 sequence of the training golden file: losses, gradients, values after each update, running
+// Every sequence of NAS-Bench-201 and of MobileNetV3 in the training golden file: losses, gradients, values after each update, running
 // statistics. In double on the reference device to the digits stored, in float32 on the CPU within the bounds of
 // spec/training-golden.md 6. Where the file says that inputs of ReLUs lie within rounding of zero (near_kink), float32
 // may get one on the other side: all gradients before it jump. The float32 run therefore goes beside the exact one and
@@ -13,6 +13,7 @@
 #include "kernels/differentiate.h"
 #include "kernels/plan.h"
 #include "kernels/status.h"
+#include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/training/step.h"
 #include "tests/supernet/golden.h"
@@ -47,9 +48,9 @@ class Replay {
       RunBackward(i, flips);
       exact.RunBackward(i);
       if (flips > 0) {
-        EXPECT_GT(sequence_["steps"][i]["fp32"]["near_kink"], 0) << flips << " ReLUs flipped, none was near zero";
+        EXPECT_GT(sequence_["steps"][i]["fp32"]["near_kink"], 0) << flips << " activations flipped, none was near a kink";
         std::cout << sequence_["id"] << " step " << i << ": " << flips
-                  << " ReLUs on the other side of zero than in double\n";
+                  << " activations on the other side of a kink than in double\n";
         return;
       }
       CheckAndUpdate(i);
@@ -60,6 +61,10 @@ class Replay {
  private:
   void Start() {
     const auto shape = sequence_["input_shape"].get<std::vector<int64_t>>();
+    if (sequence_["space"] == "ofa_mbv3") {
+      StartMobileNetV3(shape);
+      return;
+    }
     NasBench201Macro macro = {.classes = sequence_["classes"].get<int64_t>(),
                               .height = shape[2],
                               .width = shape[3],
@@ -77,7 +82,57 @@ class Replay {
         StepOptions{.weights = supernet_ ? Weights::kShared : Weights::kOwn, .batch = shape[0]});
   }
 
+  void StartMobileNetV3(const std::vector<int64_t>& shape) {
+    supernet_ = true;
+    const double width = sequence_["width"];
+    space_ = *MobileNetV3({.width = width,
+                           .classes = sequence_["classes"].get<int64_t>(),
+                           .input_channels = shape[1],
+                           .resolutions = {static_cast<int>(shape[2])}});
+    weights_ = AllocateWeights(space_->Supernet({.mode = Mode::kTraining, .real = device_->real()}).graph);
+    FillSynthetic(weights_);
+    CheckParameters();
+    step_ = std::make_unique<TrainingStep>(
+        space_, device_, weights_,
+        StepOptions{.weights = Weights::kShared,
+                    .batch = shape[0],
+                    .label_smoothing = 0.1,
+                    .soft_targets = HasTeacher(),
+                    .decay = Decay::kWeights});
+  }
+
+  bool HasTeacher() const { return sequence_.value("loss", "").find("soft cross-entropy") != std::string::npos; }
+
+  // softmax(3 r), r rounded to float32.
+  kernels::Tensor SoftTargets(size_t i) const {
+    const int64_t batch = sequence_["input_shape"][0], classes = space_->classes();
+    kernels::Tensor r(DType::kF32, {batch, classes}), targets(device_->real(), {batch, classes});
+    FillSyntheticInput("teacher" + std::to_string(i), r.view());
+    for (int64_t n = 0; n < batch; ++n) {
+      double sum = 0;
+      for (int64_t k = 0; k < classes; ++k) sum += std::exp(3 * double{r.as<float>()[n * classes + k]});
+      for (int64_t k = 0; k < classes; ++k) {
+        const double target = std::exp(3 * double{r.as<float>()[n * classes + k]}) / sum;
+        if (exact_) {
+          targets.as<double>()[n * classes + k] = target;
+        } else {
+          targets.as<float>()[n * classes + k] = static_cast<float>(target);
+        }
+      }
+    }
+    return targets;
+  }
+
   std::vector<Choice> Networks(size_t i) const {
+    if (sequence_.contains("nets_per_step")) {
+      std::vector<Choice> networks;
+      for (const json& key : sequence_["nets_per_step"][i]) {
+        json subnet = sequence_["nets"][key.get<std::string>()];
+        subnet["resolution"] = sequence_["input_shape"][2];
+        networks.push_back(*space_->ParseSubnet(subnet.dump()));
+      }
+      return networks;
+    }
     if (!supernet_) return {Parse(sequence_["arch"])};
     std::vector<Choice> networks;
     for (const json& key : sequence_["archs_per_step"][i])
@@ -90,9 +145,10 @@ class Replay {
                            device_->real());
   }
 
-  // Whether each output of each ReLU is positive, for all networks of the step, with the weights as they are now.
-  std::vector<bool> ReluSigns(size_t i) const {
-    std::vector<bool> signs;
+  // On which side of its kinks each input of each ReLU, hard swish and hard sigmoid is, for all networks of the step,
+  // with the weights as they are now.
+  std::vector<int> Sides(size_t i) const {
+    std::vector<int> sides;
     const kernels::Tensor images = Images(i);
     for (const Choice& choice : Networks(i)) {
       const NetworkGraph network = space_->Network(choice, {.batch = images.shape()[0],
@@ -101,23 +157,31 @@ class Replay {
                                                             .real = device_->real()});
       std::vector<kernels::PlanOutput> outputs;
       for (const kernels::Graph::Node& n : network.graph.nodes()) {
-        if (std::holds_alternative<kernels::Relu>(n.op))
-          outputs.push_back({std::to_string(outputs.size()), n.outputs[0]});
+        if (std::holds_alternative<kernels::Relu>(n.op)) outputs.push_back({"relu", n.inputs[0]});
+        if (std::holds_alternative<kernels::HardSwish>(n.op)) outputs.push_back({"hard", n.inputs[0]});
+        if (std::holds_alternative<kernels::HardSigmoid>(n.op)) outputs.push_back({"hard", n.inputs[0]});
+      }
+      std::vector<bool> hard;
+      for (kernels::PlanOutput& o : outputs) {
+        hard.push_back(o.name == "hard");
+        o.name = std::to_string(hard.size() - 1);
       }
       auto plan = kernels::Plan::Create(network.graph, outputs, *device_);
       const TensorMap scratch = weights_.Clone();  // the running statistics would move
       auto context = kernels::Context::Create(*plan, {&scratch});
       std::memcpy((*context)->Input("image")->data, images.data(), images.desc().bytes());
       EXPECT_TRUE((*context)->Run().ok());
-      for (const kernels::PlanOutput& o : outputs) {
-        for (double v : ToDoubles(*(*context)->Output(o.name))) signs.push_back(v > 0);
+      for (size_t k = 0; k < outputs.size(); ++k) {
+        for (double v : ToDoubles(*(*context)->Output(outputs[k].name))) {
+          sides.push_back(hard[k] ? (v > -3) + (v > 3) : v > 0);
+        }
       }
     }
-    return signs;
+    return sides;
   }
 
   int64_t Flips(size_t i, const Replay& exact) const {
-    const std::vector<bool> a = ReluSigns(i), b = exact.ReluSigns(i);
+    const std::vector<int> a = Sides(i), b = exact.Sides(i);
     EXPECT_EQ(a.size(), b.size());
     int64_t flips = 0;
     for (size_t k = 0; k < a.size(); ++k) flips += a[k] != b[k];
@@ -142,7 +206,8 @@ class Replay {
     const std::vector<Choice> networks = Networks(i);
     ASSERT_EQ(networks.size(), golden["losses"].size());
     for (size_t k = 0; k < networks.size(); ++k) {
-      auto result = step_->Backward(networks[k], images.view(), labels.view());
+      const kernels::Tensor targets = HasTeacher() ? SoftTargets(i) : kernels::Tensor();
+      auto result = step_->Backward(networks[k], images.view(), labels.view(), HasTeacher() ? &targets.view() : nullptr);
       ASSERT_TRUE(result.ok()) << result.status();
       const double expected = golden["losses"][k];
       const double bound = exact_ ? 1e-9 : LossBound(i, flips);
@@ -154,7 +219,8 @@ class Replay {
     SCOPED_TRACE("step " + std::to_string(i));
     const json& golden = sequence_["steps"][i];
     CheckGradients(golden, *step_);
-    step_->Update({.learning_rate = golden["lr"], .momentum = 0.9, .weight_decay = 5e-4, .nesterov = true});
+    const double decay = sequence_["space"] == "ofa_mbv3" ? 3e-5 : 5e-4;
+    step_->Update({.learning_rate = golden["lr"], .momentum = 0.9, .weight_decay = decay, .nesterov = true});
     CheckValues(golden);
     CheckStatistics(golden);
   }
@@ -248,15 +314,15 @@ class Replay {
   std::unique_ptr<TrainingStep> step_;
 };
 
-bool IsNasBench201(const json& sequence) {
-  return sequence["space"] == "nb201" || sequence["space"] == "nb201_supernet";
+bool IsKnown(const json& sequence) {
+  return sequence["space"] == "nb201" || sequence["space"] == "nb201_supernet" || sequence["space"] == "ofa_mbv3";
 }
 
 TEST(TrainingGolden, EverySequenceInDoubleOnTheReferenceDevice) {
   const json file = LoadGolden("MATHNAS_TRAINING_GOLDEN", "training-golden.json");
   int sequences = 0;
   for (const auto& [name, sequence] : file["sequences"].items()) {
-    if (!IsNasBench201(sequence)) continue;
+    if (!IsKnown(sequence)) continue;
     SCOPED_TRACE(name);
     Replay(sequence, kernels::ReferenceDevice(DType::kF64)).Run();
     ++sequences;
@@ -271,7 +337,7 @@ TEST(TrainingGolden, EverySequenceInFloatOnTheCpu) {
   for (const auto& [name, sequence] : file["sequences"].items()) {
     // nb201_arch11 (32x32, learning rate 0.1) is for double only: ReLUs flip and float32 leaves the track, PyTorch's
     // too.
-    if (!IsNasBench201(sequence) || name == "nb201_arch11") continue;
+    if (!IsKnown(sequence) || name == "nb201_arch11") continue;
     SCOPED_TRACE(name);
     Replay exact(sequence, kernels::ReferenceDevice(DType::kF64));
     Replay(sequence, *device).RunBeside(exact);

@@ -1,0 +1,46 @@
+// Once-for-all MobileNetV3 (spec/search-spaces.md 3) as a search space: any kernel, expansion, depth and resolution.
+#ifndef MATHNAS_SUPERNET_MOBILENETV3_SPACE_H_
+#define MATHNAS_SUPERNET_MOBILENETV3_SPACE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "supernet/mobilenetv3/architecture.h"
+#include "supernet/search_space.h"
+
+namespace mathnas::supernet {
+
+struct MobileNetV3Macro {
+  double width = 1.0;  // factor: 1.0 or 1.2
+  int64_t classes = 1000;
+  int64_t input_channels = 3;
+  // Sides of the input in pixels, ascending. Empty: every multiple of 4 from 32 to 1024.
+  std::vector<int> resolutions = {};
+};
+
+// Nodes: the 20 layers ("stage1.layer1" .. "stage5.layer4", candidates k3e3, k3e4, .. k7e6, and `absent` for the third
+// and fourth of a stage), then `resolution`. Layers behind an absent one are absent (one depth group per stage), and
+// the resolution is a choice that all layers share. The base network is the largest at 224 pixels, or at the largest
+// resolution.
+//
+// Networks with shared weights use the names of the supernet's state dict (3.3) and slices of its tensors; those with
+// weights of their own the names of a static export, blocks counted without gaps. In graphs the blocks are "first_conv",
+// "blocks.0", "stage1.layer1" .., "head"; activations have the names of the supernet's modules ("first_conv",
+// "blocks.0" .. "blocks.20", "final_expand_layer").
+//
+// InvalidArgument names the macro parameter that is out of range.
+absl::StatusOr<std::shared_ptr<const SearchSpace>> MobileNetV3(const MobileNetV3Macro& macro);
+// From MacroJson().
+absl::StatusOr<MobileNetV3Macro> ParseMobileNetV3Macro(std::string_view json);
+
+// Between choices of that space and architectures. The choice must be one of the space (SearchSpace::Check);
+// InvalidArgument when the space lacks the resolution of the architecture.
+absl::StatusOr<mobilenetv3::Architecture> ArchitectureOf(const SearchSpace& space, const Choice& choice);
+absl::StatusOr<Choice> ChoiceOf(const SearchSpace& space, const mobilenetv3::Architecture& architecture);
+
+}  // namespace mathnas::supernet
+
+#endif  // MATHNAS_SUPERNET_MOBILENETV3_SPACE_H_

@@ -1,0 +1,161 @@
+// Every once-for-all case of the forward golden file, over the supernet's tensors and over those of the extracted
+// network, on the CPU in float32 and on the reference device in double; and the names of all tensors.
+#include <cstring>
+
+#include "gtest/gtest.h"
+#include "kernels/plan.h"
+#include "kernels/status.h"
+#include "supernet/counting.h"
+#include "supernet/mobilenetv3/space.h"
+#include "tests/supernet/golden.h"
+
+namespace mathnas::supernet {
+namespace {
+
+using kernels::DType;
+using kernels::TensorMap;
+using nlohmann::json;
+
+constexpr std::string_view kPrefix = "ofa_w";
+
+// Reference values in double; float32 differs by rounding: relative to the L2 norm.
+void CheckSummary(const json& golden, const std::vector<double>& values, double tolerance, const std::string& what) {
+  const double l2 = golden["l2"].get<double>();
+  EXPECT_NEAR(L2(values), l2, tolerance * l2) << what;
+  EXPECT_NEAR(Sum(values), golden["sum"].get<double>(), tolerance * l2 * std::sqrt(values.size())) << what;
+  const auto first = golden["first"].get<std::vector<double>>();
+  ASSERT_LE(first.size(), values.size()) << what;
+  for (size_t i = 0; i < first.size(); ++i) {
+    EXPECT_NEAR(values[i], first[i], tolerance * l2) << what << " element " << i;
+  }
+}
+
+struct Case {
+  std::string name;
+  const json& golden;
+  std::shared_ptr<const SearchSpace> space;
+  Choice choice;
+  TensorMap shared;
+};
+
+Case Load(const std::string& name, const json& golden, DType real) {
+  const auto input = golden["input"].get<std::vector<int64_t>>();
+  Case c = {name, golden, *MobileNetV3({.width = golden["width"], .input_channels = input[1]}), {}, {}};
+  json subnet = golden["config"];
+  subnet["resolution"] = input[2];
+  c.choice = *c.space->ParseSubnet(subnet.dump());
+  c.shared = AllocateWeights(c.space->Supernet({.real = real}).graph);
+  FillSynthetic(c.shared);
+  return c;
+}
+
+void CheckForward(const Case& c, Weights weights, const TensorMap& tensors, kernels::Device& device,
+                  double tolerance) {
+  SCOPED_TRACE(c.name + " on " + std::string(device.name()) + (weights == Weights::kOwn ? ", extracted" : ""));
+  const auto input = c.golden["input"].get<std::vector<int64_t>>();
+  NetworkGraph network =
+      c.space->Network(c.choice, {.batch = input[0], .weights = weights, .real = device.real()});
+  ASSERT_TRUE(network.graph.status().ok()) << network.graph.status();
+  std::vector<kernels::PlanOutput> outputs = {{"logits", network.logits}};
+  for (const auto& [activation, summary] : c.golden["acts"].items()) {
+    outputs.push_back({activation, network.graph.Find(activation)});
+    ASSERT_TRUE(outputs.back().value.valid()) << activation;
+  }
+  for (const kernels::PlanOptions options : {kernels::PlanOptions{}, kernels::PlanOptions{.constant_weights = true}}) {
+    auto plan = kernels::Plan::Create(network.graph, outputs, device, options);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    auto context = kernels::Context::Create(*plan, {&tensors});
+    ASSERT_TRUE(context.ok()) << context.status();
+    const kernels::Tensor images = SyntheticImages("input", input, device.real());
+    std::memcpy((*context)->Input("image")->data, images.data(), images.desc().bytes());
+    ASSERT_TRUE((*context)->Run().ok());
+
+    const std::vector<double> logits = ToDoubles(*(*context)->Output("logits"));
+    CheckSummary(c.golden["summary"], logits, tolerance, "logits");
+    const auto first = c.golden["logits_first16"].get<std::vector<double>>();
+    for (size_t i = 0; i < first.size(); ++i) {
+      EXPECT_NEAR(logits[i], first[i], tolerance * L2(logits)) << "logit " << i;
+    }
+    for (const auto& [activation, summary] : c.golden["acts"].items()) {
+      CheckSummary(summary, ToNchw(*(*context)->Output(activation)), tolerance, activation);
+    }
+  }
+}
+
+void CheckEveryCase(kernels::Device& device, double tolerance) {
+  const json file = LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json");
+  int cases = 0;
+  for (const auto& [name, golden] : file.items()) {
+    if (!name.starts_with(kPrefix) || !golden.contains("config")) continue;
+    const Case c = Load(name, golden, device.real());
+    CheckForward(c, Weights::kShared, c.shared, device, tolerance);
+    const auto own = ExtractWeights(*c.space, c.choice, c.shared);
+    ASSERT_TRUE(own.ok()) << own.status();
+    CheckForward(c, Weights::kOwn, *own, device, tolerance);
+    ++cases;
+  }
+  EXPECT_GE(cases, 3);
+}
+
+TEST(MobileNetV3Golden, EveryCaseInFloatOnTheCpu) {
+  auto device = kernels::CpuDevice(2);
+  if (!device.ok()) GTEST_SKIP() << kernels::Message(device.status());
+  CheckEveryCase(**device, 1e-5);
+}
+
+TEST(MobileNetV3Golden, EveryCaseInDoubleOnTheReferenceDevice) {
+  CheckEveryCase(*kernels::ReferenceDevice(DType::kF64), 1e-10);
+}
+
+// Names and shapes of all tensors equal those of the reference's state dicts.
+TEST(MobileNetV3Golden, StateDicts) {
+  const json file = LoadGolden("MATHNAS_STATE_DICT_SHAPES", "state-dict-shapes.json");
+  int checked = 0;
+  for (const auto& [name, dict] : file.items()) {
+    if (!name.starts_with("ofa")) continue;
+    auto space = *MobileNetV3({.width = name.find("1.2") == std::string::npos ? 1.0 : 1.2});
+    const TensorMap weights = AllocateWeights(space->Supernet({.mode = Mode::kTraining}).graph);
+    EXPECT_EQ(weights.size(), dict.size()) << name;
+    for (const auto& [tensor, shape] : dict.items()) {
+      const kernels::Tensor* t = weights.Find(tensor);
+      ASSERT_NE(t, nullptr) << name << " " << tensor;
+      const auto expected = shape.get<std::vector<int64_t>>();
+      EXPECT_EQ(t->shape(), kernels::Shape(expected.begin(), expected.end())) << tensor;
+    }
+    ++checked;
+  }
+  EXPECT_EQ(checked, 2);
+}
+
+// spec/search-spaces.md 3.4.
+TEST(MobileNetV3, Counts) {
+  const struct {
+    double width;
+    const char* subnet;
+    int64_t macs, parameters;  // 0: not given
+  } cases[] = {{1.0, R"({"ks": 7, "e": 6, "d": 4})", 566170688, 7664760},
+               {1.0, R"({"ks": 5, "e": 4, "d": 3})", 250746944, 4551792},
+               {1.0, R"({"ks": 3, "e": 3, "d": 2})", 121278672, 3410792},
+               {1.2, R"({"ks": 7, "e": 6, "d": 4})", 843101056, 10701632},
+               {1.2, R"({"ks": 3, "e": 6, "d": 4})", 671781376, 0},
+               {1.2, R"({"ks": 3, "e": 3, "d": 2})", 193078208, 4602456}};
+  for (const auto& c : cases) {
+    auto space = *MobileNetV3({.width = c.width});
+    const auto cost = CountNetwork(*space, *space->ParseSubnet(c.subnet));
+    ASSERT_TRUE(cost.ok()) << cost.status();
+    EXPECT_EQ(cost->total.macs, c.macs) << c.width << c.subnet;
+    EXPECT_EQ(cost->total.flops, c.macs);
+    if (c.parameters != 0) {
+      EXPECT_EQ(cost->total.parameters, c.parameters) << c.width << c.subnet;
+    }
+  }
+  for (const auto& [width, parameters] : {std::pair{1.0, 7678880}, std::pair{1.2, 10715752}}) {
+    const auto supernet = (*MobileNetV3({.width = width}))->Supernet({}).graph;
+    int64_t sum = 0;
+    for (kernels::Value v : supernet.Leaves(kernels::ValueKind::kParameter)) sum += supernet.desc(v).elements();
+    EXPECT_EQ(sum, parameters);
+  }
+}
+
+}  // namespace
+}  // namespace mathnas::supernet
