@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "fmt/format.h"
+#include "kernels/ops/conv2d.h"
 #include "oneapi/dnnl/dnnl.hpp"
 
 namespace mathnas::kernels::cpu::onednn {

@@ -123,9 +123,10 @@ TEST(OperatorCases, EveryOperatorHasOneEntry) {
   std::multiset<std::string> entries;
   for (const OperatorCase& c : OperatorCases()) entries.emplace(c.name);
   for (const Operator& op : AlternativesOf<Operator>::All()) {
-    EXPECT_EQ(entries.count(std::string(NameOf(op))), 1u) << NameOf(op) << ": add it to operator_cases.cc";
+    const size_t expected = std::holds_alternative<Slice>(op) ? 0 : 1;  // a view is no computation: slice_test.cc
+    EXPECT_EQ(entries.count(std::string(NameOf(op))), expected) << NameOf(op) << ": add it to operator_cases.cc";
   }
-  EXPECT_EQ(entries.size(), std::variant_size_v<Operator>);
+  EXPECT_EQ(entries.size(), std::variant_size_v<Operator> - 1);
 }
 
 TEST(OperatorCases, EveryEntryHasShapesAndBuildsItsOperator) {
