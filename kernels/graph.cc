@@ -152,18 +152,28 @@ std::string Graph::ToString() const {
   return text;
 }
 
+std::vector<Counts> CountByNode(const Graph& graph) {
+  std::vector<Counts> counts;
+  for (const Graph::Node& n : graph.nodes()) {
+    counts.push_back(std::visit(
+        [&](const auto& op) -> Counts {
+          if constexpr (requires { Count(op, DescSpan(), DescSpan()); }) {
+            return Count(op, graph.DescsOf(n.inputs), graph.DescsOf(n.outputs));
+          }
+          return {};
+        },
+        n.op));
+  }
+  return counts;
+}
+
 std::vector<Counts> CountByBlock(const Graph& graph) {
   std::vector<Counts> counts(graph.blocks().size());
-  for (const Graph::Node& n : graph.nodes()) {
-    std::visit(
-        [&](const auto& op) {
-          if constexpr (requires { Count(op, DescSpan(), DescSpan()); }) {
-            const Counts c = Count(op, graph.DescsOf(n.inputs), graph.DescsOf(n.outputs));
-            counts[n.block].macs += c.macs;
-            counts[n.block].bias_adds += c.bias_adds;
-          }
-        },
-        n.op);
+  const std::vector<Counts> by_node = CountByNode(graph);
+  for (size_t n = 0; n < by_node.size(); ++n) {
+    Counts& block = counts[graph.nodes()[n].block];
+    block.macs += by_node[n].macs;
+    block.bias_adds += by_node[n].bias_adds;
   }
   return counts;
 }

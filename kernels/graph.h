@@ -97,7 +97,8 @@ class Graph {
   absl::flat_hash_map<size_t, absl::InlinedVector<int32_t, 1>> nodes_by_hash_;
 };
 
-// Work of every block of a graph, in the order of graph.blocks().
+// Work of every node of a graph, in the order of graph.nodes(); and of every block, in the order of graph.blocks().
+std::vector<Counts> CountByNode(const Graph& graph);
 std::vector<Counts> CountByBlock(const Graph& graph);
 
 }  // namespace mathnas::kernels

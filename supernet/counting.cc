@@ -53,7 +53,10 @@ absl::StatusOr<NetworkCost> CountNetwork(const SearchSpace& space, const Choice&
 
   const std::vector<kernels::Counts> counts = kernels::CountByBlock(graph);
   const std::vector<int64_t> parameters = ParametersByBlock(graph);
+  const kernels::Counts sum = space.Sum(kernels::CountByNode(graph));
   NetworkCost network;
+  network.total.macs = sum.macs;
+  network.total.flops = space.Flops(sum);
   for (size_t b = 0; b < counts.size(); ++b) {
     const std::string& name = graph.blocks()[b];
     if (name.empty()) continue;
@@ -62,8 +65,6 @@ absl::StatusOr<NetworkCost> CountNetwork(const SearchSpace& space, const Choice&
                        .macs = counts[b].macs,
                        .parameters = parameters[b],
                        .activation_bytes = peak == activations->end() ? 0 : peak->second};
-    network.total.flops += cost.flops;
-    network.total.macs += cost.macs;
     network.total.parameters += cost.parameters;
     network.total.activation_bytes = std::max(network.total.activation_bytes, cost.activation_bytes);
     network.blocks.push_back({name, space.NodeOfBlock(name), cost});

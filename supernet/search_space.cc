@@ -30,6 +30,15 @@ kernels::Value SearchSpace::OwnTensor(kernels::Graph& g, std::string_view own_na
   return own_name.find(".running_") == std::string_view::npos ? g.Parameter(name, shape) : g.State(name, shape);
 }
 
+kernels::Counts SearchSpace::Sum(const std::vector<kernels::Counts>& operators) const {
+  kernels::Counts sum;
+  for (const kernels::Counts& c : operators) {
+    sum.macs += c.macs;
+    sum.bias_adds += c.bias_adds;
+  }
+  return sum;
+}
+
 Choice SearchSpace::base() const {
   Choice choice;
   for (const SpaceNode& n : nodes()) choice.push_back(n.reference);

@@ -101,6 +101,8 @@ class SearchSpace {
   // How this space counts FLOPs (spec/search-spaces.md 7.8), and the count.
   virtual std::string_view flops_convention() const = 0;
   virtual int64_t Flops(const kernels::Counts& counts) const = 0;
+  // The work of a network from that of its operators, in their order, as the reference adds it up.
+  virtual kernels::Counts Sum(const std::vector<kernels::Counts>& operators) const;
 
   // Number of networks, as a double: spaces can be large.
   double size() const;

@@ -104,7 +104,9 @@ TEST(MobileNetV3Golden, EveryCaseInFloatOnTheCpu) {
 }
 
 TEST(MobileNetV3Golden, EveryCaseInDoubleOnTheReferenceDevice) {
-  CheckEveryCase(*kernels::ReferenceDevice(DType::kF64), 1e-10);
+  // The reference's extracted networks, on which its activations were recorded, are off by up to 4e-10
+  // (dynamic_vs_extracted): it computes their kernels in float32.
+  CheckEveryCase(*kernels::ReferenceDevice(DType::kF64), 1e-9);
 }
 
 // Names and shapes of all tensors equal those of the reference's state dicts.
