@@ -96,6 +96,8 @@ class SearchSpace {
 
   virtual std::optional<SpaceCell> cell() const { return std::nullopt; }
   virtual SpaceStructure structure() const { return {}; }
+  // Whose tensors the golden values are made with (spec/search-spaces.md 1.2).
+  virtual Weights synthetic_weights() const { return Weights::kOwn; }
   // The node that a block of a graph belongs to; -1 for the fixed part (stem, reductions, head).
   virtual int NodeOfBlock(std::string_view block) const = 0;
   // How this space counts FLOPs (spec/search-spaces.md 7.8), and the count.

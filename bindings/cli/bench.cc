@@ -86,7 +86,7 @@ absl::StatusOr<Answer> Step(const Options& o) {
   kernels::TensorMap weights =
       supernet::AllocateWeights(space->Network(choice, {.mode = supernet::Mode::kTraining}).graph);
   supernet::InitializeWeights(weights, o.common.seed);
-  const kernels::Shape image = space->input_shape();
+  const kernels::Shape image = space->input_shape(choice);
   kernels::Tensor images(kernels::DType::kF32, {o.batch, image[0], image[1], image[2]}),
       labels(kernels::DType::kI64, {o.batch});
   kernels::Random random(o.common.seed);

@@ -72,10 +72,14 @@ struct Images {
   std::vector<float> values;
 };
 
+std::string DefaultShape(const Options& o) {
+  return o.space.name == "mobilenetv3" ? "1x3x224x224" : "1x3x32x32";
+}
+
 absl::StatusOr<Images> ReadInput(const Options& o) {
   Images images;
   if (o.input == "synthetic") {
-    auto shape = ParseShape(o.shape.empty() ? "1x3x32x32" : o.shape);
+    auto shape = ParseShape(o.shape.empty() ? DefaultShape(o) : o.shape);
     if (!shape.ok()) return shape.status();
     images.nchw = *shape;
     Tensor tensor(DType::kF32, images.nchw);
@@ -116,36 +120,45 @@ Json Summary(const kernels::TensorView& view) {
   return {{"shape", ShapeJson(shape)}, {"sum", sum}, {"l2", std::sqrt(squares)}, {"first", first}};
 }
 
+// Whether a file holds the tensors of the network or those of the supernet.
+supernet::Weights WeightsIn(const TensorMap& weights, const supernet::SearchSpace& space,
+                            const supernet::Choice& choice) {
+  const kernels::Graph graph = space.Network(choice, {}).graph;
+  for (kernels::Value v : graph.Leaves(kernels::ValueKind::kParameter)) {
+    const std::string& own = graph.info(v).name;
+    if (!weights.contains(own) && weights.contains(space.SharedName(own, choice))) return supernet::Weights::kShared;
+  }
+  return supernet::Weights::kOwn;
+}
+
 absl::StatusOr<Answer> Forward(const Options& o) {
   auto images = ReadInput(o);
   if (!images.ok()) return images.status();
-  supernet::NasBench201Macro macro = {
-      .height = images->nchw[2], .width = images->nchw[3], .input_channels = images->nchw[1]};
-
+  SpaceFit fit = {.height = images->nchw[2], .width = images->nchw[3], .input_channels = images->nchw[1]};
   TensorMap weights;
-  bool shared = false;
   if (o.weights != "synthetic") {
     auto file = supernet::SafetensorsFile::Open(o.weights);
     if (!file.ok()) return file.status();
     weights = file->LoadAll();
-    shared = weights.contains("_stem.0.weight");
     if (auto it = file->metadata().find("macro"); it != file->metadata().end()) {
-      auto stored = supernet::ParseNasBench201Macro(it->second);
-      if (!stored.ok()) return kernels::Annotate(stored.status(), o.weights);
-      macro = *stored;
-    } else if (const Tensor* classifier = weights.Find("classifier.weight");
-               classifier && classifier->shape().size() == 2) {
-      macro.classes = classifier->shape()[0];
+      fit.macro = it->second;
+    } else {
+      for (const char* name : {"classifier.weight", "classifier.linear.weight"}) {
+        const Tensor* classifier = weights.Find(name);
+        if (classifier != nullptr && classifier->shape().size() == 2) fit.classes = classifier->shape()[0];
+      }
     }
   }
-  auto space = o.space.Make(macro);
-  if (!space.ok()) return space.status();
+  auto space = o.space.Make(fit);
+  if (!space.ok()) return fit.macro.empty() ? space.status() : kernels::Annotate(space.status(), o.weights);
   auto choice = ParseSubnet(**space, o.subnet);
   if (!choice.ok()) return choice.status();
+  const bool synthetic = o.weights == "synthetic";
   const supernet::NetworkGraph network = (*space)->Network(
-      *choice, {.batch = images->nchw[0], .weights = shared ? supernet::Weights::kShared : supernet::Weights::kOwn});
+      *choice, {.batch = images->nchw[0],
+                .weights = synthetic ? (*space)->synthetic_weights() : WeightsIn(weights, **space, *choice)});
   if (!network.graph.status().ok()) return network.graph.status();
-  if (o.weights == "synthetic") {
+  if (synthetic) {
     weights = supernet::AllocateWeights(network.graph);
     supernet::FillSynthetic(weights);
   }
@@ -206,7 +219,7 @@ void AddForward(CLI::App& app) {
   command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
   command->add_option("--weights", o.weights, "A safetensors file (a network's or a supernet's), or synthetic");
   command->add_option("--input", o.input, "A safetensors file with a tensor \"input\" F32 NCHW, or synthetic");
-  command->add_option("--shape", o.shape, "Shape of the synthetic input, NCHW (default 1x3x32x32)");
+  command->add_option("--shape", o.shape, "Shape of the synthetic input, NCHW (default 1x3x32x32, mobilenetv3 1x3x224x224)");
   command->add_option("--activation", o.activations,
                       "Also summarise this activation (stem, cells.0, .., pooled); repeatable");
 }

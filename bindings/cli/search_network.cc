@@ -42,16 +42,14 @@ std::string Machine() {
 absl::StatusOr<Answer> SearchNetwork(const Options& o) {
   auto data = supernet::LoadDataset(o.data);
   if (!data.ok()) return data.status();
-  supernet::NasBench201Macro defaults = SpaceOptions::Fitting(data->train);
+  SpaceFit fit = SpaceFit::Of(data->train);
   if (!o.checkpoint.empty()) {
     auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
     if (!checkpoint.ok()) return checkpoint.status();
-    auto macro = supernet::ParseNasBench201Macro(checkpoint->macro);
-    if (!macro.ok()) return macro.status();
-    defaults = *macro;
+    fit.macro = checkpoint->macro;
   }
   job::SearchNetworkOptions options;
-  auto space = o.space.Make(defaults);
+  auto space = o.space.Make(fit);
   if (!space.ok()) return space.status();
   options.space = *space;
   auto device = OpenDevice(o.common);

@@ -1,34 +1,89 @@
 #include "bindings/cli/space_options.h"
 
 #include "fmt/format.h"
+#include "supernet/mobilenetv3/space.h"
+#include "supernet/nasbench201/space.h"
 
 namespace mathnas::cli {
+namespace {
 
-void SpaceOptions::AddTo(CLI::App* command) {
-  command->add_option("space", name, "The search space: nasbench201")->required();
-  command->add_option("--channels", channels, "Channels of the first stage (default 16)")->check(CLI::Range(1, 4096));
-  command->add_option("--cells", cells, "Cells per stage (default 5)")->check(CLI::Range(1, 100));
-  command->add_option("--classes", classes, "Classes (default: of the data, else 10)");
-  command->add_option("--size", size, "Height and width of the input (default: of the data, else 32)");
-  command->add_option("--input-channels", input_channels, "Channels of the input (default: of the data, else 3)");
+using SpaceOr = absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>>;
+
+// Sets `field` to the last of the values that is given.
+void Take(int64_t& field, std::initializer_list<int64_t> values) {
+  for (int64_t value : values) {
+    if (value != 0) field = value;
+  }
 }
 
-absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>> SpaceOptions::Make(
-    supernet::NasBench201Macro macro) const {
-  if (name != "nasbench201") {
-    return absl::InvalidArgumentError(fmt::format("space \"{:.100}\": expected nasbench201", name));
+absl::Status NotOf(std::string_view space, std::string_view option) {
+  return absl::InvalidArgumentError(fmt::format("{}: {} has no such parameter", option, space));
+}
+
+SpaceOr MakeNasBench201(const SpaceOptions& o, const SpaceFit& fit) {
+  if (o.width != 0) return NotOf(o.name, "--width");
+  if (!o.resolutions.empty()) return NotOf(o.name, "--resolutions");
+  supernet::NasBench201Macro macro;
+  if (!fit.macro.empty()) {
+    auto stored = supernet::ParseNasBench201Macro(fit.macro);
+    if (!stored.ok()) return stored.status();
+    macro = *stored;
+  } else {
+    Take(macro.classes, {fit.classes});
+    Take(macro.height, {fit.height});
+    Take(macro.width, {fit.width});
+    Take(macro.input_channels, {fit.input_channels});
   }
-  const std::pair<int64_t, int64_t*> given[] = {{channels, &macro.channels}, {cells, &macro.cells},
-                                                {classes, &macro.classes},   {size, &macro.height},
-                                                {size, &macro.width},        {input_channels, &macro.input_channels}};
-  for (const auto& [value, field] : given) {
-    if (value != 0) *field = value;
-  }
+  Take(macro.channels, {o.channels});
+  Take(macro.cells, {o.cells});
+  Take(macro.classes, {o.classes});
+  Take(macro.height, {o.size});
+  Take(macro.width, {o.size});
+  Take(macro.input_channels, {o.input_channels});
   return supernet::NasBench201(macro);
 }
 
-supernet::NasBench201Macro SpaceOptions::Fitting(const supernet::ImageDataset& data) {
-  return {.classes = data.classes, .height = data.height, .width = data.width, .input_channels = data.channels};
+SpaceOr MakeMobileNetV3(const SpaceOptions& o, const SpaceFit& fit) {
+  if (o.channels != 0) return NotOf(o.name, "--channels");
+  if (o.cells != 0) return NotOf(o.name, "--cells");
+  supernet::MobileNetV3Macro macro;
+  if (!fit.macro.empty()) {
+    auto stored = supernet::ParseMobileNetV3Macro(fit.macro);
+    if (!stored.ok()) return stored.status();
+    macro = *stored;
+  } else {
+    Take(macro.classes, {fit.classes});
+    Take(macro.input_channels, {fit.input_channels});
+  }
+  Take(macro.classes, {o.classes});
+  Take(macro.input_channels, {o.input_channels});
+  if (o.width != 0) macro.width = o.width;
+  if (o.size != 0) macro.resolutions = {static_cast<int>(o.size)};
+  if (!o.resolutions.empty()) macro.resolutions = o.resolutions;
+  return supernet::MobileNetV3(macro);
+}
+
+}  // namespace
+
+void SpaceOptions::AddTo(CLI::App* command) {
+  command->add_option("space", name, "The search space: nasbench201 or mobilenetv3")->required();
+  command->add_option("--channels", channels, "nasbench201: channels of the first stage (default 16)")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--cells", cells, "nasbench201: cells per stage (default 5)")->check(CLI::Range(1, 100));
+  command->add_option("--width", width, "mobilenetv3: width factor, 1.0 or 1.2 (default 1.0)");
+  command
+      ->add_option("--resolutions", resolutions,
+                   "mobilenetv3: sides of the input that are candidates, ascending, e.g. 128,160,192,224")
+      ->delimiter(',');
+  command->add_option("--classes", classes, "Classes (default: of the data, else of the space)");
+  command->add_option("--size", size, "Height and width of the input (default: of the data, else of the space)");
+  command->add_option("--input-channels", input_channels, "Channels of the input (default: of the data, else 3)");
+}
+
+SpaceOr SpaceOptions::Make(const SpaceFit& fit) const {
+  if (name == "nasbench201") return MakeNasBench201(*this, fit);
+  if (name == "mobilenetv3") return MakeMobileNetV3(*this, fit);
+  return absl::InvalidArgumentError(fmt::format("space \"{:.100}\": expected nasbench201 or mobilenetv3", name));
 }
 
 absl::StatusOr<supernet::Choice> ParseSubnet(const supernet::SearchSpace& space, const std::string& argument) {

@@ -4,24 +4,36 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bindings/cli/command.h"
 #include "supernet/data/dataset.h"
-#include "supernet/nasbench201/space.h"
+#include "supernet/search_space.h"
 
 namespace mathnas::cli {
 
-// --channels, --cells and so on. Zero = not given: taken from data, a checkpoint, or the reference's defaults.
+// What a space must fit: zero = nothing is known. A macro (SearchSpace::MacroJson, of a checkpoint) goes before the
+// rest.
+struct SpaceFit {
+  std::string macro = {};
+  int64_t classes = 0, height = 0, width = 0, input_channels = 0;
+
+  static SpaceFit Of(const supernet::ImageDataset& data) {
+    return {.classes = data.classes, .height = data.height, .width = data.width, .input_channels = data.channels};
+  }
+};
+
+// --channels, --cells and so on. Zero = not given: taken from what the space must fit, or the reference's defaults.
 struct SpaceOptions {
   std::string name;
   int64_t channels = 0, cells = 0, classes = 0, size = 0, input_channels = 0;
+  double width = 0;
+  std::vector<int> resolutions;
 
   // Adds the positional SPACE and the macro parameters.
   void AddTo(CLI::App* command);
-  // The space, with what was not given from `defaults`.
-  absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>> Make(supernet::NasBench201Macro defaults = {}) const;
-  // Defaults that fit a data set.
-  static supernet::NasBench201Macro Fitting(const supernet::ImageDataset& data);
+  // InvalidArgument names the space or the macro parameter that is not known or out of range.
+  absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>> Make(const SpaceFit& fit = {}) const;
 };
 
 // A choice from --subnet (inline JSON or @file).

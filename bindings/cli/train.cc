@@ -30,7 +30,7 @@ absl::StatusOr<Answer> Train(const Options& o) {
     if (!split.ok()) return split.status();
     images = std::move(split->train);
   }
-  auto space = o.space.Make(SpaceOptions::Fitting(images));
+  auto space = o.space.Make(SpaceFit::Of(images));
   if (!space.ok()) return space.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();

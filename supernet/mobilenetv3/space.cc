@@ -140,6 +140,7 @@ class Space : public SearchSpace {
     structure.shared = kBlocks;
     return structure;
   }
+  Weights synthetic_weights() const override { return Weights::kShared; }
   int NodeOfBlock(std::string_view block) const override {
     for (int i = 0; i < kBlocks; ++i) {
       if (nodes_[i].name == block) return i;

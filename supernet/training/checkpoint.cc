@@ -1,13 +1,17 @@
 #include "supernet/training/checkpoint.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include "fmt/format.h"
+#include "fmt/ranges.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
+#include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/safetensors.h"
 #include "supernet/weights.h"
@@ -131,41 +135,57 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
 }
 
 absl::StatusOr<std::shared_ptr<const SearchSpace>> SpaceOf(const std::string& space, const std::string& macro) {
-  if (space != "nasbench201") {
-    return absl::InvalidArgumentError(fmt::format("space \"{:.100}\": expected nasbench201", space));
+  if (space == "nasbench201") {
+    auto parsed = ParseNasBench201Macro(macro);
+    if (!parsed.ok()) return parsed.status();
+    return NasBench201(*parsed);
   }
-  auto parsed = ParseNasBench201Macro(macro);
-  if (!parsed.ok()) return parsed.status();
-  return NasBench201(*parsed);
+  if (space == "mobilenetv3") {
+    auto parsed = ParseMobileNetV3Macro(macro);
+    if (!parsed.ok()) return parsed.status();
+    return MobileNetV3(*parsed);
+  }
+  return absl::InvalidArgumentError(fmt::format("space \"{:.100}\": expected nasbench201 or mobilenetv3", space));
 }
 
 absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>& own, const TensorMap& weights) {
+  constexpr std::string_view kMean = "running_mean", kCounter = "num_batches_tracked";
+  constexpr size_t kListed = 20;
   const GraphRequest request = {.mode = Mode::kTraining};
   const NetworkGraph network = own ? space.Network(*own, request) : space.Supernet(request);
   if (!network.graph.status().ok()) return network.graph.status();
+  std::vector<std::string> wrong;
+  std::set<std::string> known;
+  // Null and optional: a counter, which training keeps where it is.
+  const auto check = [&](const std::string& name, const kernels::TensorDesc& expected, bool optional) {
+    known.insert(name);
+    const Tensor* tensor = weights.Find(name);
+    if (tensor == nullptr) {
+      if (!optional) wrong.push_back(fmt::format("tensor \"{}\": missing", name));
+    } else if (tensor->desc() != expected) {
+      wrong.push_back(fmt::format("tensor \"{}\" is {} {}, expected {} {}", name, Name(tensor->desc().dtype),
+                                  kernels::ToString(tensor->shape()), Name(expected.dtype),
+                                  kernels::ToString(expected.shape)));
+    }
+  };
   for (kernels::ValueKind kind : {kernels::ValueKind::kParameter, kernels::ValueKind::kState}) {
     for (kernels::Value v : network.graph.Leaves(kind)) {
       const kernels::Graph::ValueInfo& leaf = network.graph.info(v);
-      const Tensor* tensor = weights.Find(leaf.name);
-      if (tensor == nullptr) return absl::InvalidArgumentError(fmt::format("tensor \"{}\": missing", leaf.name));
-      if (tensor->desc() != leaf.desc) {
-        return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {} {}, expected {} {}", leaf.name,
-                                                      Name(tensor->desc().dtype), kernels::ToString(tensor->shape()),
-                                                      Name(leaf.desc.dtype), kernels::ToString(leaf.desc.shape)));
-      }
-      // Training counts in them, where they are.
-      constexpr std::string_view kMean = "running_mean";
+      check(leaf.name, leaf.desc, false);
       if (!leaf.name.ends_with(kMean)) continue;
-      const std::string name = leaf.name.substr(0, leaf.name.size() - kMean.size()) + "num_batches_tracked";
-      const Tensor* counter = weights.Find(name);
-      if (counter != nullptr && counter->desc() != kernels::TensorDesc{kernels::DType::kI64, {}}) {
-        return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {} {}, expected I64 scalar", name,
-                                                      Name(counter->desc().dtype),
-                                                      kernels::ToString(counter->shape())));
-      }
+      const std::string module = leaf.name.substr(0, leaf.name.size() - kMean.size());
+      check(module + std::string(kCounter), {kernels::DType::kI64, {}}, true);
     }
   }
-  return absl::OkStatus();
+  for (const TensorMap::Entry& e : weights.entries()) {
+    if (!known.contains(e.name)) wrong.push_back(fmt::format("tensor \"{}\": not one of this network", e.name));
+  }
+  if (wrong.empty()) return absl::OkStatus();
+  const size_t listed = std::min(wrong.size(), kListed);
+  std::string message = fmt::format("{}", fmt::join(wrong.begin(), wrong.begin() + static_cast<std::ptrdiff_t>(listed),
+                                                    "; "));
+  if (wrong.size() > listed) message += fmt::format("; and {} more", wrong.size() - listed);
+  return absl::InvalidArgumentError(message);
 }
 
 }  // namespace mathnas::supernet
