@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <map>
-#include <vector>
 
 #include "fmt/format.h"
 #include "kernels/plan.h"
@@ -25,49 +23,6 @@ double LogSumExp(std::span<const float> row) {
 }
 
 }  // namespace
-
-absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, TensorMap& own_weights,
-                         const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
-                         const RecalibrationOptions& options) {
-  if (auto s = space.Check(choice); !s.ok()) return s;
-  if (auto s = CheckData(space, data); !s.ok()) return s;
-  if (options.batches < 1) {
-    return absl::InvalidArgumentError(fmt::format("recalibration on {} batches: expected at least 1", options.batches));
-  }
-  LoaderOptions loading = LoaderOptions::Training(std::min(options.batch, data.count), options.seed);
-  loading.augment = false;
-  auto loader = BatchLoader::Create(data, loading);
-  if (!loader.ok()) return loader.status();
-
-  // Momentum 1: after each batch the running statistics are those of that batch.
-  const NetworkGraph network =
-      space.Network(choice, {.batch = loading.batch, .mode = Mode::kTraining, .norm_momentum = 1});
-  auto plan = kernels::Plan::Create(network.graph, {}, *device);
-  if (!plan.ok()) return plan.status();
-  auto context = kernels::Context::Create(*plan, {&own_weights});
-  if (!context.ok()) return context.status();
-  auto image = (*context)->Input("image");
-  if (!image.ok()) return image.status();
-
-  std::map<std::string, std::vector<double>> sums;
-  for (kernels::Value v : network.graph.Leaves(kernels::ValueKind::kState)) sums[network.graph.info(v).name];
-  for (int64_t b = 0; b < options.batches; ++b) {
-    const Batch* batch = (*loader)->Next();
-    std::memcpy(image->data, batch->images.data, image->desc.bytes());
-    if (auto s = (*context)->Run(); !s.ok()) return s;
-    for (auto& [name, sum] : sums) {
-      const auto values = own_weights.Find(name)->as<float>();
-      sum.resize(values.size());
-      for (size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
-    }
-  }
-  for (auto& [name, sum] : sums) {
-    const auto values = own_weights.Find(name)->as<float>();
-    for (size_t i = 0; i < values.size(); ++i)
-      values[i] = static_cast<float>(sum[i] / static_cast<double>(options.batches));
-  }
-  return absl::OkStatus();
-}
 
 absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, const Choice& choice,
                                                    const TensorMap& own_weights, int64_t batch) {

@@ -1,4 +1,4 @@
-// How good a network is: recalibrated statistics, then accuracy and loss on images it has not seen.
+// How good a network is: accuracy and loss on images it has not seen.
 #ifndef MATHNAS_SUPERNET_EVALUATION_H_
 #define MATHNAS_SUPERNET_EVALUATION_H_
 
@@ -12,19 +12,6 @@
 #include "supernet/search_space.h"
 
 namespace mathnas::supernet {
-
-struct RecalibrationOptions {
-  int64_t batches = 20;
-  int64_t batch = 128;  // never more than there are images
-  uint64_t seed = 0;    // of the images that are drawn
-};
-
-// Replaces the running statistics of a network by plain averages over batches of `data`, not augmented: of the batch
-// means, and of the unbiased batch variances. The statistics of a supernet are mixed from all its networks: a subnet is
-// worth nothing without this.
-absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, kernels::TensorMap& own_weights,
-                         const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
-                         const RecalibrationOptions& options);
 
 struct Evaluation {
   double accuracy = 0;  // in %

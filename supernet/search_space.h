@@ -48,6 +48,9 @@ struct SpaceStructure {
 // Where a network's weights come from: its own tensors, or slices and members of the shared ones of the supernet.
 enum class Weights : uint8_t { kOwn, kShared };
 
+// What recalibration (recalibration.h) averages.
+enum class BatchVariance : uint8_t { kUnbiased, kBiased };
+
 struct GraphRequest {
   int64_t batch = 1;
   Mode mode = Mode::kInference;
@@ -96,6 +99,7 @@ class SearchSpace {
 
   virtual std::optional<SpaceCell> cell() const { return std::nullopt; }
   virtual SpaceStructure structure() const { return {}; }
+  virtual BatchVariance recalibrated_variance() const { return BatchVariance::kUnbiased; }
   // Whose tensors the golden values are made with (spec/search-spaces.md 1.2).
   virtual Weights synthetic_weights() const { return Weights::kOwn; }
   // The node that a block of a graph belongs to; -1 for the fixed part (stem, reductions, head).

@@ -2,6 +2,7 @@
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "supernet/evaluation.h"
+#include "supernet/recalibration.h"
 #include "supernet/training/checkpoint.h"
 #include "supernet/weights.h"
 

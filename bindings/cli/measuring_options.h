@@ -9,6 +9,7 @@
 #include "CLI/App.hpp"
 #include "mathnas/profile/latency.h"
 #include "supernet/evaluation.h"
+#include "supernet/recalibration.h"
 
 namespace mathnas::cli {
 

@@ -20,6 +20,7 @@
 #include "supernet/atomic_file.h"
 #include "supernet/counting.h"
 #include "supernet/evaluation.h"
+#include "supernet/recalibration.h"
 #include "supernet/training/sampling.h"
 #include "supernet/weights.h"
 

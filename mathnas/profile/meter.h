@@ -17,6 +17,7 @@
 #include "mathnas/profile/latency.h"
 #include "supernet/data/dataset.h"
 #include "supernet/evaluation.h"
+#include "supernet/recalibration.h"
 #include "supernet/search_space.h"
 
 namespace mathnas::profile {

@@ -62,7 +62,8 @@ absl::StatusOr<TensorView> Find(const TensorMap& weights, const Permuted& permut
   }
   if (view->desc.shape != permuted.shape) {
     return absl::InvalidArgumentError(fmt::format("tensor {}: shape {}, expected {}", permuted.name,
- kernels::ToString(view->desc.shape), kernels::ToString(permuted.shape)));
+                                                  kernels::ToString(view->desc.shape),
+                                                  kernels::ToString(permuted.shape)));
   }
   return view;
 }

@@ -20,7 +20,7 @@ namespace mathnas::supernet::mobilenetv3 {
 // `stage` s > 0 keeps trained widths together. With the widths W_0 > W_1 > .. of `expansions` in descending order, the
 // channels below W_s come first, then those from W_s to W_{s-1}, and so on, each group sorted in itself. (The reference
 // subtracts 1e5 per group from the importance, which is the same while no importance comes near 1e5; in its float32
-// that rounds importances to 1/64 within all groups but the first, here they keep their order.)
+// that rounds the importances of all groups but the first to 1/128 or 1/64, here they keep their order.)
 //
 // InvalidArgument, with nothing changed: an expansion that the space does not have or one twice, a stage not in
 // 0 .. expansions - 1, a tensor with another shape or type; NotFound names a tensor that is missing.

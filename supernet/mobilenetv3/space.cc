@@ -140,6 +140,7 @@ class Space : public SearchSpace {
     structure.shared = kBlocks;
     return structure;
   }
+  BatchVariance recalibrated_variance() const override { return BatchVariance::kBiased; }
   Weights synthetic_weights() const override { return Weights::kShared; }
   int NodeOfBlock(std::string_view block) const override {
     for (int i = 0; i < kBlocks; ++i) {

@@ -1,4 +1,5 @@
 #include "supernet/evaluation.h"
+#include "supernet/recalibration.h"
 
 #include <algorithm>
 #include <array>

@@ -1,12 +1,15 @@
 // Every once-for-all case of the forward golden file, over the supernet's tensors and over those of the extracted
 // network, on the CPU in float32 and on the reference device in double; and the names of all tensors.
+#include <algorithm>
 #include <cstring>
 
 #include "gtest/gtest.h"
 #include "kernels/plan.h"
 #include "kernels/status.h"
 #include "supernet/counting.h"
+#include "supernet/mobilenetv3/channel_sorting.h"
 #include "supernet/mobilenetv3/space.h"
+#include "supernet/recalibration.h"
 #include "tests/supernet/golden.h"
 
 namespace mathnas::supernet {
@@ -107,6 +110,65 @@ TEST(MobileNetV3Golden, EveryCaseInDoubleOnTheReferenceDevice) {
   // The reference's extracted networks, on which its activations were recorded, are off by up to 4e-10
   // (dynamic_vs_extracted): it computes their kernels in float32.
   CheckEveryCase(*kernels::ReferenceDevice(DType::kF64), 1e-9);
+}
+
+std::vector<double> Logits(const SearchSpace& space, const Choice& choice, Weights kind, const TensorMap& tensors,
+                           kernels::Device& device, const std::vector<int64_t>& input) {
+  const NetworkGraph network = space.Network(choice, {.batch = input[0], .weights = kind, .real = device.real()});
+  auto plan = kernels::Plan::Create(network.graph, {{"logits", network.logits}}, device);
+  auto context = kernels::Context::Create(*plan, {&tensors});
+  EXPECT_TRUE(context.ok()) << context.status();
+  const kernels::Tensor images = SyntheticImages("input", input, device.real());
+  std::memcpy((*context)->Input("image")->data, images.data(), images.desc().bytes());
+  EXPECT_TRUE((*context)->Run().ok());
+  return ToDoubles(*(*context)->Output("logits"));
+}
+
+// spec/search-spaces.md 3.5: the largest network is the same afterwards, a smaller one is the reference's.
+TEST(MobileNetV3Golden, SortedChannels) {
+  const json golden = LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json")["ofa_w1.0_sorted_stage0_k5e3d3_128"];
+  const auto device = kernels::ReferenceDevice(DType::kF64);
+  const auto space = *MobileNetV3({});
+  TensorMap shared = AllocateWeights(space->Supernet({.real = DType::kF64}).graph);
+  FillSynthetic(shared);
+  const auto input = golden["input"].get<std::vector<int64_t>>();
+  const Choice largest = *space->ParseSubnet(R"({"ks": 7, "e": 6, "d": 4, "resolution": 64})");
+  const std::vector<double> before = Logits(*space, largest, Weights::kShared, shared, *device, {1, 3, 64, 64});
+  const auto sorted = mobilenetv3::SortChannels(*mobilenetv3::WidthsOf(1.0), 0, mobilenetv3::kExpansions, shared);
+  ASSERT_TRUE(sorted.ok()) << sorted;
+  const std::vector<double> after = Logits(*space, largest, Weights::kShared, shared, *device, {1, 3, 64, 64});
+  for (size_t i = 0; i < before.size(); ++i) EXPECT_NEAR(after[i], before[i], 1e-12 * L2(before));
+  const Choice smaller = *space->ParseSubnet(R"({"ks": 5, "e": 3, "d": 3, "resolution": 128})");
+  CheckSummary(golden["summary"], Logits(*space, smaller, Weights::kShared, shared, *device, input), 1e-9, "logits");
+}
+
+// spec/search-spaces.md 3.6.
+TEST(MobileNetV3Golden, Recalibration) {
+  const json golden = LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json")["ofa_bn_recalib"];
+  const auto device = kernels::ReferenceDevice(DType::kF64);
+  const auto space = *MobileNetV3({});
+  TensorMap shared = AllocateWeights(space->Supernet({.real = DType::kF64}).graph);
+  FillSynthetic(shared);
+  json subnet = golden["config"];
+  subnet["resolution"] = golden["calib"][0][1][2];
+  const Choice choice = *space->ParseSubnet(subnet.dump());
+  TensorMap own = *ExtractWeights(*space, choice, shared);
+  Recalibration recalibration(*space, choice, own, device);
+  for (const json& batch : golden["calib"]) {
+    const kernels::Tensor images = SyntheticImages(batch[0], batch[1].get<std::vector<int64_t>>(), DType::kF64);
+    ASSERT_TRUE(recalibration.Add(images.view()).ok());
+  }
+  ASSERT_TRUE(recalibration.Finish().ok());
+  const auto statistic = [&](const char* name) { return ToDoubles(own.Find(name)->view()); };
+  // The reference keeps its averages in float32.
+  CheckSummary(golden["first_conv_mean"], statistic("first_conv.bn.running_mean"), 1e-6, "mean of first_conv");
+  CheckSummary(golden["first_conv_var"], statistic("first_conv.bn.running_var"), 1e-6, "variance of first_conv");
+  // Of the supernet's tensor the leading part.
+  std::vector<double> mid = ToDoubles(shared.Find("blocks.1.conv.inverted_bottleneck.bn.bn.running_var")->view());
+  const std::vector<double> part = statistic("blocks.1.conv.inverted_bottleneck.bn.running_var");
+  std::copy(part.begin(), part.end(), mid.begin());
+  CheckSummary(golden["b1_mid_var"], mid, 1e-6, "variance within blocks.1");
+  CheckSummary(golden["logits"], Logits(*space, choice, Weights::kOwn, own, *device, {1, 3, 64, 64}), 2e-6, "logits");
 }
 
 // Names and shapes of all tensors equal those of the reference's state dicts.

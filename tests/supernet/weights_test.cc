@@ -17,6 +17,7 @@
 #include "kernels/status.h"
 #include "supernet/evaluation.h"
 #include "supernet/nasbench201/space.h"
+#include "supernet/recalibration.h"
 #include "supernet/training/sampling.h"
 #include "tests/supernet/naive_statistics.h"
 
