@@ -59,11 +59,10 @@ class Builder {
     if (!x.valid()) return x;
     const int64_t channels = g_.desc(x).shape[3];
     const int kernel = options_.kernel;
-    const Value weight =
-        elastic_ ? ElasticKernel(g_, Name("depth_conv"), stored_.mid, stored_.kernel, channels, kernel)
-                 : g_.Parameter(Name("depth_conv.conv.weight"), {channels, 1, kernel, kernel});
-    const Value y = kernels::Convolve(g_, x, weight, Value{}, options_.stride, kernel / 2,
-                                      static_cast<int32_t>(channels));
+    const Value weight = elastic_ ? ElasticKernel(g_, Name("depth_conv"), stored_.mid, stored_.kernel, channels, kernel)
+                                  : g_.Parameter(Name("depth_conv.conv.weight"), {channels, 1, kernel, kernel});
+    const Value y =
+        kernels::Convolve(g_, x, weight, Value{}, options_.stride, kernel / 2, static_cast<int32_t>(channels));
     return Norm(y, "depth_conv", stored_.mid);
   }
 

@@ -155,8 +155,7 @@ class PlanBuilder {
           const bool read_elsewhere =
               MustBeInPlace(item.op) && std::count(item.inputs.begin(), item.inputs.end(), in) > 1;
           const bool in_arena = graph_.info(in).kind == ValueKind::kComputed && buffer_of[in.id] >= 0;
-          if (!read_elsewhere && in_arena && last[in.id] == s &&
-              graph_.desc(in).bytes() == graph_.desc(out).bytes()) {
+          if (!read_elsewhere && in_arena && last[in.id] == s && graph_.desc(in).bytes() == graph_.desc(out).bytes()) {
             buffer_of[out.id] = buffer_of[in.id];
             buffers[buffer_of[in.id]].last = until;
             continue;
@@ -320,8 +319,8 @@ absl::StatusOr<TensorView> Context::Find(const std::vector<Plan::Port>& ports, s
   for (const Plan::Port& p : ports) {
     if (p.name == name) {
       const bool is_bound = p.place.kind == Plan::Place::kBound;
-      return TensorView{p.desc, is_bound ? static_cast<std::byte*>(bound_[p.place.index]) + p.place.offset
-                                         : arena_ + p.place.index};
+      return TensorView{
+          p.desc, is_bound ? static_cast<std::byte*>(bound_[p.place.index]) + p.place.offset : arena_ + p.place.index};
     }
     names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", p.name);
   }

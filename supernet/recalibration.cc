@@ -32,8 +32,8 @@ Recalibration::Recalibration(const SearchSpace& space, const Choice& choice, ker
 absl::StatusOr<Recalibration::Prepared*> Recalibration::Prepare(int64_t batch) {
   if (auto it = prepared_.find(batch); it != prepared_.end()) return &it->second;
   // Momentum 1: after each batch the running statistics are those of that batch.
-  const NetworkGraph network = space_.Network(
-      choice_, {.batch = batch, .mode = Mode::kTraining, .real = device_->real(), .norm_momentum = 1});
+  const NetworkGraph network =
+      space_.Network(choice_, {.batch = batch, .mode = Mode::kTraining, .real = device_->real(), .norm_momentum = 1});
   auto plan = kernels::Plan::Create(network.graph, {}, *device_);
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&weights_});

@@ -40,7 +40,7 @@ class Recalibration {
   const Choice& choice_;
   kernels::TensorMap& weights_;
   std::shared_ptr<kernels::Device> device_;
-  std::map<int64_t, Prepared> prepared_;           // by batch size
+  std::map<int64_t, Prepared> prepared_;             // by batch size
   std::map<std::string, std::vector<double>> sums_;  // by statistic
   double images_ = 0;
 };

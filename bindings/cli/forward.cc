@@ -72,9 +72,7 @@ struct Images {
   std::vector<float> values;
 };
 
-std::string DefaultShape(const Options& o) {
-  return o.space.name == "mobilenetv3" ? "1x3x224x224" : "1x3x32x32";
-}
+std::string DefaultShape(const Options& o) { return o.space.name == "mobilenetv3" ? "1x3x224x224" : "1x3x32x32"; }
 
 absl::StatusOr<Images> ReadInput(const Options& o) {
   Images images;
@@ -219,7 +217,8 @@ void AddForward(CLI::App& app) {
   command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
   command->add_option("--weights", o.weights, "A safetensors file (a network's or a supernet's), or synthetic");
   command->add_option("--input", o.input, "A safetensors file with a tensor \"input\" F32 NCHW, or synthetic");
-  command->add_option("--shape", o.shape, "Shape of the synthetic input, NCHW (default 1x3x32x32, mobilenetv3 1x3x224x224)");
+  command->add_option("--shape", o.shape,
+                      "Shape of the synthetic input, NCHW (default 1x3x32x32, mobilenetv3 1x3x224x224)");
   command->add_option("--activation", o.activations,
                       "Also summarise this activation (stem, cells.0, .., pooled); repeatable");
 }

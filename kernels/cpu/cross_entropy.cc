@@ -54,8 +54,8 @@ KernelOr MakeLoss(const Request& r, const LossOfRow& loss_of_row) {
 }  // namespace
 
 KernelOr Make(const SoftmaxCrossEntropy& op, const Request& r) {
-  return MakeLoss(r, [classes = r.inputs[0].shape[1], smoothing = op.label_smoothing](const Operands& o,
-                                                                                     const SoftmaxRow& row, int64_t i) {
+  return MakeLoss(r, [classes = r.inputs[0].shape[1], smoothing = op.label_smoothing](
+                         const Operands& o, const SoftmaxRow& row, int64_t i) {
     return LossOfRow(row, o.in<float>(0) + i * classes, o.in<int64_t>(1)[i], classes, smoothing);
   });
 }

@@ -33,8 +33,8 @@ struct SoftmaxCrossEntropyBackward {
 };
 
 // loss{} = mean over the batch of -sum_k target_k log softmax(logits)_k: distillation (Hinton et al., 2015, at
-// temperature 1). Inputs: logits{N,K}, targets{N,K}, which are constants: nothing flows back into them. Outputs: loss{},
-// probabilities{N,K}.
+// temperature 1). Inputs: logits{N,K}, targets{N,K}, which are constants: nothing flows back into them. Outputs:
+// loss{}, probabilities{N,K}.
 struct SoftTargetCrossEntropy {
   static constexpr std::string_view kName = "soft_target_cross_entropy";
   template <typename V>

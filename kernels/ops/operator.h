@@ -26,8 +26,8 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               KernelTransform, KernelTransformBackwardWeights, KernelTransformBackwardMatrix,  //
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //
                               Linear, LinearBackwardData, LinearBackwardWeights,                               //
-                              SoftmaxCrossEntropy, SoftmaxCrossEntropyBackward,                                
-                              SoftTargetCrossEntropy, SoftTargetCrossEntropyBackward, Slice>;
+                              SoftmaxCrossEntropy, SoftmaxCrossEntropyBackward, SoftTargetCrossEntropy,
+                              SoftTargetCrossEntropyBackward, Slice>;
 
 inline std::string_view NameOf(const Operator& op) {
   return std::visit([](const auto& o) { return o.kName; }, op);

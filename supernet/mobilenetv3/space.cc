@@ -95,8 +95,8 @@ class Space : public SearchSpace {
   std::string SharedName(std::string_view own, const Choice& choice) const override {
     const auto [block, rest] = OwnBlock(own, Decode(choice));
     if (block < 0) return std::string(own);
-    constexpr std::pair<std::string_view, std::string_view> kLevels[] = {
-        {".conv.weight", ".conv.conv.weight"}, {".bn.", ".bn.bn."}};
+    constexpr std::pair<std::string_view, std::string_view> kLevels[] = {{".conv.weight", ".conv.conv.weight"},
+                                                                         {".bn.", ".bn.bn."}};
     std::string shared = rest;
     for (const auto& [one, two] : kLevels) {
       const size_t at = rest.find(one);
@@ -339,9 +339,8 @@ absl::StatusOr<MobileNetV3Macro> ParseMobileNetV3Macro(std::string_view text) {
   }
   for (const json& r : object["resolutions"]) {
     if (!r.is_number_integer() || r < 0 || r > kMostResolution) {
-      return absl::InvalidArgumentError(
-          fmt::format("macro parameter resolutions: {}, expected integers from {} to {}", r.dump(), kLeastResolution,
-                      kMostResolution));
+      return absl::InvalidArgumentError(fmt::format("macro parameter resolutions: {}, expected integers from {} to {}",
+                                                    r.dump(), kLeastResolution, kMostResolution));
     }
     macro.resolutions.push_back(r.get<int>());
   }

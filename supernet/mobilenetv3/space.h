@@ -27,9 +27,9 @@ struct MobileNetV3Macro {
 // resolution.
 //
 // Networks with shared weights use the names of the supernet's state dict (3.3) and slices of its tensors; those with
-// weights of their own the names of a static export, blocks counted without gaps. In graphs the blocks are "first_conv",
-// "blocks.0", "stage1.layer1" .., "head"; activations have the names of the supernet's modules ("first_conv",
-// "blocks.0" .. "blocks.20", "final_expand_layer").
+// weights of their own the names of a static export, blocks counted without gaps. In graphs the blocks are
+// "first_conv", "blocks.0", "stage1.layer1" .., "head"; activations have the names of the supernet's modules
+// ("first_conv", "blocks.0" .. "blocks.20", "final_expand_layer").
 //
 // InvalidArgument names the macro parameter that is out of range.
 absl::StatusOr<std::shared_ptr<const SearchSpace>> MobileNetV3(const MobileNetV3Macro& macro);

@@ -182,8 +182,8 @@ absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>&
   }
   if (wrong.empty()) return absl::OkStatus();
   const size_t listed = std::min(wrong.size(), kListed);
-  std::string message = fmt::format("{}", fmt::join(wrong.begin(), wrong.begin() + static_cast<std::ptrdiff_t>(listed),
-                                                    "; "));
+  std::string message =
+      fmt::format("{}", fmt::join(wrong.begin(), wrong.begin() + static_cast<std::ptrdiff_t>(listed), "; "));
   if (wrong.size() > listed) message += fmt::format("; and {} more", wrong.size() - listed);
   return absl::InvalidArgumentError(message);
 }

@@ -41,8 +41,8 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path);
 
 // The space that a checkpoint belongs to.
 absl::StatusOr<std::shared_ptr<const SearchSpace>> SpaceOf(const std::string& space, const std::string& macro);
-// InvalidArgument names the tensors that the space's supernet (or the network) needs and `weights` lack, those that have
-// another shape, and those that are too many: twenty of them and how many more. Finite values are not checked.
+// InvalidArgument names the tensors that the space's supernet (or the network) needs and `weights` lack, those that
+// have another shape, and those that are too many: twenty of them and how many more. Finite values are not checked.
 absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>& own,
                           const kernels::TensorMap& weights);
 

@@ -119,9 +119,9 @@ absl::Status TrainingStep::Bind(const Key& key) {
 absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& choice, const TensorView& images,
                                                    const TensorView& labels, const TensorView* soft_targets) {
   if (options_.soft_targets != (soft_targets != nullptr)) {
-    return absl::InvalidArgumentError(
-        fmt::format("soft targets: {}, expected {}", soft_targets == nullptr ? "none" : "given",
-                    options_.soft_targets ? "some" : "none"));
+    return absl::InvalidArgumentError(fmt::format("soft targets: {}, expected {}",
+                                                  soft_targets == nullptr ? "none" : "given",
+                                                  options_.soft_targets ? "some" : "none"));
   }
   if (auto s = Bind(choice); !s.ok()) return s;
   const Prepared& prepared = plans_.front().second;

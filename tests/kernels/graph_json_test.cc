@@ -273,9 +273,9 @@ TEST_F(HostileGraphJson, Attributes) {
             "nodes[0].attributes.activation: found \"gelu\", expected none, relu or hard_swish");
   EXPECT_EQ(With("/nodes/0/attributes/has_addend", 1),
             "nodes[0].attributes.has_addend: found 1, expected true or false");
-  EXPECT_EQ(
-      With("/nodes/0/attributes/dilation", 2),
-      "nodes[0].attributes[\"dilation\"]: unknown, conv2d has activation, groups, has_addend, has_bias, padding, stride");
+  EXPECT_EQ(With("/nodes/0/attributes/dilation", 2),
+            "nodes[0].attributes[\"dilation\"]: unknown, conv2d has activation, groups, has_addend, has_bias, padding, "
+            "stride");
   EXPECT_EQ(With("/nodes/1/attributes", {{"x", 1}}), "nodes[1].attributes[\"x\"]: unknown, add has none");
   EXPECT_EQ(With("/nodes/1", {{"op", "scale"}, {"inputs", {0}}, {"block", 0}, {"attributes", {{"factor", "a"}}}}),
             "nodes[1].attributes.factor: found \"a\", expected a number");

@@ -44,10 +44,10 @@ class Builder {
     return Leaf(ValueKind::kParameter, name, std::move(whole), slice);
   }
   Value Norm(Value x, const std::string& name, int64_t wide, Slice slice) {
-    return graph.Apply(BatchNormTraining{}, {x, Weight(name + ".gamma", {wide}, slice),
-                                             Weight(name + ".beta", {wide}, slice),
-                                             Leaf(ValueKind::kState, name + ".mean", {wide}, slice),
-                                             Leaf(ValueKind::kState, name + ".var", {wide}, slice)})[0];
+    return graph.Apply(BatchNormTraining{},
+                       {x, Weight(name + ".gamma", {wide}, slice), Weight(name + ".beta", {wide}, slice),
+                        Leaf(ValueKind::kState, name + ".mean", {wide}, slice),
+                        Leaf(ValueKind::kState, name + ".var", {wide}, slice)})[0];
   }
 
   void Build() {
@@ -59,16 +59,17 @@ class Builder {
     x = Convolve(g, x, Weight("depthwise", {24, 1, 5, 5}, {.begin = 8, .rows = 16}), Value{}, 2, 2, 16);
     x = Convolve(g, x, Weight("grouped", {20, 6, 1, 1}, {.begin = 4, .rows = 12, .columns = 4}), Value{}, 1, 0, 4);
     // A sliced operand that no device takes as a slice.
-    const Value small = g.Apply(KernelTransform{.kernel = 3}, {Weight("large", {12, 1, 5, 5}, {.rows = 12}),
-                                                               Weight("matrix", {9, 16}, {.rows = 9, .columns = 9})})[0];
+    const Value small = g.Apply(
+        KernelTransform{.kernel = 3},
+        {Weight("large", {12, 1, 5, 5}, {.rows = 12}), Weight("matrix", {9, 16}, {.rows = 9, .columns = 9})})[0];
     x = Convolve(g, x, small, Value{}, 1, 1, 12);
     const Value pooled = g.Apply(GlobalAvgPool{}, {x})[0];
     const Value gate = g.Apply(Linear{}, {pooled, Weight("squeeze", {16, 24, 1, 1}, {.rows = 12, .columns = 12}),
                                           Weight("squeeze.bias", {16}, {.begin = 3, .rows = 12})})[0];
     x = g.Apply(ScaleChannels{}, {x, g.Apply(HardSigmoid{}, {gate})[0]})[0];
-    const Value logits =
-        g.Apply(Linear{}, {g.Apply(GlobalAvgPool{}, {x})[0], Weight("w", {9, 30}, {.begin = 2, .rows = 4, .columns = 12}),
-                           Weight("w.bias", {4}, {.rows = 4})})[0];
+    const Value logits = g.Apply(
+        Linear{}, {g.Apply(GlobalAvgPool{}, {x})[0], Weight("w", {9, 30}, {.begin = 2, .rows = 4, .columns = 12}),
+                   Weight("w.bias", {4}, {.rows = 4})})[0];
     const Value loss = g.Apply(SoftmaxCrossEntropy{}, {logits, g.Labels("labels", 3)})[0];
     AccumulateGradients(g, Differentiate(g, loss));
     outputs = {{"loss", loss}, {"logits", logits}};
@@ -85,7 +86,8 @@ class Builder {
 template <typename T>
 void ForEachRow(const Part& part, const Tensor& whole, const Tensor& own,
                 const std::function<void(T*, const T*, int64_t, bool)>& f) {
-  const int64_t columns = NumElements(part.whole) / part.whole[0], own_columns = NumElements(part.shape) / part.shape[0];
+  const int64_t columns = NumElements(part.whole) / part.whole[0],
+                own_columns = NumElements(part.shape) / part.shape[0];
   for (int64_t r = 0; r < part.whole[0]; ++r) {
     const int64_t row = r - part.slice.begin;
     const bool inside = row >= 0 && row < part.slice.rows;

@@ -1,5 +1,4 @@
 #include "supernet/evaluation.h"
-#include "supernet/recalibration.h"
 
 #include <algorithm>
 #include <array>
@@ -14,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "kernels/status.h"
 #include "supernet/nasbench201/space.h"
+#include "supernet/recalibration.h"
 #include "supernet/training/sampling.h"
 #include "supernet/weights.h"
 #include "tests/supernet/naive_statistics.h"

@@ -52,12 +52,10 @@ Case Load(const std::string& name, const json& golden, DType real) {
   return c;
 }
 
-void CheckForward(const Case& c, Weights weights, const TensorMap& tensors, kernels::Device& device,
-                  double tolerance) {
+void CheckForward(const Case& c, Weights weights, const TensorMap& tensors, kernels::Device& device, double tolerance) {
   SCOPED_TRACE(c.name + " on " + std::string(device.name()) + (weights == Weights::kOwn ? ", extracted" : ""));
   const auto input = c.golden["input"].get<std::vector<int64_t>>();
-  NetworkGraph network =
-      c.space->Network(c.choice, {.batch = input[0], .weights = weights, .real = device.real()});
+  NetworkGraph network = c.space->Network(c.choice, {.batch = input[0], .weights = weights, .real = device.real()});
   ASSERT_TRUE(network.graph.status().ok()) << network.graph.status();
   std::vector<kernels::PlanOutput> outputs = {{"logits", network.logits}};
   for (const auto& [activation, summary] : c.golden["acts"].items()) {

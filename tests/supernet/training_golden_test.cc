@@ -1,9 +1,9 @@
-// Every sequence of NAS-Bench-201 and of MobileNetV3 in the training golden file: losses, gradients, values after each update, running
-// statistics. In double on the reference device to the digits stored, in float32 on the CPU within the bounds of
-// spec/training-golden.md 6. Where the file says that inputs of ReLUs lie within rounding of zero (near_kink), float32
-// may get one on the other side: all gradients before it jump. The float32 run therefore goes beside the exact one and
-// counts such flips. A flip at such a step ends the comparison of the sequence after its losses; anywhere else it is a
-// failure.
+// Every sequence of NAS-Bench-201 and of MobileNetV3 in the training golden file: losses, gradients, values after each
+// update, running statistics. In double on the reference device to the digits stored, in float32 on the CPU within the
+// bounds of spec/training-golden.md 6. Where the file says that inputs of ReLUs lie within rounding of zero
+// (near_kink), float32 may get one on the other side: all gradients before it jump. The float32 run therefore goes
+// beside the exact one and counts such flips. A flip at such a step ends the comparison of the sequence after its
+// losses; anywhere else it is a failure.
 #include <cstring>
 #include <iostream>
 #include <memory>
@@ -48,7 +48,8 @@ class Replay {
       RunBackward(i, flips);
       exact.RunBackward(i);
       if (flips > 0) {
-        EXPECT_GT(sequence_["steps"][i]["fp32"]["near_kink"], 0) << flips << " activations flipped, none was near a kink";
+        EXPECT_GT(sequence_["steps"][i]["fp32"]["near_kink"], 0)
+            << flips << " activations flipped, none was near a kink";
         std::cout << sequence_["id"] << " step " << i << ": " << flips
                   << " activations on the other side of a kink than in double\n";
         return;
@@ -92,13 +93,12 @@ class Replay {
     weights_ = AllocateWeights(space_->Supernet({.mode = Mode::kTraining, .real = device_->real()}).graph);
     FillSynthetic(weights_);
     CheckParameters();
-    step_ = std::make_unique<TrainingStep>(
-        space_, device_, weights_,
-        StepOptions{.weights = Weights::kShared,
-                    .batch = shape[0],
-                    .label_smoothing = 0.1,
-                    .soft_targets = HasTeacher(),
-                    .decay = Decay::kWeights});
+    step_ = std::make_unique<TrainingStep>(space_, device_, weights_,
+                                           StepOptions{.weights = Weights::kShared,
+                                                       .batch = shape[0],
+                                                       .label_smoothing = 0.1,
+                                                       .soft_targets = HasTeacher(),
+                                                       .decay = Decay::kWeights});
   }
 
   bool HasTeacher() const { return sequence_.value("loss", "").find("soft cross-entropy") != std::string::npos; }
@@ -207,7 +207,8 @@ class Replay {
     ASSERT_EQ(networks.size(), golden["losses"].size());
     for (size_t k = 0; k < networks.size(); ++k) {
       const kernels::Tensor targets = HasTeacher() ? SoftTargets(i) : kernels::Tensor();
-      auto result = step_->Backward(networks[k], images.view(), labels.view(), HasTeacher() ? &targets.view() : nullptr);
+      auto result =
+          step_->Backward(networks[k], images.view(), labels.view(), HasTeacher() ? &targets.view() : nullptr);
       ASSERT_TRUE(result.ok()) << result.status();
       const double expected = golden["losses"][k];
       const double bound = exact_ ? 1e-9 : LossBound(i, flips);
