@@ -15,6 +15,7 @@
 #include "kernels/plan.h"
 #include "kernels/status.h"
 #include "supernet/evaluation.h"
+#include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/training/sampling.h"
 #include "supernet/weights.h"
@@ -43,14 +44,14 @@ bool HasWord(std::string_view text, std::string_view word) {
 
 bool IsNaive(std::string_view implementation) {
   for (std::string_view part : Parts(implementation)) {
-    if (part.starts_with("ref") || part.starts_with("simple") || HasWord(part, "ref")) return true;
+    if (part.starts_with("ref") || part.starts_with("simple") || part == "copy" || HasWord(part, "ref")) return true;
   }
   return false;
 }
 
 TEST(Dispatch, NaiveNamesAreRecognised) {
   for (const char* naive :
-       {"ref", "ref:any", "jit:uni + ref:any", "simple:any", "brgconv:avx512_core + simple:any", "gemm:ref"}) {
+       {"ref", "ref:any", "jit:uni + ref:any", "simple:any", "brgconv:avx512_core + simple:any", "gemm:ref", "copy + vector:avx512"}) {
     EXPECT_TRUE(IsNaive(naive)) << naive;
   }
   for (const char* good :
@@ -151,6 +152,28 @@ INSTANTIATE_TEST_SUITE_P(
       return "C" + std::to_string(m.channels) + "_" + std::to_string(m.height) + "x" + std::to_string(m.width) + "x" +
              std::to_string(m.input_channels) + "_" + std::to_string(m.classes) + (m.affine ? "" : "_plain");
     });
+
+// 200 random networks of once-for-all MobileNetV3: trained on slices of the shared weights, and deployed.
+TEST(DispatchMobileNetV3, EveryStepHasAKernelOfItsOwn) {
+  const auto space = *MobileNetV3({.resolutions = {96, 128}});
+  const kernels::TensorMap shared = AllocateWeights(space->Supernet({}).graph);
+  const auto device = kernels::CpuDevice(2);
+  if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << "no CPU kernels: " << kernels::Message(device.status());
+  ASSERT_TRUE(device.ok()) << device.status();
+  Checker checker;
+  for (int64_t i = 0; i < 200; ++i) {
+    const Choice choice = RandomChoice(*space, 2025, i);
+    const int64_t batch = i % 2 == 0 ? 16 : 1;
+    CheckTraining(space->Network(choice, {.batch = batch, .mode = Mode::kTraining, .weights = Weights::kShared}), batch,
+                  **device, checker, "training");
+    const auto weights = ExtractWeights(*space, choice, shared);
+    ASSERT_TRUE(weights.ok()) << weights.status();
+    const auto folded = FoldedNetwork(*space, choice, *weights, batch);
+    ASSERT_TRUE(folded.ok()) << folded.status();
+    CheckInference(*folded, **device, checker, "inference");
+  }
+  checker.Report();
+}
 
 }  // namespace
 }  // namespace mathnas::supernet
