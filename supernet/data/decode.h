@@ -28,7 +28,7 @@ inline constexpr int64_t kMaxImagePixels = int64_t{1} << 26;
 //         (the colour stored under them shows), gamma and colour profiles not applied
 // InvalidArgument, beginning with `name`: neither format, a side above 65535, more than `max_pixels` (both told by the
 // header, before pixels are allocated), damaged or cut off. What JPEG readers paper over counts as damage, except
-// stray bytes between segments. On an error, `out` holds no image.
+// stray bytes between segments and unknown versions. On an error, `out` holds no image.
 absl::Status DecodeImage(std::span<const uint8_t> file, std::string_view name, int64_t max_pixels, RgbImage& out);
 
 }  // namespace mathnas::supernet

@@ -15,6 +15,11 @@ namespace {
 // Encoders write about ten.
 constexpr int kMaxScans = 100;
 
+// Warnings about what lies between the segments or in the header's label; all others mean that pixels were made up.
+bool IsHarmless(int message) {
+  return message == JWRN_EXTRANEOUS_DATA || message == JWRN_JFIF_MAJOR || message == JWRN_ADOBE_XFORM;
+}
+
 // libjpeg reports errors by longjmp, so each member function that calls it sets the place to come back to, and has no
 // objects with destructors.
 class JpegReader {
@@ -24,8 +29,7 @@ class JpegReader {
     jpeg_.client_data = this;
     errors_.error_exit = [](j_common_ptr jpeg) { Self(jpeg).Leave(jpeg); };
     errors_.emit_message = [](j_common_ptr jpeg, int level) {
-      // Bytes before a marker do no harm to the image; all other warnings mean that pixels were made up.
-      if (level < 0 && jpeg->err->msg_code != JWRN_EXTRANEOUS_DATA) Self(jpeg).Leave(jpeg);
+      if (level < 0 && !IsHarmless(jpeg->err->msg_code)) Self(jpeg).Leave(jpeg);
     };
     progress_.progress_monitor = [](j_common_ptr jpeg) {
       const auto scans = reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number;
