@@ -1,6 +1,9 @@
 // Batches of any resolution, from files and from sets in memory.
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -290,6 +293,49 @@ TEST(ResizingLoaderInMemory, EnlargesAndRepeatsGrey) {
       for (size_t p = 0; p < 1024; ++p) ASSERT_EQ(expected[3 * p], expected[3 * p + 2]);
     }
   }
+}
+
+// Grey images of 4 x 4 that are decoded only when `together` threads are at it at once.
+class MeetingImages : public ImageSource {
+ public:
+  MeetingImages(int64_t count, int together) : together_(together) {
+    name_ = "meeting";
+    classes_ = 1;
+    channels_ = 1;
+    labels_.resize(static_cast<size_t>(count));
+    mean_ = {0};
+    stddev_ = {1};
+  }
+  std::string Origin(int64_t index) const override { return fmt::format("meeting: image {}", index); }
+  absl::StatusOr<ImageView> Decode(int64_t, Buffer&) const override {
+    std::unique_lock lock(mutex_);
+    const int meeting = arrived_++ / together_;
+    if (arrived_ == (meeting + 1) * together_) {
+      ++met_;
+      changed_.notify_all();
+    } else if (!changed_.wait_for(lock, std::chrono::seconds(60), [&] { return met_ > meeting; })) {
+      return absl::DeadlineExceededError("the other threads did not come");
+    }
+    return ImageView{4, 4, 1, pixels_.data()};
+  }
+
+ private:
+  const int together_;
+  const std::vector<uint8_t> pixels_ = std::vector<uint8_t>(16, 7);
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  mutable int arrived_ = 0, met_ = 0;
+};
+
+// All threads decode at the same time, within a batch and across the border of two.
+TEST(ResizingLoaderThreads, DecodeTogether) {
+  LoaderOptions options = LoaderOptions::Evaluation(3);
+  options.threads = 4;
+  ResolutionOptions resolution = Fixed(4);
+  resolution.stop_at_damage = true;
+  const Taken taken = Take(std::make_shared<MeetingImages>(24, 4), options, resolution, 100);
+  EXPECT_TRUE(taken.status.ok()) << taken.status;
+  EXPECT_EQ(taken.batches.size(), 8u);
 }
 
 // Sets whose images have one size take several threads too.
