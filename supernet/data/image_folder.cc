@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 
 // ImageNet's, on the scale 0 .. 1 (search-spaces.md 3.7).
 constexpr double kMean[] = {0.485, 0.456, 0.406}, kStddev[] = {0.229, 0.224, 0.225};
-// More than any file of DatasetOptions::max_image_pixels has, uncompressed.
-constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
+// More than photographs have; every thread holds one file.
+constexpr int64_t kMaxFileBytes = int64_t{256} << 20;
 
 bool IsImageName(std::string_view name) {
   if (name.starts_with('.')) return false;

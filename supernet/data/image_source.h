@@ -46,8 +46,9 @@ class ImageSource {
 
   // Where image `index` comes from, for messages: a path, or "cifar10/train: image 7".
   virtual std::string Origin(int64_t index) const = 0;
-  // The pixels, valid as long as the source and until `buffer` is used again. An error names the file; it is the same
-  // every time unless the file changes.
+  // The pixels, valid as long as the source and until `buffer` is used again. Errors name the file:
+  // InvalidArgument, NotFound and PermissionDenied are its own, the same every time unless the file changes; others,
+  // as ResourceExhausted, are of the moment.
   virtual absl::StatusOr<ImageView> Decode(int64_t index, Buffer& buffer) const = 0;
 
  protected:

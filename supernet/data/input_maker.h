@@ -26,7 +26,7 @@ class InputMaker {
   virtual ~InputMaker() = default;
   // {height, width, channels} of the input made with `size`.
   virtual kernels::Shape InputShape(int64_t size) const = 0;
-  // The input of image `index` in `epoch`. An error names the image and is the same every time.
+  // The input of image `index` in `epoch`. Errors are those of ImageSource::Decode.
   virtual absl::Status Make(int64_t epoch, uint32_t index, int64_t size, Scratch& scratch,
                             std::span<float> out) const = 0;
 };

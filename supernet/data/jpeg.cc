@@ -68,7 +68,10 @@ class JpegReader {
   int64_t height() const { return jpeg_.image_height; }
   int64_t width() const { return jpeg_.image_width; }
   bool cmyk() const { return jpeg_.out_color_space == JCS_CMYK; }
-  const char* message() const { return message_.data(); }
+  absl::Status error() const {
+    if (errors_.msg_code == JERR_OUT_OF_MEMORY) return absl::ResourceExhaustedError("no memory to decode a JPEG");
+    return absl::InvalidArgumentError(fmt::format("damaged JPEG: {}", message_.data()));
+  }
 
  private:
   static JpegReader& Self(j_common_ptr jpeg) { return *static_cast<JpegReader*>(jpeg->client_data); }
@@ -100,11 +103,10 @@ class JpegReader {
 
 absl::Status DecodeJpeg(std::span<const uint8_t> file, int64_t max_pixels, RgbImage& out) {
   JpegReader reader;
-  auto fail = [&] { return absl::InvalidArgumentError(fmt::format("damaged JPEG: {}", reader.message())); };
-  if (!reader.ReadHeader(file)) return fail();
+  if (!reader.ReadHeader(file)) return reader.error();
   if (absl::Status s = Allocate(reader.height(), reader.width(), max_pixels, out); !s.ok()) return s;
   std::vector<uint8_t> cmyk_row(reader.cmyk() ? static_cast<size_t>(reader.width() * 4) : 0);
-  if (!reader.ReadPixels(out.pixels.data(), reader.cmyk() ? cmyk_row.data() : nullptr)) return fail();
+  if (!reader.ReadPixels(out.pixels.data(), reader.cmyk() ? cmyk_row.data() : nullptr)) return reader.error();
   return absl::OkStatus();
 }
 

@@ -27,7 +27,15 @@ using kernels::Shape;
 using kernels::Tensor;
 
 namespace {
+
 constexpr int kMaxThreads = 256;
+
+// Whether the image itself cannot be had. What lacks for the moment (memory, descriptors) is no reason to take another
+// image: the sequence would depend on it.
+bool IsDamage(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsNotFound(status) || absl::IsPermissionDenied(status);
+}
+
 }  // namespace
 
 LoaderOptions LoaderOptions::Training(int64_t batch, uint64_t seed) {
@@ -47,7 +55,8 @@ LoaderOptions LoaderOptions::Evaluation(int64_t batch) {
 
 // Threads take images one at a time, in the order of the sequence. A batch is opened in slot (opened % ring) as long as
 // opened - released < ring, and produced when its last image is done; the consumer holds slot (released % ring) between
-// two calls of Next(). All fields change under the mutex but the buffers of a slot, `order` and `Opening`.
+// two calls of Next(). All fields change under the mutex but the buffers of a slot
+// and, while `opening`, `order`.
 struct BatchLoader::State {
   struct Slot {
     Tensor images, labels;
@@ -169,7 +178,7 @@ void BatchLoader::State::MakeOne(std::unique_lock<std::mutex>& lock, InputMaker:
   absl::Status made;
   while (true) {
     made = maker->Make(epoch, image, s.side, scratch, out);
-    if (made.ok()) break;
+    if (made.ok() || !IsDamage(made)) break;
     bad.push_back({image, std::string(kernels::Message(made))});
     if (resolution.stop_at_damage || bad.size() == std::min<size_t>(kMaxDamagedInARow, labels.size())) break;
     image = (image + 1) % static_cast<uint32_t>(labels.size());
@@ -179,10 +188,11 @@ void BatchLoader::State::MakeOne(std::unique_lock<std::mutex>& lock, InputMaker:
 
   lock.lock();
   if (!made.ok() && (s.status.ok() || place < s.failed_at)) {
-    s.status = resolution.stop_at_damage
-                   ? made
-                   : kernels::Annotate(made, fmt::format("{}: {} images in a row that cannot be decoded, the last one",
-                                                         name, bad.size()));
+    s.status = std::move(made);
+    if (std::ssize(bad) > 1) {
+      s.status = kernels::Annotate(
+          s.status, fmt::format("{}: {} images in a row that cannot be decoded, the last one", name, bad.size()));
+    }
     s.failed_at = place;
     finished = true;
   }

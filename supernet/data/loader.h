@@ -55,7 +55,7 @@ struct ResolutionOptions {
   ResizingOptions resizing;  // its flip and seed are set by the loader
   // An image that cannot be decoded: the batch takes the next of the set that can be, one of the same class mostly, and
   // the loader counts it. With this, the sequence of batches ends before it, and status() says why. It ends as well
-  // when kMaxDamagedInARow have no replacement.
+  // after kMaxDamagedInARow such images in a row, and when memory or file descriptors are wanting.
   bool stop_at_damage = false;
 };
 

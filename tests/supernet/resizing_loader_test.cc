@@ -338,6 +338,36 @@ TEST(ResizingLoaderThreads, DecodeTogether) {
   EXPECT_EQ(taken.batches.size(), 8u);
 }
 
+// Image 5 cannot be had for want of memory.
+class ExhaustedImages : public ImageSource {
+ public:
+  ExhaustedImages() {
+    name_ = "exhausted";
+    classes_ = 1;
+    channels_ = 1;
+    labels_.resize(12);
+    mean_ = {0};
+    stddev_ = {1};
+  }
+  std::string Origin(int64_t) const override { return ""; }
+  absl::StatusOr<ImageView> Decode(int64_t index, Buffer&) const override {
+    if (index == 5) return absl::ResourceExhaustedError("no memory for image 5");
+    return ImageView{4, 4, 1, pixels_.data()};
+  }
+
+ private:
+  const std::vector<uint8_t> pixels_ = std::vector<uint8_t>(16, 7);
+};
+
+// What lacks for the moment is no damage: another image would make the sequence depend on it.
+TEST(ResizingLoaderThreads, WantOfMemoryEndsTheSequence) {
+  const Taken taken = Take(std::make_shared<ExhaustedImages>(), LoaderOptions::Evaluation(2), Fixed(4), 100);
+  EXPECT_EQ(taken.batches.size(), 2u);
+  EXPECT_EQ(taken.status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(taken.status.message(), "no memory for image 5");
+  EXPECT_TRUE(taken.damaged.empty());
+}
+
 // Sets whose images have one size take several threads too.
 TEST(FixedSizeLoader, SameBitsWithAnyThreads) {
   const ImageDataset data = LoadDataset("synthetic:N=50,size=8,classes=5")->train;
