@@ -86,6 +86,11 @@ absl::StatusOr<DatasetPair> LoadDataset(std::string_view spec, const DatasetOpti
   }
   if (kind == "cifar10") return rest.empty() ? need("cifar10:FOLDER") : LoadCifar10(rest, options);
   if (kind == "arrays") return rest.empty() ? need("arrays:FILE.safetensors") : LoadArrays(rest, options);
+  if (kind == "folder") {
+    return need(
+        "images that all have one size; those of a folder do not, and serve search spaces that take any "
+        "resolution");
+  }
   if (kind == "synthetic") return MakeSynthetic(rest, options);
   std::error_code error;
   if (!spec.empty() && std::filesystem::is_directory(std::string(spec), error)) {
@@ -96,26 +101,26 @@ absl::StatusOr<DatasetPair> LoadDataset(std::string_view spec, const DatasetOpti
       "synthetic[:N=..,size=..]");
 }
 
-absl::StatusOr<TrainValidationSplit> SplitTrainValidation(ImageDataset dataset, int64_t validation_count,
-                                                          uint64_t seed) {
-  if (validation_count < 1 || validation_count >= dataset.count) {
+absl::StatusOr<std::vector<uint32_t>> HeldOutImages(std::string_view name, std::span<const int32_t> labels, int classes,
+                                                    int64_t validation_count, uint64_t seed) {
+  const auto count = static_cast<int64_t>(labels.size());
+  if (validation_count < 1 || validation_count >= count) {
     return absl::InvalidArgumentError(
-        fmt::format("{}: {} validation images, expected 1 to {}", dataset.name, validation_count, dataset.count - 1));
+        fmt::format("{}: {} validation images, expected 1 to {}", name, validation_count, count - 1));
   }
-  std::vector<std::vector<uint32_t>> members(static_cast<size_t>(dataset.classes));
-  for (int64_t i = 0; i < dataset.count; ++i) {
-    members[static_cast<size_t>(dataset.labels[static_cast<size_t>(i)])].push_back(static_cast<uint32_t>(i));
+  std::vector<std::vector<uint32_t>> members(static_cast<size_t>(classes));
+  for (size_t i = 0; i < labels.size(); ++i) {
+    members[static_cast<size_t>(labels[i])].push_back(static_cast<uint32_t>(i));
   }
 
   // Each class gives its share rounded down; what is missing to the total comes from the largest remainders.
   // Products stay below 2^62.
   std::vector<int64_t> quota(members.size());
   auto share = [&](size_t c) { return validation_count * static_cast<int64_t>(members[c].size()); };
-  for (size_t c = 0; c < members.size(); ++c) quota[c] = share(c) / dataset.count;
+  for (size_t c = 0; c < members.size(); ++c) quota[c] = share(c) / count;
   std::vector<size_t> order(members.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return share(a) % dataset.count > share(b) % dataset.count; });
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return share(a) % count > share(b) % count; });
   int64_t missing = validation_count - std::accumulate(quota.begin(), quota.end(), int64_t{0});
   for (size_t i = 0; missing > 0; ++i, --missing) ++quota[order[i]];
 
@@ -126,19 +131,27 @@ absl::StatusOr<TrainValidationSplit> SplitTrainValidation(ImageDataset dataset, 
     held_out.insert(held_out.end(), members[c].begin(), members[c].begin() + quota[c]);
   }
   std::sort(held_out.begin(), held_out.end());
+  return held_out;
+}
+
+absl::StatusOr<TrainValidationSplit> SplitTrainValidation(ImageDataset dataset, int64_t validation_count,
+                                                          uint64_t seed) {
+  absl::StatusOr<std::vector<uint32_t>> held_out =
+      HeldOutImages(dataset.name, dataset.labels, dataset.classes, validation_count, seed);
+  if (!held_out.ok()) return held_out.status();
 
   TrainValidationSplit split;
   split.validation = EmptyLike(dataset, dataset.name + "/validation");
-  split.validation.images.reserve(held_out.size() * dataset.image_bytes());
-  split.validation.labels.reserve(held_out.size());
-  for (uint32_t i : held_out) AppendImage(dataset, i, split.validation);
+  split.validation.images.reserve(held_out->size() * dataset.image_bytes());
+  split.validation.labels.reserve(held_out->size());
+  for (uint32_t i : *held_out) AppendImage(dataset, i, split.validation);
 
   // The rest moves up to close the gaps.
   const size_t bytes = dataset.image_bytes();
   int64_t kept = 0;
-  auto next = held_out.begin();
+  auto next = held_out->begin();
   for (int64_t i = 0; i < dataset.count; ++i) {
-    if (next != held_out.end() && *next == i) {
+    if (next != held_out->end() && *next == i) {
       ++next;
       continue;
     }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "supernet/data/decode.h"
 
 namespace mathnas::supernet {
 
@@ -20,6 +21,8 @@ enum StreamPurpose : uint8_t {
   kAugmentPurpose = 0xD1,    // index_a: epoch, index_b: image
   kSplitPurpose = 0xD2,      // index_a: class
   kSyntheticPurpose = 0xD3,  // index_a: 0 patterns, 1 train, 2 test; index_b: class or image
+  kResizingPurpose = 0xD4,   // index_a: epoch, index_b: image
+  kElasticPurpose = 0xD5,    // index_a: epoch, index_b: batch
 };
 
 // One part (training, validation, test) of a set of images.
@@ -49,6 +52,8 @@ struct DatasetOptions {
   // Most bytes that images and labels of one part may take. What a header promises is checked against this, and
   // against the size of the file, before it is allocated.
   int64_t max_bytes = int64_t{4} << 30;
+  // Most pixels of an image of a folder (see LoadImages).
+  int64_t max_image_pixels = kMaxImagePixels;
   // Of the synthetic images, unless their own "seed=" says otherwise.
   uint64_t seed = 0;
 };
@@ -65,6 +70,8 @@ struct DatasetOptions {
 //                              entry "classes", otherwise the largest label plus one.
 //   synthetic[:KEY=VALUE,...]  made up, learnable, the same everywhere: N=2048 training and test=N/4 test images,
 //                              size=16, channels=3, classes=10, noise=40 (standard deviation, grey levels), seed
+// All images of such a set have one size. LoadImages (image_source.h) takes these too, and folders of image files:
+//   folder:FOLDER              {train,test,val}/CLASS/*.{jpg,jpeg,png}, images of any size; refused here
 // InvalidArgument names file, field and what was expected; NotFound a file that is missing.
 absl::StatusOr<DatasetPair> LoadDataset(std::string_view spec, const DatasetOptions& options = {});
 

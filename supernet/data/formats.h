@@ -3,11 +3,14 @@
 #define MATHNAS_SUPERNET_DATA_FORMATS_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "supernet/data/dataset.h"
+#include "supernet/data/image_source.h"
 
 namespace mathnas::supernet {
 
@@ -16,6 +19,9 @@ absl::StatusOr<DatasetPair> LoadCifar10(const std::string& folder, const Dataset
 absl::StatusOr<DatasetPair> LoadArrays(const std::string& path, const DatasetOptions& options);
 // `parameters`: "N=2048,size=16", without the "synthetic:".
 absl::StatusOr<DatasetPair> MakeSynthetic(std::string_view parameters, const DatasetOptions& options);
+// What the spec of an image folder begins with.
+inline constexpr std::string_view kFolderPrefix = "folder:";
+absl::StatusOr<ImageSources> OpenFolder(const std::string& folder, const DatasetOptions& options);
 
 // Largest extent of an image in any format.
 inline constexpr int64_t kMaxExtent = 65535;
@@ -31,6 +37,10 @@ absl::Status CheckSize(std::string_view where, int64_t count, int64_t height, in
 
 // Mean and population standard deviation of each channel of `train`, set in both parts.
 void SetStatistics(DatasetPair& pair);
+
+// Which images SplitTrainValidation holds out, in ascending order. `name`: the beginning of the error.
+absl::StatusOr<std::vector<uint32_t>> HeldOutImages(std::string_view name, std::span<const int32_t> labels, int classes,
+                                                    int64_t validation_count, uint64_t seed);
 
 // A part with the name, the size of the images and the classes of `of`, without images.
 ImageDataset EmptyLike(const ImageDataset& of, std::string name);

@@ -1,0 +1,87 @@
+#include "supernet/data/image_source.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "fmt/format.h"
+#include "supernet/data/formats.h"
+
+namespace mathnas::supernet {
+namespace {
+
+class DatasetImages : public ImageSource {
+ public:
+  explicit DatasetImages(ImageDataset dataset) : dataset_(std::move(dataset)) {
+    name_ = dataset_.name;
+    classes_ = dataset_.classes;
+    channels_ = dataset_.channels;
+    labels_ = std::move(dataset_.labels);
+    mean_ = dataset_.mean;
+    stddev_ = dataset_.stddev;
+  }
+
+  std::string Origin(int64_t index) const override { return fmt::format("{}: image {}", name(), index); }
+  absl::StatusOr<ImageView> Decode(int64_t index, Buffer&) const override {
+    return ImageView{dataset_.height, dataset_.width, dataset_.channels, dataset_.image(index).data()};
+  }
+
+ private:
+  ImageDataset dataset_;
+};
+
+// Some images of another source.
+class SelectedImages : public ImageSource {
+ public:
+  SelectedImages(ImageSourcePtr source, std::string name, std::vector<uint32_t> selected)
+      : ImageSource(*source, std::move(name), LabelsOf(*source, selected)),
+        source_(std::move(source)),
+        selected_(std::move(selected)) {}
+
+  std::string Origin(int64_t index) const override { return source_->Origin(selected_[static_cast<size_t>(index)]); }
+  absl::StatusOr<ImageView> Decode(int64_t index, Buffer& buffer) const override {
+    return source_->Decode(selected_[static_cast<size_t>(index)], buffer);
+  }
+
+ private:
+  static std::vector<int32_t> LabelsOf(const ImageSource& source, const std::vector<uint32_t>& selected) {
+    std::vector<int32_t> labels;
+    labels.reserve(selected.size());
+    for (uint32_t i : selected) labels.push_back(source.labels()[i]);
+    return labels;
+  }
+
+  ImageSourcePtr source_;
+  std::vector<uint32_t> selected_;
+};
+
+}  // namespace
+
+ImageSourcePtr InMemory(ImageDataset dataset) { return std::make_shared<DatasetImages>(std::move(dataset)); }
+
+absl::StatusOr<ImageSources> LoadImages(std::string_view spec, const DatasetOptions& options) {
+  if (spec.starts_with(kFolderPrefix)) return OpenFolder(std::string(spec.substr(kFolderPrefix.size())), options);
+  absl::StatusOr<DatasetPair> pair = LoadDataset(spec, options);
+  if (!pair.ok()) return pair.status();
+  return ImageSources{InMemory(std::move(pair->train)), InMemory(std::move(pair->test)), nullptr};
+}
+
+absl::StatusOr<SourceSplit> SplitTrainValidation(const ImageSourcePtr& source, int64_t validation_count,
+                                                 uint64_t seed) {
+  absl::StatusOr<std::vector<uint32_t>> held_out =
+      HeldOutImages(source->name(), source->labels(), source->classes(), validation_count, seed);
+  if (!held_out.ok()) return held_out.status();
+  std::vector<uint32_t> kept;
+  kept.reserve(source->labels().size() - held_out->size());
+  auto next = held_out->begin();
+  for (uint32_t i = 0; i < source->labels().size(); ++i) {
+    if (next != held_out->end() && *next == i) {
+      ++next;
+    } else {
+      kept.push_back(i);
+    }
+  }
+  return SourceSplit{std::make_shared<SelectedImages>(source, source->name(), std::move(kept)),
+                     std::make_shared<SelectedImages>(source, source->name() + "/validation", *std::move(held_out))};
+}
+
+}  // namespace mathnas::supernet
