@@ -48,6 +48,9 @@ struct SpaceStructure {
 // Where a network's weights come from: its own tensors, or slices and members of the shared ones of the supernet.
 enum class Weights : uint8_t { kOwn, kShared };
 
+// Of weights (weights.h): PyTorch's defaults, or He et al. (2015) by fan-out.
+enum class Initialization : uint8_t { kPyTorch, kHeFanOut };
+
 // What recalibration (recalibration.h) averages.
 enum class BatchVariance : uint8_t { kUnbiased, kBiased };
 
@@ -99,6 +102,8 @@ class SearchSpace {
 
   virtual std::optional<SpaceCell> cell() const { return std::nullopt; }
   virtual SpaceStructure structure() const { return {}; }
+  // How its weights begin (weights.h).
+  virtual Initialization initialization() const { return Initialization::kPyTorch; }
   virtual BatchVariance recalibrated_variance() const { return BatchVariance::kUnbiased; }
   // Whose tensors the golden values are made with (spec/search-spaces.md 1.2).
   virtual Weights synthetic_weights() const { return Weights::kOwn; }

@@ -84,7 +84,8 @@ TensorMap AllocateWeights(const Graph& graph) {
   return weights;
 }
 
-void InitializeWeights(TensorMap& weights, uint64_t seed) {
+void InitializeWeights(TensorMap& weights, uint64_t seed, Initialization kind) {
+  const bool he = kind == Initialization::kHeFanOut;
   for (const TensorMap::Entry& e : weights.entries()) {
     kernels::Random random(seed, kernels::Random::Stream(kInitPurpose, 0, Fnv1a(e.name)));
     const auto uniform = [&](double bound) {
@@ -95,11 +96,15 @@ void InitializeWeights(TensorMap& weights, uint64_t seed) {
       Fill(e.tensor.view(), [&](int64_t i) { return i / columns == i % columns ? 1 : 0; });
     } else if (e.name == "arch_parameters") {
       Fill(e.tensor.view(), [&](int64_t) { return 1e-3 * random.Normal(); });
+    } else if (he && e.tensor.shape().size() == 4) {
+      const kernels::Shape& shape = e.tensor.shape();
+      const double deviation = std::sqrt(2 / static_cast<double>(std::max<int64_t>(1, shape[0] * shape[2] * shape[3])));
+      Fill(e.tensor.view(), [&](int64_t) { return deviation * random.Normal(); });
     } else if (e.tensor.shape().size() >= 2) {
       uniform(1 / std::sqrt(FanIn(e.tensor)));
     } else if (e.name.ends_with(".bias")) {
       const Tensor* weight = WeightBeside(weights, e.name);
-      uniform(weight == nullptr ? 0 : 1 / std::sqrt(FanIn(*weight)));
+      uniform(he || weight == nullptr ? 0 : 1 / std::sqrt(FanIn(*weight)));
     } else {
       const double value = e.name.ends_with(".weight") || e.name.ends_with("running_var") ? 1 : 0;
       Fill(e.tensor.view(), [&](int64_t) { return value; });

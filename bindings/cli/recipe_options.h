@@ -2,6 +2,7 @@
 #ifndef MATHNAS_BINDINGS_CLI_RECIPE_OPTIONS_H_
 #define MATHNAS_BINDINGS_CLI_RECIPE_OPTIONS_H_
 
+#include <optional>
 #include <string>
 
 #include "CLI/App.hpp"
@@ -16,8 +17,10 @@ struct RecipeOptions {
   std::string rate_update = "epoch";
   bool no_augment = false;
   bool no_nesterov = false;
+  CLI::App* command = nullptr;
 
-  void AddTo(CLI::App* command) {
+  void AddTo(CLI::App* to) {
+    command = to;
     command->add_option("--epochs", recipe.epochs, "Epochs")->capture_default_str();
     command->add_option("--batch", recipe.batch, "Images per step")->capture_default_str();
     command->add_option("--lr", recipe.learning_rate, "Learning rate")->capture_default_str();
@@ -31,7 +34,7 @@ struct RecipeOptions {
         ->check(CLI::IsMember({"epoch", "step"}));
     command->add_option("--momentum", recipe.momentum, "Momentum")->capture_default_str();
     command->add_flag("--no-nesterov", no_nesterov, "Plain momentum");
-    command->add_option("--weight-decay", recipe.weight_decay, "Weight decay, on all parameters")
+    command->add_option("--weight-decay", recipe.weight_decay, "Weight decay, on all parameters (stages: on weights)")
         ->capture_default_str();
     command->add_option("--label-smoothing", recipe.label_smoothing, "Label smoothing")->capture_default_str();
     command->add_option("--sampling", sampling, "Networks per step of a supernet: full, uniform or fair")
@@ -43,12 +46,27 @@ struct RecipeOptions {
         ->capture_default_str();
   }
 
-  absl::StatusOr<supernet::TrainingRecipe> Make(uint64_t seed) const {
+  // With a stage of progressive shrinking its recipe (spec/search-spaces.md 3.8), where nothing else is asked for.
+  absl::StatusOr<supernet::TrainingRecipe> Make(uint64_t seed,
+                                                const std::optional<supernet::Shrinking>& shrinking = {}) const {
     supernet::TrainingRecipe made = recipe;
     auto parsed = supernet::ParseSampling(sampling);
     if (!parsed.ok()) return parsed.status();
     made.sampling = *parsed;
     made.rate_per_step = rate_update == "step";
+    if (shrinking) {
+      const supernet::ShrinkingStage& stage = shrinking->stage;
+      const auto asked = [&](const char* option) { return command->count(option) > 0; };
+      if (!asked("--batch")) made.batch = 64;
+      if (!asked("--warmup-epochs")) made.warmup_epochs = asked("--epochs") ? 0 : stage.warmup_epochs;
+      if (!asked("--epochs")) made.epochs = stage.epochs + made.warmup_epochs;
+      if (!asked("--lr")) made.learning_rate = stage.rate * static_cast<double>(made.batch) / 64;
+      if (!asked("--weight-decay")) made.weight_decay = 3e-5;
+      if (!asked("--label-smoothing")) made.label_smoothing = 0.1;
+      if (!asked("--lr-update")) made.rate_per_step = true;
+      made.decay = supernet::Decay::kWeights;
+      made.shrinking = shrinking;
+    }
     made.augment = !no_augment;
     made.nesterov = !no_nesterov;
     made.seed = seed;

@@ -30,6 +30,9 @@ struct SpaceOptions {
   double width = 0;
   std::vector<int> resolutions;
 
+  // Whether its networks take images of any size, which are then brought to theirs.
+  bool takes_any_size() const { return name != "nasbench201"; }
+
   // Adds the positional SPACE and the macro parameters.
   void AddTo(CLI::App* command);
   // InvalidArgument names the space or the macro parameter that is not known or out of range.

@@ -5,6 +5,9 @@
 #include "bindings/cli/recipe_options.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
+#include "kernels/status.h"
+#include "supernet/data/image_source.h"
+#include "supernet/mobilenetv3/space.h"
 #include "supernet/training/trainer.h"
 #include "supernet/weights.h"
 
@@ -15,26 +18,111 @@ struct Options {
   Common common;
   SpaceOptions space;
   RecipeOptions recipe;
-  std::string data, out, subnet;
+  std::string data, out, subnet, stage, rule = "random", from, teacher;
   bool resume = false;
   double checkpoint_seconds = 60;
   int64_t validation = 0;
 };
 
-absl::StatusOr<Answer> Train(const Options& o) {
+// Images of the space's size, or those that are brought to it.
+struct Images {
+  std::optional<supernet::ImageDataset> fixed;
+  supernet::ImageSourcePtr any;
+  SpaceFit fit;
+};
+
+absl::StatusOr<Images> Load(const Options& o) {
+  Images images;
+  if (o.space.takes_any_size()) {
+    auto data = supernet::LoadImages(o.data);
+    if (!data.ok()) return data.status();
+    images.any = data->train;
+    if (o.validation > 0) {
+      auto split = supernet::SplitTrainValidation(images.any, o.validation, /*seed=*/0);
+      if (!split.ok()) return split.status();
+      images.any = split->train;
+    }
+    images.fit = {.classes = images.any->classes()};
+    return images;
+  }
   auto data = supernet::LoadDataset(o.data);
   if (!data.ok()) return data.status();
-  supernet::ImageDataset images = std::move(data->train);
+  images.fixed = std::move(data->train);
   if (o.validation > 0) {
-    auto split = supernet::SplitTrainValidation(std::move(images), o.validation, /*seed=*/0);
+    auto split = supernet::SplitTrainValidation(*std::move(images.fixed), o.validation, /*seed=*/0);
     if (!split.ok()) return split.status();
-    images = std::move(split->train);
+    images.fixed = std::move(split->train);
   }
-  auto space = o.space.Make(SpaceFit::Of(images));
+  images.fit = SpaceFit::Of(*images.fixed);
+  return images;
+}
+
+// The stage of --stage, over the resolutions of the space; none without.
+absl::StatusOr<std::optional<supernet::Shrinking>> StageOf(const Options& o, const supernet::SearchSpace& space) {
+  if (o.stage.empty()) return std::nullopt;
+  auto stage = supernet::FindShrinkingStage(o.stage);
+  if (!stage.ok()) return stage.status();
+  auto rule = supernet::ParseSubnetRule(o.rule);
+  if (!rule.ok()) return rule.status();
+  supernet::Shrinking shrinking = {*std::move(stage), *rule, {}};
+  supernet::Choice choice = space.base();
+  const int shared = space.structure().shared;
+  const auto sides = shared < 0 ? 1 : static_cast<int>(space.nodes()[shared].candidates.size());
+  for (int i = 0; i < sides; ++i) {
+    if (shared >= 0) choice[shared] = i;
+    shrinking.resolutions.push_back(static_cast<int>(space.input_shape(choice)[0]));
+  }
+  return shrinking;
+}
+
+// The weights to begin with: those of --from, sorted where the stage asks for it, or new ones.
+absl::StatusOr<kernels::TensorMap> FirstWeights(const Options& o, const supernet::SearchSpace& space,
+                                                const std::optional<supernet::Choice>& own,
+                                                const std::optional<supernet::Shrinking>& shrinking) {
+  if (o.from.empty()) {
+    const supernet::GraphRequest request = {.mode = supernet::Mode::kTraining};
+    kernels::TensorMap weights =
+        supernet::AllocateWeights(own ? space.Network(*own, request).graph : space.Supernet(request).graph);
+    supernet::InitializeWeights(weights, o.common.seed, space.initialization());
+    return weights;
+  }
+  auto from = supernet::LoadCheckpoint(o.from);
+  if (!from.ok()) return from.status();
+  if (auto s = supernet::CheckWeights(space, own, from->weights); !s.ok()) return kernels::Annotate(s, o.from);
+  kernels::TensorMap weights = std::move(from->weights);
+  if (shrinking && shrinking->stage.channel_sorting) {
+    auto s = supernet::SortChannels(space, *shrinking->stage.channel_sorting, shrinking->stage.e, weights);
+    if (!s.ok()) return kernels::Annotate(s, o.from);
+  }
+  return weights;
+}
+
+// The own weights of the base network, of --teacher.
+absl::StatusOr<std::optional<kernels::TensorMap>> TeacherOf(const Options& o, const supernet::SearchSpace& space) {
+  if (o.teacher.empty()) return std::nullopt;
+  auto checkpoint = supernet::LoadCheckpoint(o.teacher);
+  if (!checkpoint.ok()) return checkpoint.status();
+  if (checkpoint->subnet) {
+    if (auto s = supernet::CheckWeights(space, space.base(), checkpoint->weights); !s.ok()) {
+      return kernels::Annotate(s, o.teacher);
+    }
+    return std::move(checkpoint->weights);
+  }
+  auto own = supernet::ExtractWeights(space, space.base(), checkpoint->weights);
+  if (!own.ok()) return kernels::Annotate(own.status(), o.teacher);
+  return *std::move(own);
+}
+
+absl::StatusOr<Answer> Train(const Options& o) {
+  auto images = Load(o);
+  if (!images.ok()) return images.status();
+  auto space = o.space.Make(images->fit);
   if (!space.ok()) return space.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
-  auto recipe = o.recipe.Make(o.common.seed);
+  auto shrinking = StageOf(o, **space);
+  if (!shrinking.ok()) return shrinking.status();
+  auto recipe = o.recipe.Make(o.common.seed, *shrinking);
   if (!recipe.ok()) return recipe.status();
   std::optional<supernet::Choice> own;
   if (!o.subnet.empty()) {
@@ -49,18 +137,22 @@ absl::StatusOr<Answer> Train(const Options& o) {
   if (!o.resume && std::filesystem::exists(path)) {
     return absl::InvalidArgumentError(fmt::format("{}: exists; go on with --resume, or choose another --out", path));
   }
-  const supernet::GraphRequest request = {.mode = supernet::Mode::kTraining};
-  kernels::TensorMap weights =
-      supernet::AllocateWeights(own ? (*space)->Network(*own, request).graph : (*space)->Supernet(request).graph);
-  supernet::InitializeWeights(weights, o.common.seed);
+  auto weights = FirstWeights(o, **space, own, *shrinking);
+  if (!weights.ok()) return weights.status();
+  auto teacher = TeacherOf(o, **space);
+  if (!teacher.ok()) return teacher.status();
 
   Progress progress;
-  auto trained = supernet::Train(*space, *device, images, own, std::move(weights), *recipe,
-                                 {.checkpoint_path = path,
-                                  .checkpoint_seconds = o.checkpoint_seconds,
-                                  .resume = o.resume,
-                                  .progress = [&](const supernet::TrainingProgress& p) { progress.Training(p); },
-                                  .cancel = Interrupted()});
+  const supernet::TrainingRun run = {
+      .checkpoint_path = path,
+      .checkpoint_seconds = o.checkpoint_seconds,
+      .resume = o.resume,
+      .teacher = *teacher ? &**teacher : nullptr,
+      .progress = [&](const supernet::TrainingProgress& p) { progress.Training(p); },
+      .cancel = Interrupted()};
+  auto trained = images->fixed
+                     ? supernet::Train(*space, *device, *images->fixed, own, *std::move(weights), *recipe, run)
+                     : supernet::Train(*space, *device, images->any, own, *std::move(weights), *recipe, run);
   if (!trained.ok()) return trained.status();
   Answer answer;
   Json epochs = Json::array();
@@ -87,11 +179,21 @@ void AddTrain(CLI::App& app) {
                                  o.common, [] { return Train(o); });
   o.space.AddTo(command);
   o.recipe.AddTo(command);
-  command->add_option("--data", o.data, "fashion-mnist, a folder of IDX files, cifar10:FOLDER, arrays:FILE, synthetic")
+  command
+      ->add_option("--data", o.data,
+                   "fashion-mnist, a folder of IDX files, cifar10:FOLDER, arrays:FILE, synthetic; mobilenetv3 also "
+                   "folder:FOLDER of JPEG and PNG files")
       ->required();
   command->add_option("--out", o.out, "Folder for checkpoint.safetensors")->required();
   command->add_option("--subnet", o.subnet, "Train this network with weights of its own: JSON, or @FILE");
   command->add_option("--validation", o.validation, "Training images to hold out")->capture_default_str();
+  command->add_option("--stage", o.stage,
+                      "mobilenetv3: a stage of progressive shrinking and its recipe: full, kernel, depth1, depth2, "
+                      "expand1 or expand2");
+  command->add_option("--subnet-rule", o.rule, "Networks of a step of a stage: random or sandwich")
+      ->capture_default_str();
+  command->add_option("--from", o.from, "Begin with the weights of this checkpoint, e.g. of the stage before");
+  command->add_option("--teacher", o.teacher, "Learn from the largest network of this checkpoint too");
   command->add_flag("--resume", o.resume, "Go on from the checkpoint in --out");
   command->add_option("--checkpoint-seconds", o.checkpoint_seconds, "Seconds between checkpoints")
       ->capture_default_str()

@@ -7,6 +7,7 @@
 #include "blocks/inverted_residual.h"
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
+#include "supernet/mobilenetv3/channel_sorting.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -140,6 +141,7 @@ class Space : public SearchSpace {
     structure.shared = kBlocks;
     return structure;
   }
+  Initialization initialization() const override { return Initialization::kHeFanOut; }
   BatchVariance recalibrated_variance() const override { return BatchVariance::kBiased; }
   Weights synthetic_weights() const override { return Weights::kShared; }
   int NodeOfBlock(std::string_view block) const override {
@@ -177,6 +179,8 @@ class Space : public SearchSpace {
     choice.push_back(static_cast<int>(resolution - resolutions_.begin()));
     return choice;
   }
+
+  const Widths& widths() const { return widths_; }
 
   Architecture Decode(const Choice& choice) const {
     Architecture architecture;
@@ -361,6 +365,13 @@ absl::StatusOr<Choice> ChoiceOf(const SearchSpace& space, const Architecture& ar
   if (!own.ok()) return own.status();
   if (auto s = Check(architecture); !s.ok()) return s;
   return (*own)->Encode(Canonical(architecture));
+}
+
+absl::Status SortChannels(const SearchSpace& space, int stage, const std::vector<int>& expansions,
+                          kernels::TensorMap& weights) {
+  const auto own = Own(space);
+  if (!own.ok()) return own.status();
+  return mobilenetv3::SortChannels((*own)->widths(), stage, expansions, weights);
 }
 
 }  // namespace mathnas::supernet

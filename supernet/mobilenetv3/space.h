@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernels/tensor.h"
 #include "supernet/mobilenetv3/architecture.h"
 #include "supernet/search_space.h"
 
@@ -40,6 +41,10 @@ absl::StatusOr<MobileNetV3Macro> ParseMobileNetV3Macro(std::string_view json);
 // InvalidArgument when the space lacks the resolution of the architecture.
 absl::StatusOr<mobilenetv3::Architecture> ArchitectureOf(const SearchSpace& space, const Choice& choice);
 absl::StatusOr<Choice> ChoiceOf(const SearchSpace& space, const mobilenetv3::Architecture& architecture);
+
+// Channel sorting (channel_sorting.h) of this space's supernet.
+absl::Status SortChannels(const SearchSpace& space, int stage, const std::vector<int>& expansions,
+                          kernels::TensorMap& weights);
 
 }  // namespace mathnas::supernet
 

@@ -64,6 +64,10 @@ std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Samplin
       choices[p].push_back(static_cast<int>(order[p % order.size()]));
     }
   }
+  // The networks of a step look at the same images.
+  if (const int shared = space.structure().shared; shared >= 0) {
+    for (Choice& choice : choices) choice[shared] = choices.front()[shared];
+  }
   return {choices.begin(), choices.end()};
 }
 

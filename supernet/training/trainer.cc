@@ -9,7 +9,8 @@
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/data/loader.h"
-#include "supernet/training/step.h"
+#include "supernet/mobilenetv3/space.h"
+#include "supernet/training/teacher.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -20,11 +21,13 @@ double Seconds(Clock::time_point since) { return std::chrono::duration<double>(C
 
 class Run {
  public:
-  Run(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device, const ImageDataset& data,
-      const std::optional<Choice>& own, const TrainingRecipe& recipe, const TrainingRun& options)
+  // The images are in one of both.
+  Run(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device, const ImageDataset* data,
+      ImageSourcePtr source, const std::optional<Choice>& own, const TrainingRecipe& recipe, const TrainingRun& options)
       : space_(std::move(space)),
         device_(std::move(device)),
         data_(data),
+        source_(std::move(source)),
         own_(own),
         recipe_(recipe),
         options_(options) {}
@@ -39,20 +42,25 @@ class Run {
     loading.first_epoch = state_.epoch;
     loading.first_batch = state_.batch;
     loading.end_epoch = recipe_.epochs;
-    auto loader = BatchLoader::Create(data_, loading);
+    batches_ = (data_ != nullptr ? data_->count : source_->count()) / recipe_.batch;
+    auto loader = data_ != nullptr ? BatchLoader::Create(*data_, loading)
+                                   : BatchLoader::Create(source_, loading, Resolution());
     if (!loader.ok()) return loader.status();
-    batches_ = (*loader)->batches_per_epoch();
 
     TrainingStep step(space_, device_, state_.weights,
                       {.weights = own_ ? Weights::kOwn : Weights::kShared,
                        .batch = recipe_.batch,
-                       .label_smoothing = recipe_.label_smoothing});
+                       .label_smoothing = recipe_.label_smoothing,
+                       .soft_targets = options_.teacher != nullptr,
+                       .decay = recipe_.decay});
+    std::optional<Teacher> teacher;
+    if (options_.teacher != nullptr) teacher.emplace(space_, device_, *options_.teacher);
     for (const kernels::TensorMap::Entry& e : state_.momentum.entries()) step.momentum().Put(e.name, e.tensor.Clone());
 
     last_checkpoint_ = last_report_ = Clock::now();
     while (const Batch* batch = (*loader)->Next()) {
       const Clock::time_point start = Clock::now();
-      if (auto s = TrainBatch(step, *batch); !s.ok()) return s;
+      if (auto s = TrainBatch(step, teacher ? &*teacher : nullptr, *batch); !s.ok()) return s;
       Count(Seconds(start));
       const bool stop = options_.cancel != nullptr && options_.cancel->load();
       const bool epoch_done = state_.batch == 0;
@@ -64,6 +72,7 @@ class Run {
       Report((*loader)->wait_seconds(), save, epoch_done);
       if (stop && state_.epoch < recipe_.epochs) return absl::CancelledError("training interrupted");
     }
+    if (auto s = (*loader)->status(); !s.ok()) return s;
     TakeMomentum(step);
     return std::move(state_);
   }
@@ -71,7 +80,11 @@ class Run {
  private:
   absl::Status Start(kernels::TensorMap weights) {
     if (auto s = Check(recipe_); !s.ok()) return s;
-    if (auto s = CheckData(*space_, data_); !s.ok()) return s;
+    if (auto s = data_ != nullptr ? CheckData(*space_, *data_) : CheckData(*space_, *source_); !s.ok()) return s;
+    if (recipe_.shrinking && space_->name() != "mobilenetv3") {
+      return absl::InvalidArgumentError(
+          fmt::format("progressive shrinking: expected the space mobilenetv3, found {}", space_->name()));
+    }
     if (own_) {
       if (auto s = space_->Check(*own_); !s.ok()) return s;
     }
@@ -105,13 +118,57 @@ class Run {
     return CheckWeights(*space_, own_, state_.weights);
   }
 
-  absl::Status TrainBatch(TrainingStep& step, const Batch& batch) {
-    const int64_t number = batch.epoch * batches_ + batch.index;
-    const auto paths =
-        own_ ? std::vector<std::optional<Choice>>{own_} : SamplePaths(*space_, recipe_.sampling, recipe_.seed, number);
+  // The networks of a step, a function of the step alone.
+  absl::StatusOr<std::vector<std::optional<Choice>>> Paths(int64_t epoch, int64_t batch) const {
+    if (own_) return std::vector<std::optional<Choice>>{own_};
+    if (!recipe_.shrinking) return SamplePaths(*space_, recipe_.sampling, recipe_.seed, epoch * batches_ + batch);
+    const ShrinkingStep step = {epoch, batch, batches_};
+    std::vector<std::optional<Choice>> paths;
+    for (mobilenetv3::Architecture& a : StepSubnets(recipe_.shrinking->stage, recipe_.shrinking->rule, step)) {
+      a.resolution = StepResolution(recipe_.shrinking->resolutions, step);
+      auto choice = ChoiceOf(*space_, a);
+      if (!choice.ok()) return choice.status();
+      paths.emplace_back(*std::move(choice));
+    }
+    return paths;
+  }
+
+  // The side of the input of a path; the whole supernet's is that of the base network.
+  int64_t SideOf(const std::optional<Choice>& path) const { return space_->input_shape(path.value_or(space_->base()))[0]; }
+
+  ResolutionOptions Resolution() const {
+    ResolutionOptions options;
+    options.largest = SideOf(std::nullopt);
+    if (const int shared = space_->structure().shared; shared >= 0) {
+      Choice choice = space_->base();
+      for (choice[shared] = 0; choice[shared] < std::ssize(space_->nodes()[shared].candidates); ++choice[shared]) {
+        if (!recipe_.shrinking || std::ranges::count(recipe_.shrinking->resolutions, SideOf(choice)) > 0) {
+          options.largest = std::max(options.largest, SideOf(choice));
+        }
+      }
+    }
+    options.size = [this](int64_t epoch, int64_t batch) {
+      const auto paths = Paths(epoch, batch);
+      return SideOf(paths.ok() ? paths->front() : std::nullopt);
+    };
+    options.resizing.repeat_grey = source_->channels() == 1 && space_->input_shape()[2] == 3;
+    if (source_->channels() == 1) options.resizing.saturation = 0;
+    return options;
+  }
+
+  absl::Status TrainBatch(TrainingStep& step, Teacher* teacher, const Batch& batch) {
+    const auto drawn = Paths(batch.epoch, batch.index);
+    if (!drawn.ok()) return drawn.status();
+    const std::vector<std::optional<Choice>>& paths = *drawn;
+    std::optional<kernels::TensorView> targets;
+    if (teacher != nullptr) {
+      auto made = teacher->Targets(batch.images, paths.front().value_or(space_->base()));
+      if (!made.ok()) return made.status();
+      targets = *std::move(made);
+    }
     BatchResult total;
     for (const std::optional<Choice>& path : paths) {
-      auto result = step.Backward(path, batch.images, batch.labels);
+      auto result = step.Backward(path, batch.images, batch.labels, targets ? &*targets : nullptr);
       if (!result.ok()) return result.status();
       total.loss += result->loss / static_cast<double>(paths.size());
       total.correct += result->correct;
@@ -183,7 +240,8 @@ class Run {
 
   std::shared_ptr<const SearchSpace> space_;
   std::shared_ptr<kernels::Device> device_;
-  const ImageDataset& data_;
+  const ImageDataset* data_;
+  ImageSourcePtr source_;
   const std::optional<Choice>& own_;
   const TrainingRecipe& recipe_;
   const TrainingRun& options_;
@@ -199,11 +257,17 @@ class Run {
 absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
                                  const ImageDataset& data, const std::optional<Choice>& own, kernels::TensorMap weights,
                                  const TrainingRecipe& recipe, const TrainingRun& run) {
-  return Run(std::move(space), std::move(device), data, own, recipe, run).Train(std::move(weights));
+  return Run(std::move(space), std::move(device), &data, nullptr, own, recipe, run).Train(std::move(weights));
+}
+
+absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
+                                 const ImageSourcePtr& images, const std::optional<Choice>& own,
+                                 kernels::TensorMap weights, const TrainingRecipe& recipe, const TrainingRun& run) {
+  return Run(std::move(space), std::move(device), nullptr, images, own, recipe, run).Train(std::move(weights));
 }
 
 std::string ToJson(const TrainingRecipe& r) {
-  return nlohmann::json{{"epochs", r.epochs},
+  nlohmann::json recipe = {{"epochs", r.epochs},
                         {"batch", r.batch},
                         {"lr", r.learning_rate},
                         {"final_lr", r.final_learning_rate},
@@ -216,8 +280,15 @@ std::string ToJson(const TrainingRecipe& r) {
                         {"sampling", std::string(Name(r.sampling))},
                         {"augment", r.augment},
                         {"crop_padding", r.crop_padding},
-                        {"seed", r.seed}}
-      .dump();
+                        {"seed", r.seed}};
+  if (r.decay == Decay::kWeights) recipe["decay"] = "weights";
+  if (r.shrinking) {
+    const ShrinkingStage& stage = r.shrinking->stage;
+    recipe["shrinking"] = {{"stage", stage.name}, {"ks", stage.ks},           {"e", stage.e},
+                           {"d", stage.d},        {"subnets", stage.subnets}, {"rule", Name(r.shrinking->rule)},
+                           {"resolutions", r.shrinking->resolutions}};
+  }
+  return recipe.dump();
 }
 
 absl::Status Check(const TrainingRecipe& r) {
@@ -236,6 +307,19 @@ absl::Status Check(const TrainingRecipe& r) {
     if (!(f.value >= f.low && f.value <= f.high)) {
       return absl::InvalidArgumentError(fmt::format("{}: {}, expected {} to {}", f.name, f.value, f.low, f.high));
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckData(const SearchSpace& space, const ImageSource& images) {
+  const int64_t channels = space.input_shape()[2];
+  if (images.channels() != channels && !(images.channels() == 1 && channels == 3)) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {} channels, the network takes {}", images.name(), images.channels(), channels));
+  }
+  if (images.classes() != space.classes()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {} classes, the network has {}", images.name(), images.classes(), space.classes()));
   }
   return absl::OkStatus();
 }

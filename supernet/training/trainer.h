@@ -11,12 +11,22 @@
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "supernet/data/dataset.h"
+#include "supernet/data/image_source.h"
 #include "supernet/search_space.h"
 #include "supernet/training/checkpoint.h"
+#include "supernet/training/progressive_shrinking.h"
 #include "supernet/training/sampling.h"
 #include "supernet/training/schedule.h"
+#include "supernet/training/step.h"
 
 namespace mathnas::supernet {
+
+// The networks of a step by progressive shrinking, in place of a sampling: for mobilenetv3.
+struct Shrinking {
+  ShrinkingStage stage;
+  SubnetRule rule = SubnetRule::kRandom;
+  std::vector<int> resolutions;  // of the space; all networks of a step have the same
+};
 
 // Defaults are the recipe of NAS-Bench-201 (spec/search-spaces.md 2.8), but for the number of epochs.
 struct TrainingRecipe {
@@ -30,7 +40,9 @@ struct TrainingRecipe {
   bool nesterov = true;
   double weight_decay = 5e-4;
   double label_smoothing = 0;
-  Sampling sampling = Sampling::kUniform;  // of a supernet
+  Decay decay = Decay::kAll;
+  Sampling sampling = Sampling::kUniform;   // of a supernet
+  std::optional<Shrinking> shrinking = {};  // of a supernet
   bool augment = true;
   int crop_padding = -1;  // AugmentOptions
   uint64_t seed = 0;
@@ -55,6 +67,9 @@ struct TrainingRun {
   double checkpoint_seconds = 60;
   // Go on from the file at checkpoint_path if there is one.
   bool resume = false;
+  // Distillation: the own weights of the base network, whose softmax in training mode (without gradient) is a target
+  // beside the labels (spec/search-spaces.md 3.8). Null: none.
+  const kernels::TensorMap* teacher = nullptr;
   std::function<void(const TrainingProgress&)> progress;  // about once a second
   const std::atomic<bool>* cancel = nullptr;              // stop after the batch under way
 };
@@ -66,12 +81,19 @@ absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::
                                  const ImageDataset& data, const std::optional<Choice>& own, kernels::TensorMap weights,
                                  const TrainingRecipe& recipe, const TrainingRun& run);
 
+// The same on images of any size, which are brought to the size of each step's networks by random resized crops; grey
+// ones become three channels where the space has three.
+absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
+                                 const ImageSourcePtr& images, const std::optional<Choice>& own,
+                                 kernels::TensorMap weights, const TrainingRecipe& recipe, const TrainingRun& run);
+
 // The recipe as JSON, as checkpoints keep it.
 std::string ToJson(const TrainingRecipe& recipe);
 // InvalidArgument names the field that is out of range.
 absl::Status Check(const TrainingRecipe& recipe);
 // InvalidArgument when images or labels are not what the space takes.
 absl::Status CheckData(const SearchSpace& space, const ImageDataset& data);
+absl::Status CheckData(const SearchSpace& space, const ImageSource& images);
 
 }  // namespace mathnas::supernet
 
