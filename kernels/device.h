@@ -11,10 +11,9 @@
 #include "absl/types/span.h"
 #include "kernels/kernel_cache.h"
 #include "kernels/ops/operator.h"
+#include "kernels/packed_weights.h"
 
 namespace mathnas::kernels {
-
-class PackedWeights;
 
 // Where a kernel finds its operands.
 struct KernelBuffers {
@@ -57,6 +56,7 @@ class Device {
   // Unimplemented, with the reason, where the device has no kernel for this.
   absl::StatusOr<std::shared_ptr<const Kernel>> Prepare(const Operator& op, DescSpan inputs, DescSpan outputs);
   KernelCache& cache() { return cache_; }
+  const std::shared_ptr<PackedWeights>& packed() const { return packed_; }
 
  protected:
   // Called with dense operands, but for operators that take slices as they are.
@@ -68,6 +68,7 @@ class Device {
   absl::StatusOr<std::shared_ptr<const Kernel>> MakeOnCopies(const Operator& op, DescSpan inputs, DescSpan outputs);
 
   KernelCache cache_;
+  std::shared_ptr<PackedWeights> packed_ = std::make_shared<PackedWeights>();
 };
 
 // oneDNN and own vector kernels, float32. InvalidArgument when threads < 1 or more than 4096; Unimplemented when this

@@ -1,4 +1,5 @@
-// Constant weights in the layout that a kernel wants: packed once, shared by all contexts of a plan.
+// Constant weights in the layout that a kernel wants: packed once, shared by all contexts of a device, whatever their
+// plans: networks that share weights share the packed ones too.
 #ifndef MATHNAS_KERNELS_PACKED_WEIGHTS_H_
 #define MATHNAS_KERNELS_PACKED_WEIGHTS_H_
 
@@ -13,15 +14,22 @@
 
 namespace mathnas::kernels {
 
-// Thread-safe. An entry lives as long as a bound kernel uses it.
+// Thread-safe. An entry is a tensor (or a slice: its address) for a kernel, and lives as long as a bound kernel uses it;
+// while it does, the tensor does not change (PlanOptions::constant_weights). So there are never more than are in use.
 class PackedWeights {
  public:
   // The packed form of the tensor at `source` for `kernel`, made by `pack` if nobody holds it.
   absl::StatusOr<std::shared_ptr<const Tensor>> Get(const void* kernel, const void* source,
                                                     absl::FunctionRef<absl::StatusOr<Tensor>()> pack);
 
+  // Bytes of the packed tensors that are in use.
+  size_t bytes() const;
+
  private:
-  std::mutex mutex_;
+  static constexpr size_t kLeastSweep = 64;  // entries: below, those that are not used any more are left
+
+  mutable std::mutex mutex_;
+  size_t sweep_at_ = kLeastSweep;
   std::map<std::pair<const void*, const void*>, std::weak_ptr<const Tensor>> entries_;
 };
 

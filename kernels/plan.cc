@@ -46,6 +46,7 @@ class PlanBuilder {
   PlanBuilder(const Graph& graph, absl::Span<const PlanOutput> outputs, Device& device, PlanOptions options)
       : graph_(graph), outputs_(outputs), device_(device), plan_(std::make_shared<Plan>()) {
     plan_->options_ = options;
+    plan_->packed_ = device.packed();
     plan_->blocks_ = graph.blocks();
   }
 
@@ -305,7 +306,7 @@ absl::StatusOr<std::unique_ptr<Context>> Context::Create(std::shared_ptr<const P
       inputs.push_back({address(p), plan->options_.constant_weights && p.kind == Plan::Place::kBound});
     }
     for (const Plan::Place& p : step.outputs) outputs.push_back(address(p));
-    auto kernel = step.kernel->Bind({inputs, outputs, context->arena_ + plan->activation_bytes_, &plan->packed_});
+    auto kernel = step.kernel->Bind({inputs, outputs, context->arena_ + plan->activation_bytes_, plan->packed_.get()});
     if (!kernel.ok()) return Annotate(kernel.status(), NameOf(step.op));
     context->kernels_.push_back(*std::move(kernel));
   }

@@ -89,7 +89,7 @@ class Plan {
   size_t activation_bytes_ = 0;
   size_t scratch_bytes_ = 0;
   size_t arena_bytes_ = 0;
-  mutable PackedWeights packed_;
+  std::shared_ptr<PackedWeights> packed_;  // of the device
 };
 
 // Memory for contexts that run one after the other: grows to the largest, is never given back in between. A supernet
