@@ -44,13 +44,10 @@ absl::StatusOr<std::map<std::string, int64_t>> ActivationsByBlock(const SearchSp
 
 }  // namespace
 
-absl::StatusOr<NetworkCost> CountNetwork(const SearchSpace& space, const Choice& choice) {
+absl::StatusOr<NetworkCost> CountWork(const SearchSpace& space, const Choice& choice) {
   if (auto s = space.Check(choice); !s.ok()) return s;
   const kernels::Graph graph = space.Network(choice, {}).graph;
   if (!graph.status().ok()) return graph.status();
-  auto activations = ActivationsByBlock(space, choice);
-  if (!activations.ok()) return activations.status();
-
   const std::vector<kernels::Counts> counts = kernels::CountByBlock(graph);
   const std::vector<int64_t> parameters = ParametersByBlock(graph);
   const kernels::Counts sum = space.Sum(kernels::CountByNode(graph));
@@ -60,14 +57,22 @@ absl::StatusOr<NetworkCost> CountNetwork(const SearchSpace& space, const Choice&
   for (size_t b = 0; b < counts.size(); ++b) {
     const std::string& name = graph.blocks()[b];
     if (name.empty()) continue;
-    const auto peak = activations->find(name);
-    const Cost cost = {.flops = space.Flops(counts[b]),
-                       .macs = counts[b].macs,
-                       .parameters = parameters[b],
-                       .activation_bytes = peak == activations->end() ? 0 : peak->second};
+    const Cost cost = {.flops = space.Flops(counts[b]), .macs = counts[b].macs, .parameters = parameters[b]};
     network.total.parameters += cost.parameters;
-    network.total.activation_bytes = std::max(network.total.activation_bytes, cost.activation_bytes);
     network.blocks.push_back({name, space.NodeOfBlock(name), cost});
+  }
+  return network;
+}
+
+absl::StatusOr<NetworkCost> CountNetwork(const SearchSpace& space, const Choice& choice) {
+  absl::StatusOr<NetworkCost> network = CountWork(space, choice);
+  if (!network.ok()) return network;
+  auto activations = ActivationsByBlock(space, choice);
+  if (!activations.ok()) return activations.status();
+  for (BlockCost& block : network->blocks) {
+    const auto peak = activations->find(block.block);
+    block.cost.activation_bytes = peak == activations->end() ? 0 : peak->second;
+    network->total.activation_bytes = std::max(network->total.activation_bytes, block.cost.activation_bytes);
   }
   return network;
 }

@@ -28,7 +28,9 @@ struct NetworkCost {
   std::vector<BlockCost> blocks;  // in the order in which they run
 };
 
-// InvalidArgument for a choice outside of the space.
+// Work and parameters alone, from the graph; activation_bytes are 0. InvalidArgument for a choice outside of the space.
+absl::StatusOr<NetworkCost> CountWork(const SearchSpace& space, const Choice& choice);
+// All of it, for which the network is planned: takes some hundred times as long.
 absl::StatusOr<NetworkCost> CountNetwork(const SearchSpace& space, const Choice& choice);
 
 }  // namespace mathnas::supernet

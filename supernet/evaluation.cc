@@ -6,13 +6,14 @@
 
 #include "fmt/format.h"
 #include "kernels/plan.h"
-#include "supernet/data/loader.h"
-#include "supernet/training/trainer.h"
+#include "supernet/network_input.h"
 
 namespace mathnas::supernet {
 namespace {
 
 using kernels::TensorMap;
+
+constexpr int64_t kImagesAtOnce = 256, kPixelsAtOnce = 1 << 20;
 
 // log(sum(exp(row))), without overflow.
 double LogSumExp(std::span<const float> row) {
@@ -34,10 +35,14 @@ absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, con
 absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice, const TensorMap& own_weights,
                                     const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
                                     int64_t batch, const std::atomic<bool>* cancel) {
-  if (auto s = CheckData(space, data); !s.ok()) return s;
+  if (auto s = space.Check(choice); !s.ok()) return s;
+  if (batch == 0) {
+    const kernels::Shape input = space.input_shape(choice);
+    batch = std::clamp<int64_t>(kPixelsAtOnce / (input[0] * input[1]), 1, kImagesAtOnce);
+  }
   LoaderOptions loading = LoaderOptions::Evaluation(std::min(batch, data.count));
   loading.end_epoch = 1;
-  auto loader = BatchLoader::Create(data, loading);
+  auto loader = InputOf(space, choice, data, loading);
   if (!loader.ok()) return loader.status();
   auto folded = FoldedNetwork(space, choice, own_weights, loading.batch);
   if (!folded.ok()) return folded.status();
@@ -64,6 +69,7 @@ absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choi
     }
     evaluation.images += b->size;
   }
+  if (auto s = (*loader)->status(); !s.ok()) return s;
   evaluation.accuracy = 100.0 * static_cast<double>(correct) / static_cast<double>(evaluation.images);
   evaluation.loss = loss / static_cast<double>(evaluation.images);
   return evaluation;

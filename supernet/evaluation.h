@@ -19,11 +19,12 @@ struct Evaluation {
   int64_t images = 0;
 };
 
-// Runs a network with own weights, folded as it will be deployed, over all of `data`.
+// Runs a network with own weights, folded as it will be deployed, over all of `data` (network_input.h), `batch` images
+// at once; 0: so many that their pixels are a million, at most 256.
 absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice,
                                     const kernels::TensorMap& own_weights,
                                     const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
-                                    int64_t batch = 256, const std::atomic<bool>* cancel = nullptr);
+                                    int64_t batch = 0, const std::atomic<bool>* cancel = nullptr);
 
 // A network folded for inference, with outputs {"logits"}.
 absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, const Choice& choice,

@@ -5,8 +5,7 @@
 #include <utility>
 
 #include "fmt/format.h"
-#include "supernet/data/loader.h"
-#include "supernet/training/trainer.h"
+#include "supernet/network_input.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -91,17 +90,17 @@ absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, kernels
                          const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
                          const RecalibrationOptions& options) {
   if (auto s = space.Check(choice); !s.ok()) return s;
-  if (auto s = CheckData(space, data); !s.ok()) return s;
   if (options.batches < 1) {
     return absl::InvalidArgumentError(fmt::format("recalibration on {} batches: expected at least 1", options.batches));
   }
   LoaderOptions loading = LoaderOptions::Training(std::min(options.batch, data.count), options.seed);
-  loading.augment = false;
-  auto loader = BatchLoader::Create(data, loading);
+  auto loader = InputOf(space, choice, data, loading);
   if (!loader.ok()) return loader.status();
   Recalibration recalibration(space, choice, own_weights, device);
   for (int64_t b = 0; b < options.batches; ++b) {
-    if (auto s = recalibration.Add((*loader)->Next()->images); !s.ok()) return s;
+    const Batch* batch = (*loader)->Next();
+    if (batch == nullptr) return (*loader)->status();
+    if (auto s = recalibration.Add(batch->images); !s.ok()) return s;
   }
   return recalibration.Finish();
 }

@@ -51,7 +51,7 @@ struct RecalibrationOptions {
   uint64_t seed = 0;    // of the images that are drawn
 };
 
-// Over batches of `data`, not augmented.
+// Over batches of `data`, not augmented (network_input.h).
 absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, kernels::TensorMap& own_weights,
                          const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
                          const RecalibrationOptions& options);

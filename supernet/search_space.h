@@ -42,7 +42,8 @@ struct SpaceStructure {
     std::vector<int> absent;  // by node: the candidate that cuts; -1: it cannot be cut here
   };
   std::vector<DepthGroup> depth;
-  int shared = -1;  // the node on which the costs of all others depend (resolution); -1: none
+  // The node on which the costs of all others depend (resolution), its candidates numbers; -1: none.
+  int shared = -1;
 };
 
 // Where a network's weights come from: its own tensors, or slices and members of the shared ones of the supernet.
@@ -104,6 +105,8 @@ class SearchSpace {
   virtual SpaceStructure structure() const { return {}; }
   // How its weights begin (weights.h).
   virtual Initialization initialization() const { return Initialization::kPyTorch; }
+  // Whether images of any size are brought to that of the network (network_input.h); otherwise they must have it.
+  virtual bool takes_any_image_size() const { return false; }
   virtual BatchVariance recalibrated_variance() const { return BatchVariance::kUnbiased; }
   // Whose tensors the golden values are made with (spec/search-spaces.md 1.2).
   virtual Weights synthetic_weights() const { return Weights::kOwn; }

@@ -45,7 +45,7 @@ absl::StatusOr<Answer> Evaluate(const Options& o) {
                                    {.batches = o.recalibration_batches, .seed = o.common.seed});
     if (!s.ok()) return s;
   }
-  auto result = supernet::Evaluate(**space, *choice, weights, *device, data->test, 256, Interrupted());
+  auto result = supernet::Evaluate(**space, *choice, weights, *device, data->test, /*batch=*/0, Interrupted());
   if (!result.ok()) return result.status();
   Answer answer;
   answer.json = {{"subnet", Json::parse((*space)->SubnetJson(*choice))},

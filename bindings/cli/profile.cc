@@ -6,6 +6,7 @@
 #include "bindings/cli/progress.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
+#include "fmt/ranges.h"
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/core/interaction.h"
 #include "mathnas/profile/profiler.h"
@@ -16,6 +17,7 @@ namespace {
 
 struct Options {
   Common common;
+  SpaceOptions space;
   MeasuringOptions measuring;
   std::string checkpoint, data, out, estimator = "eq6";
   int evaluations = 31;
@@ -33,7 +35,9 @@ absl::StatusOr<Answer> Profile(const Options& o) {
   if (checkpoint->subnet) {
     return absl::InvalidArgumentError(fmt::format("{} is a single network, expected a supernet", o.checkpoint));
   }
-  auto space = supernet::SpaceOf(checkpoint->space, checkpoint->macro);
+  SpaceOptions narrowed = o.space;
+  narrowed.name = checkpoint->space;
+  auto space = narrowed.Make({.macro = checkpoint->macro});
   if (!space.ok()) return space.status();
   auto data = supernet::LoadDataset(o.data);
   if (!data.ok()) return data.status();
@@ -49,7 +53,7 @@ absl::StatusOr<Answer> Profile(const Options& o) {
       .journal_path = o.out + ".measurements.json",
       .identity = fmt::format(
           "{} {} {} seed {} epoch {} batch {} on {} with {} validation images, batch {}, threads {}", checkpoint->space,
-          checkpoint->macro, checkpoint->recipe, checkpoint->seed, checkpoint->epoch, checkpoint->batch, o.data,
+          (*space)->MacroJson(), checkpoint->recipe, checkpoint->seed, checkpoint->epoch, checkpoint->batch, o.data,
           o.measuring.validation, o.measuring.latency.batch, o.measuring.latency.threads),
       .progress = [&](const profile::MeterProgress& p) { progress.Measuring(p); },
       .cancel = Interrupted()};
@@ -73,8 +77,10 @@ absl::StatusOr<Answer> Profile(const Options& o) {
   answer.json = Json::parse(core::ToJson(*table));
   answer.text = fmt::format("{}: {} nodes, {} metrics\n", o.out, table->nodes.size(), table->metrics.size());
   for (const auto& [name, metric] : table->metrics) {
+    std::vector<std::string> bases;  // by value of the shared choice
+    for (const core::MetricSlice& slice : metric.slices) bases.push_back(fmt::format("{:.6g}", slice.base));
     answer.text += metric.evaluations.empty()
-                       ? fmt::format("  {:10} base {:.6g} {}\n", name, metric.slices[0].base, metric.unit)
+                       ? fmt::format("  {:10} base {} {}\n", name, fmt::join(bases, ", "), metric.unit)
                        : fmt::format("  {:10} {} networks measured whole\n", name, metric.evaluations.size());
   }
   return answer;
@@ -100,6 +106,7 @@ void AddProfile(CLI::App& app) {
   command->add_option("--evaluations", o.evaluations, "Networks whose accuracy interaction measures")
       ->capture_default_str()
       ->check(CLI::Range(4, 1000000));
+  o.space.AddCandidatesTo(command);
   o.measuring.AddTo(command);
 }
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <optional>
+#include <span>
 
 #include "bindings/cli/command.h"
 #include "fmt/format.h"
@@ -9,6 +11,7 @@
 #include "mathnas/deploy/network.h"
 #include "mathnas/profile/latency.h"
 #include "supernet/data/dataset.h"
+#include "supernet/network_input.h"
 #include "supernet/safetensors.h"
 
 namespace mathnas::cli {
@@ -80,6 +83,44 @@ std::vector<int64_t> Largest(const std::vector<float>& output, int64_t classes) 
   return best;
 }
 
+// How the images of a data set were brought to the network's size when it was tested; none: they have it.
+absl::StatusOr<std::optional<supernet::ResolutionOptions>> Resizing(const supernet::ImageSource& images,
+                                                                    const kernels::Shape& input,
+                                                                    const Json& information) {
+  const auto resizing = information.find("resizing");
+  if (resizing == information.end()) return std::nullopt;
+  if (!resizing->is_object() || !resizing->contains("crop") || !(*resizing)["crop"].is_number() || input.size() != 3) {
+    return absl::InvalidArgumentError("information of the network: expected resizing.crop and an input of images");
+  }
+  supernet::ResolutionOptions options = supernet::ResolutionFor(images, input[0], input[2]);
+  options.resizing.evaluation_crop = (*resizing)["crop"].get<double>();
+  return options;
+}
+
+// The classes of all images.
+absl::StatusOr<std::vector<int64_t>> Classify(const supernet::ImageDataset& images, deploy::Network& network,
+                                              const Json& information) {
+  const int64_t classes = network.output_elements();
+  std::vector<float> output(static_cast<size_t>(images.count * classes));
+  const supernet::ImageSourcePtr source = supernet::Referring(images);
+  auto resolution = Resizing(*source, network.input_shape(), information);
+  if (!resolution.ok()) return resolution.status();
+  if (!*resolution) {
+    if (auto s = network.Run(std::span<const uint8_t>(images.images), output); !s.ok()) return s;
+    return Largest(output, classes);
+  }
+  auto loader = supernet::BatchLoader::Create(source, supernet::LoaderOptions::Evaluation(1), **resolution);
+  if (!loader.ok()) return loader.status();
+  std::span<float> left = output;
+  while (const supernet::Batch* image = (*loader)->Next()) {
+    auto s = network.Run(std::span<const float>(image->images.as<float>()), left.first(static_cast<size_t>(classes)));
+    if (!s.ok()) return s;
+    left = left.subspan(static_cast<size_t>(classes));
+  }
+  if (auto s = (*loader)->status(); !s.ok()) return s;
+  return Largest(output, classes);
+}
+
 absl::StatusOr<Answer> RunNetwork(Options o) {
   if (std::filesystem::is_directory(o.network)) o.network += "/network.mathnas";
   // A deployed network was measured with its own number of threads; it runs with it unless told otherwise.
@@ -142,14 +183,13 @@ absl::StatusOr<Answer> RunNetwork(Options o) {
   if (!o.data.empty()) {
     auto data = supernet::LoadDataset(o.data);
     if (!data.ok()) return data.status();
-    const Input all = {data->test.images, {}};
-    if (auto s = run(all, output); !s.ok()) return s;
-    const std::vector<int64_t> best = Largest(output, classes);
+    const auto best = Classify(data->test, *network, information);
+    if (!best.ok()) return best.status();
     int64_t correct = 0;
-    for (size_t i = 0; i < best.size(); ++i) correct += best[i] == data->test.labels[i];
-    const double accuracy = 100.0 * static_cast<double>(correct) / static_cast<double>(best.size());
+    for (size_t i = 0; i < best->size(); ++i) correct += (*best)[i] == data->test.labels[i];
+    const double accuracy = 100.0 * static_cast<double>(correct) / static_cast<double>(best->size());
     answer.json["accuracy"] = accuracy;
-    answer.text += fmt::format("accuracy on the {} test images of {}: {:.2f} %\n", best.size(), o.data, accuracy);
+    answer.text += fmt::format("accuracy on the {} test images of {}: {:.2f} %\n", best->size(), o.data, accuracy);
   }
   answer.json["information"] = information;
   return answer;

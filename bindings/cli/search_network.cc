@@ -42,7 +42,7 @@ std::string Machine() {
 absl::StatusOr<Answer> SearchNetwork(const Options& o) {
   auto data = supernet::LoadDataset(o.data);
   if (!data.ok()) return data.status();
-  SpaceFit fit = SpaceFit::Of(data->train);
+  SpaceFit fit = o.space.takes_any_size() ? SpaceFit::OfAnySize(data->train) : SpaceFit::Of(data->train);
   if (!o.checkpoint.empty()) {
     auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
     if (!checkpoint.ok()) return checkpoint.status();

@@ -1,6 +1,7 @@
 #include "bindings/cli/space_options.h"
 
 #include "fmt/format.h"
+#include "kernels/status.h"
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
 
@@ -23,6 +24,7 @@ absl::Status NotOf(std::string_view space, std::string_view option) {
 SpaceOr MakeNasBench201(const SpaceOptions& o, const SpaceFit& fit) {
   if (o.width != 0) return NotOf(o.name, "--width");
   if (!o.resolutions.empty()) return NotOf(o.name, "--resolutions");
+  if (!o.blocks.empty()) return NotOf(o.name, "--blocks");
   supernet::NasBench201Macro macro;
   if (!fit.macro.empty()) {
     auto stored = supernet::ParseNasBench201Macro(fit.macro);
@@ -60,6 +62,11 @@ SpaceOr MakeMobileNetV3(const SpaceOptions& o, const SpaceFit& fit) {
   if (o.width != 0) macro.width = o.width;
   if (o.size != 0) macro.resolutions = {static_cast<int>(o.size)};
   if (!o.resolutions.empty()) macro.resolutions = o.resolutions;
+  if (!o.blocks.empty()) {
+    auto blocks = supernet::mobilenetv3::LoadBlockSet(o.blocks);
+    if (!blocks.ok()) return kernels::Annotate(blocks.status(), "--blocks");
+    macro.blocks = *std::move(blocks);
+  }
   return supernet::MobileNetV3(macro);
 }
 
@@ -71,13 +78,20 @@ void SpaceOptions::AddTo(CLI::App* command) {
       ->check(CLI::Range(1, 4096));
   command->add_option("--cells", cells, "nasbench201: cells per stage (default 5)")->check(CLI::Range(1, 100));
   command->add_option("--width", width, "mobilenetv3: width factor, 1.0 or 1.2 (default 1.0)");
+  AddCandidatesTo(command);
+  command->add_option("--classes", classes, "Classes (default: of the data, else of the space)");
+  command->add_option("--size", size, "Height and width of the input (default: of the data, else of the space)");
+  command->add_option("--input-channels", input_channels, "Channels of the input (default: of the data, else 3)");
+}
+
+void SpaceOptions::AddCandidatesTo(CLI::App* command) {
   command
       ->add_option("--resolutions", resolutions,
                    "mobilenetv3: sides of the input that are candidates, ascending, e.g. 128,160,192,224")
       ->delimiter(',');
-  command->add_option("--classes", classes, "Classes (default: of the data, else of the space)");
-  command->add_option("--size", size, "Height and width of the input (default: of the data, else of the space)");
-  command->add_option("--input-channels", input_channels, "Channels of the input (default: of the data, else 3)");
+  command->add_option("--blocks", blocks,
+                      "mobilenetv3: five nodes, whose candidates are whole stages: cpu or gpu, as published with "
+                      "MathNAS, or the file of a block set (default: every layer is a node)");
 }
 
 SpaceOr SpaceOptions::Make(const SpaceFit& fit) const {

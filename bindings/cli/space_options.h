@@ -21,20 +21,26 @@ struct SpaceFit {
   static SpaceFit Of(const supernet::ImageDataset& data) {
     return {.classes = data.classes, .height = data.height, .width = data.width, .input_channels = data.channels};
   }
+  // Where images of any size are brought to that of the networks, and grey ones to three channels.
+  static SpaceFit OfAnySize(const supernet::ImageDataset& data) { return {.classes = data.classes}; }
 };
 
-// --channels, --cells and so on. Zero = not given: taken from what the space must fit, or the reference's defaults.
+// --channels, --cells and so on. Zero or empty = not given: taken from what the space must fit, or the reference's
+// defaults.
 struct SpaceOptions {
   std::string name;
   int64_t channels = 0, cells = 0, classes = 0, size = 0, input_channels = 0;
   double width = 0;
   std::vector<int> resolutions;
+  std::string blocks;
 
   // Whether its networks take images of any size, which are then brought to theirs.
   bool takes_any_size() const { return name != "nasbench201"; }
 
   // Adds the positional SPACE and the macro parameters.
   void AddTo(CLI::App* command);
+  // Adds those that choose among the networks of a trained supernet, whose weights they leave as they are.
+  void AddCandidatesTo(CLI::App* command);
   // InvalidArgument names the space or the macro parameter that is not known or out of range.
   absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>> Make(const SpaceFit& fit = {}) const;
 };

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <span>
 #include <utility>
 
 #include "fmt/format.h"
@@ -16,10 +17,12 @@
 #include "mathnas/core/statistics.h"
 #include "mathnas/deploy/network_file.h"
 #include "mathnas/profile/profiler.h"
+#include "mathnas/profile/space_table.h"
 #include "nlohmann/json.hpp"
 #include "supernet/atomic_file.h"
 #include "supernet/counting.h"
 #include "supernet/evaluation.h"
+#include "supernet/network_input.h"
 #include "supernet/recalibration.h"
 #include "supernet/training/sampling.h"
 #include "supernet/weights.h"
@@ -36,6 +39,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kAuditSeed = 0xA0D17;
 constexpr int kTightenings = 5;
+// A space with more networks is not looked at one by one: the report shows drawn ones, and what of the front is found
+// in a limited time.
+constexpr double kMostLookedAt = 1e6;
+constexpr uint64_t kCloudSeed = 0xC10D;
+constexpr int kDrawn = 20000;
+constexpr double kFrontSeconds = 20;
 
 // Training and validation images together again, for the network that leaves the house.
 ImageDataset Joined(const ImageDataset& a, const ImageDataset& b) {
@@ -44,6 +53,12 @@ ImageDataset Joined(const ImageDataset& a, const ImageDataset& b) {
   joined.images.insert(joined.images.end(), b.images.begin(), b.images.end());
   joined.labels.insert(joined.labels.end(), b.labels.begin(), b.labels.end());
   return joined;
+}
+
+// One entry per channel of the network, which may have three where the images have one.
+std::vector<double> PerChannel(std::vector<double> values, int64_t channels) {
+  if (values.size() == 1) values.resize(static_cast<size_t>(channels), values[0]);
+  return values;
 }
 
 report::Training Described(const supernet::Checkpoint& checkpoint) {
@@ -113,7 +128,7 @@ class Job {
     data_.train = std::move(split->train);
     validation_ = std::move(split->validation);
     for (const ImageDataset* part : {&data_.train, &data_.test}) {
-      if (auto s = supernet::CheckData(space_, *part); !s.ok()) return s;
+      if (auto s = supernet::CheckImages(space_, *part); !s.ok()) return s;
     }
     r.title = fmt::format("{} on {}", space_.name(), options_.data_name);
     r.space = space_.name();
@@ -123,7 +138,10 @@ class Job {
     r.command = options_.command;
     r.environment = options_.environment;
     const json macro = json::parse(space_.MacroJson());
-    for (const auto& [key, value] : macro.items()) r.macro.push_back({key, value.dump()});
+    for (const auto& [key, value] : macro.items()) {
+      const bool named = value.is_object() && value.contains("name");
+      r.macro.push_back({key, named ? value["name"].get<std::string>() : value.dump()});
+    }
     return absl::OkStatus();
   }
 
@@ -132,27 +150,40 @@ class Job {
     if (options_.checkpoint) {
       trained = supernet::LoadCheckpoint(*options_.checkpoint);
       if (!trained.ok()) return trained.status();
-      if (trained->subnet || trained->space != space_.name() || trained->macro != space_.MacroJson()) {
-        return absl::InvalidArgumentError(fmt::format(
-            "{}: expected a supernet of {} with {}, found {}{} with {}", *options_.checkpoint, space_.name(),
-            space_.MacroJson(), trained->subnet ? "one network of " : "", trained->space, trained->macro));
+      if (trained->subnet || trained->space != space_.name()) {
+        return absl::InvalidArgumentError(fmt::format("{}: expected a supernet of {}, found {}{}", *options_.checkpoint,
+                                                      space_.name(), trained->subnet ? "one network of " : "",
+                                                      trained->space));
+      }
+      // Other candidates of the same layers, or another resolution, may be searched than were trained.
+      if (auto s = supernet::CheckWeights(space_, std::nullopt, trained->weights); !s.ok()) {
+        return kernels::Annotate(s, *options_.checkpoint);
       }
     } else {
       TensorMap weights = supernet::AllocateWeights(space_.Supernet({.mode = supernet::Mode::kTraining}).graph);
-      supernet::InitializeWeights(weights, options_.supernet.seed);
-      trained = supernet::Train(options_.space, options_.device, data_.train, std::nullopt, std::move(weights),
-                                options_.supernet,
-                                {.checkpoint_path = Path("supernet.safetensors"),
-                                 .checkpoint_seconds = options_.checkpoint_seconds,
-                                 .resume = options_.resume,
-                                 .progress = options_.on_training,
-                                 .cancel = options_.cancel});
+      supernet::InitializeWeights(weights, options_.supernet.seed, space_.initialization());
+      trained = Train(data_.train, std::nullopt, std::move(weights), options_.supernet, "supernet.safetensors");
       if (!trained.ok()) return trained.status();
     }
     supernet_ = *std::move(trained);
     supernet_.momentum = TensorMap();
     result_.report.supernet = Described(supernet_);
     return absl::OkStatus();
+  }
+
+  // The supernet, or one network with own weights.
+  absl::StatusOr<supernet::Checkpoint> Train(const ImageDataset& images, const std::optional<Choice>& own,
+                                             TensorMap weights, const supernet::TrainingRecipe& recipe,
+                                             std::string_view file) {
+    const supernet::TrainingRun run = {.checkpoint_path = Path(file),
+                                       .checkpoint_seconds = options_.checkpoint_seconds,
+                                       .resume = options_.resume,
+                                       .progress = options_.on_training,
+                                       .cancel = options_.cancel};
+    const auto train = [&](const auto& source) {
+      return supernet::Train(options_.space, options_.device, source, own, std::move(weights), recipe, run);
+    };
+    return space_.takes_any_image_size() ? train(supernet::Referring(images)) : train(images);
   }
 
   absl::Status ProfileBlocks() {
@@ -162,7 +193,7 @@ class Job {
         .journal_path = Path("measurements.json"),
         .identity =
             fmt::format("{} {} {} seed {} epoch {} on {} with {} validation images, batch {}, threads {}",
-                        supernet_.space, supernet_.macro, supernet_.recipe, supernet_.seed, supernet_.epoch,
+                        supernet_.space, space_.MacroJson(), supernet_.recipe, supernet_.seed, supernet_.epoch,
                         options_.data_name, validation_.count, options_.latency.batch, options_.latency.threads),
         .progress = options_.on_measuring,
         .cancel = options_.cancel};
@@ -198,7 +229,8 @@ class Job {
     std::vector<Choice> choices;
     for (int i = 0; static_cast<int>(choices.size()) < options_.audited; ++i) {
       const Choice drawn = supernet::RandomChoice(space_, kAuditSeed, i);
-      if (core::ComputesSomething(table, drawn)) choices.push_back(core::CanonicalChoice(table, drawn));
+      if (!core::ComputesSomething(table, profile::InTable(space_, drawn).choice)) continue;
+      choices.push_back(profile::Canonical(space_, table, drawn));
     }
     return choices;
   }
@@ -211,7 +243,7 @@ class Job {
     if (!counted.ok()) return counted.status();
     auto switches = profile::PlanSwitches(space_, *counted);
     if (!switches.ok()) return switches.status();
-    std::vector<Choice> together = switches->all();
+    std::vector<Choice> together = profile::NetworksOf(*switches);
     const std::vector<Choice> audited = AuditedNetworks(*counted);
     together.insert(together.end(), audited.begin(), audited.end());
     return meter_->MeasureLatency(together);
@@ -231,27 +263,45 @@ class Job {
     return absl::OkStatus();
   }
 
-  // The median of the predicted latency over the whole space.
-  absl::StatusOr<double> MedianLatency() {
+  bool IsLarge() const { return core::CountNetworks(table_) > kMostLookedAt; }
+
+  // Predictions of every network of the space, or in a large one of drawn ones: values by metric.
+  absl::Status ForNetworks(const std::vector<std::string>& metrics,
+                           absl::FunctionRef<void(std::span<const double>)> visit) {
     auto estimator = core::Estimator::Create(table_, estimator_);
     if (!estimator.ok()) return estimator.status();
+    if (!IsLarge()) {
+      return core::ForEachNetwork(*estimator, metrics, core::AllowAll(table_),
+                                  [&](const core::NetworkView& n) {
+                                    visit(n.values);
+                                    return true;
+                                  })
+          .status();
+    }
+    for (int i = 0; i < kDrawn; ++i) {
+      const auto [choice, shared] = profile::InTable(space_, supernet::RandomChoice(space_, kCloudSeed, i));
+      std::vector<double> values;
+      for (const std::string& metric : metrics) {
+        const auto value = estimator->Predict(metric, choice, shared);
+        if (value.ok()) values.push_back(*value);
+      }
+      if (values.size() == metrics.size()) visit(values);
+    }
+    return absl::OkStatus();
+  }
+
+  // The median of the predicted latency over the space.
+  absl::StatusOr<double> MedianLatency() {
     std::vector<double> latencies;
-    const std::string metric = "latency";
-    auto walked =
-        core::ForEachNetwork(*estimator, {&metric, 1}, core::AllowAll(table_), [&](const core::NetworkView& n) {
-          latencies.push_back(n.values[0]);
-          return true;
-        });
-    if (!walked.ok()) return walked.status();
+    auto s = ForNetworks({"latency"}, [&](std::span<const double> values) { latencies.push_back(values[0]); });
+    if (!s.ok()) return s;
     return core::Median(latencies);
   }
 
   absl::Status Search() {
-    core::SearchRequest request = {.limits = limits_,
-                                   .estimator = estimator_,
-                                   .top = options_.verified,
-                                   .fronts = {"latency"},
-                                   .cancel = options_.cancel};
+    core::SearchRequest request = {
+        .limits = limits_, .estimator = estimator_, .top = options_.verified, .cancel = options_.cancel};
+    if (!IsLarge()) request.fronts = {"latency"};
     if (auto s = CollectLandscape(); !s.ok()) return s;
     for (int attempt = 0; attempt < kTightenings; ++attempt) {
       auto found = core::Search(table_, request);
@@ -279,7 +329,9 @@ class Job {
   absl::StatusOr<bool> TakeVerified(const core::SearchResult& found, const std::vector<core::Limit>& limits,
                                     std::vector<core::Limit>& tightened, int attempt) {
     std::vector<Choice> choices;
-    for (const core::FoundNetwork& n : found.networks) choices.push_back(n.choice);
+    for (const core::FoundNetwork& n : found.networks) {
+      choices.push_back(profile::InSpace(space_, {n.choice, n.shared_index}));
+    }
     if (auto s = meter_->MeasureLatency(choices); !s.ok()) return s;
     double least_excess = std::numeric_limits<double>::infinity();
     for (size_t rank = 0; rank < choices.size(); ++rank) {
@@ -293,7 +345,7 @@ class Job {
       least_excess = std::min(least_excess, excess);
       if (excess > 1 && !(attempt + 1 == kTightenings && rank == 0)) continue;
       result_.choice = choices[rank];
-      predicted_ = found.networks[rank].predicted;
+      chosen_ = found.networks[rank];
       result_.latency = *stats;
       if (excess > 1) continue;
       if (rank > 0 || attempt > 0) {
@@ -313,19 +365,16 @@ class Job {
   absl::Status CollectLandscape() {
     report::Landscape& landscape = result_.report.landscape;
     core::SearchRequest request = {.estimator = estimator_, .fronts = {"latency"}, .cancel = options_.cancel};
+    if (IsLarge()) request.time_limit = kFrontSeconds;
     auto front = core::Search(table_, request);
     if (!front.ok()) return front.status();
     for (const core::FoundNetwork& n : front->front) {
       landscape.front.push_back({n.predicted.at("latency"), n.predicted.at("accuracy")});
     }
-    auto estimator = core::Estimator::Create(table_, estimator_);
-    if (!estimator.ok()) return estimator.status();
-    const std::vector<std::string> metrics = {"latency", "accuracy"};
-    auto walked = core::ForEachNetwork(*estimator, metrics, core::AllowAll(table_), [&](const core::NetworkView& n) {
-      landscape.cloud.push_back({n.values[0], n.values[1]});
-      return true;
+    auto s = ForNetworks({"latency", "accuracy"}, [&](std::span<const double> values) {
+      landscape.cloud.push_back({values[0], values[1]});
     });
-    if (!walked.ok()) return walked.status();
+    if (!s.ok()) return s;
     landscape.networks = {core::CountNetworks(table_)};
     return absl::OkStatus();
   }
@@ -349,7 +398,8 @@ class Job {
       const profile::Measurement& m = meter_->of(c);
       const std::string architecture = space_.SubnetJson(c);
       const auto predict = [&](std::string_view metric) {
-        auto value = estimator->Predict(metric, c);
+        const auto [choice, shared] = profile::InTable(space_, c);
+        auto value = estimator->Predict(metric, choice, shared);
         return value.ok() ? *value : std::numeric_limits<double>::quiet_NaN();
       };
       accuracy.networks.push_back({architecture, predict("accuracy"), *m.accuracy});
@@ -369,24 +419,17 @@ class Job {
         supernet::Recalibrate(space_, result_.choice, *weights, options_.device, data_.train, options_.recalibration);
     if (!s.ok()) return s;
     auto inherited =
-        supernet::Evaluate(space_, result_.choice, *weights, options_.device, data_.test, 256, options_.cancel);
+        supernet::Evaluate(space_, result_.choice, *weights, options_.device, data_.test, /*batch=*/0, options_.cancel);
     if (!inherited.ok()) return inherited.status();
     test.inherited = {inherited->accuracy};
 
-    const std::string path = Path("finetuned.safetensors");
     const ImageDataset all = Joined(data_.train, validation_);
-    auto tuned =
-        supernet::Train(options_.space, options_.device, all, result_.choice, *std::move(weights), options_.fine_tuning,
-                        {.checkpoint_path = path,
-                         .checkpoint_seconds = options_.checkpoint_seconds,
-                         .resume = options_.resume,
-                         .progress = options_.on_training,
-                         .cancel = options_.cancel});
+    auto tuned = Train(all, result_.choice, *std::move(weights), options_.fine_tuning, "finetuned.safetensors");
     if (!tuned.ok()) return tuned.status();
     result_.report.fine_tuning = Described(*tuned);
     network_ = std::move(tuned->weights);
     auto evaluated =
-        supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, 256, options_.cancel);
+        supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, /*batch=*/0, options_.cancel);
     if (!evaluated.ok()) return evaluated.status();
     result_.test_accuracy = evaluated->accuracy;
     test.fine_tuned = {evaluated->accuracy};
@@ -408,29 +451,36 @@ class Job {
                         {"unit", b.limit.unit}});
     }
     json predicted;
-    for (const auto& [metric, value] : predicted_) {
+    for (const auto& [metric, value] : chosen_.predicted) {
       if (std::isfinite(value)) predicted[metric] = value;
     }
-    const json information = {{"space", std::string(space_.name())},
-                              {"subnet", json::parse(result_.subnet)},
-                              {"macro", json::parse(space_.MacroJson())},
-                              {"data", options_.data_name},
-                              {"limits", limits},
-                              {"predicted", predicted},
-                              {"measured",
-                               {{"test_accuracy", result_.test_accuracy},
-                                {"latency", result_.latency.median_ms},
-                                {"latency_batch", options_.latency.batch},
-                                {"threads", options_.latency.threads}}},
-                              {"cost", {{"flops", cost->total.flops}, {"parameters", cost->total.parameters}}}};
+    json information = {{"space", std::string(space_.name())},
+                        {"subnet", json::parse(result_.subnet)},
+                        {"macro", json::parse(space_.MacroJson())},
+                        {"data", options_.data_name},
+                        {"limits", limits},
+                        {"predicted", predicted},
+                        {"measured",
+                         {{"test_accuracy", result_.test_accuracy},
+                          {"latency", result_.latency.median_ms},
+                          {"latency_batch", options_.latency.batch},
+                          {"threads", options_.latency.threads}}},
+                        {"cost", {{"flops", cost->total.flops}, {"parameters", cost->total.parameters}}}};
+    const int64_t side = space_.input_shape(result_.choice)[0], channels = space_.input_shape(result_.choice)[2];
+    if (space_.takes_any_image_size()) {
+      const supernet::ResolutionOptions resolution =
+          supernet::ResolutionFor(*supernet::Referring(data_.train), side, channels);
+      information["resizing"] = {{"crop", resolution.resizing.evaluation_crop}};
+    }
     result_.network_path = Path("network.mathnas");
-    deploy::DeployedNetwork network = {.graph = std::move(folded->graph),
-                                       .weights = std::move(folded->weights),
-                                       .input = "image",
-                                       .normalisation = {data_.train.mean, data_.train.stddev},
-                                       .output = "logits",
-                                       .class_names = {},
-                                       .information = information.dump()};
+    deploy::DeployedNetwork network = {
+        .graph = std::move(folded->graph),
+        .weights = std::move(folded->weights),
+        .input = "image",
+        .normalisation = {PerChannel(data_.train.mean, channels), PerChannel(data_.train.stddev, channels)},
+        .output = "logits",
+        .class_names = {},
+        .information = information.dump()};
     DescribeChosen(*cost);
     return deploy::Save(result_.network_path, network);
   }
@@ -439,11 +489,12 @@ class Job {
     report::ChosenNetwork& chosen = result_.report.chosen;
     const json subnet = json::parse(result_.subnet);
     chosen.architecture = subnet.contains("arch") ? subnet["arch"].get<std::string>() : result_.subnet;
-    chosen.choice = result_.choice;
+    chosen.choice = chosen_.choice;
+    chosen.shared_index = chosen_.shared_index;
     chosen.cell = report::CellFromArchitecture(chosen.architecture);
     const auto predicted = [&](const char* metric) -> report::Reading {
-      auto it = predicted_.find(metric);
-      return it == predicted_.end() ? report::Reading{.reason = "not profiled"} : report::Reading{it->second};
+      auto it = chosen_.predicted.find(metric);
+      return it == chosen_.predicted.end() ? report::Reading{.reason = "not profiled"} : report::Reading{it->second};
     };
     chosen.metrics = {{.metric = "accuracy",
                        .unit = "%",
@@ -486,7 +537,7 @@ class Job {
   core::BlockTable table_;
   core::EstimatorOptions estimator_;
   std::vector<core::Limit> limits_;
-  std::map<std::string, double> predicted_;
+  core::FoundNetwork chosen_;
   TensorMap network_;
   SearchNetworkResult result_;
 };

@@ -32,7 +32,7 @@ struct SearchNetworkOptions {
   // network.mathnas, report.html, result.json.
   std::string out;
   bool resume = false;                    // go on with what lies in `out`
-  std::optional<std::string> checkpoint;  // a trained supernet to use instead of training one
+  std::optional<std::string> checkpoint;  // a trained supernet to use instead; its tensors must be the space's
   supernet::TrainingRecipe supernet;
   supernet::TrainingRecipe fine_tuning;  // of the chosen network, on training and validation images
   double checkpoint_seconds = 60;
@@ -61,9 +61,9 @@ struct SearchNetworkOptions {
 struct SearchNetworkResult {
   core::SearchResult search;  // of the limits as requested
   bool infeasible = false;    // no network meets them; nothing else below is set then
-  supernet::Choice choice;
-  std::string subnet;        // JSON
-  double test_accuracy = 0;  // in %, after fine-tuning
+  supernet::Choice choice;    // of the space
+  std::string subnet;         // JSON
+  double test_accuracy = 0;   // in %, after fine-tuning
   profile::LatencyStats latency;
   bool within_budget = true;  // in measurement, where latency is limited
   std::string network_path, table_path, report_path;

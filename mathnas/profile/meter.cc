@@ -29,8 +29,17 @@ constexpr double kEnergySeconds = 1.0;  // of running one network: RAPL counters
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
-// A network as it will be deployed, ready to run on noise.
-struct Runnable {
+std::vector<Choice> Missing(const std::vector<Choice>& choices, const std::function<bool(const Choice&)>& known) {
+  std::vector<Choice> missing;
+  for (const Choice& c : choices) {
+    if (!known(c) && std::find(missing.begin(), missing.end(), c) == missing.end()) missing.push_back(c);
+  }
+  return missing;
+}
+
+}  // namespace
+
+struct Meter::Runnable {
   kernels::FoldedGraph folded;
   std::unique_ptr<kernels::Context> context;
 
@@ -41,14 +50,16 @@ struct Runnable {
   }
 };
 
-absl::StatusOr<std::unique_ptr<Runnable>> MakeRunnable(const supernet::SearchSpace& space, const Choice& choice,
-                                                       const TensorMap& weights, kernels::Device& device,
-                                                       int64_t batch) {
-  auto folded = supernet::FoldedNetwork(space, choice, weights, batch);
+absl::StatusOr<std::unique_ptr<Meter::Runnable>> Meter::MakeRunnable(const Choice& choice) {
+  if (auto s = Cancelled(); !s.ok()) return s;
+  // The statistics do not matter to the time, but wild activations would (denormal numbers are slow).
+  auto weights = supernet::ExtractWeights(*space_, choice, *shared_);
+  if (!weights.ok()) return weights.status();
+  auto folded = supernet::FoldedNetwork(*space_, choice, *weights, options_.latency.batch);
   if (!folded.ok()) return folded.status();
   auto runnable = std::make_unique<Runnable>(Runnable{*std::move(folded), nullptr});
-  auto plan =
-      kernels::Plan::Create(runnable->folded.graph, runnable->folded.outputs, device, {.constant_weights = true});
+  auto plan = kernels::Plan::Create(runnable->folded.graph, runnable->folded.outputs, *latency_device_,
+                                    {.constant_weights = true});
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&runnable->folded.weights});
   if (!context.ok()) return context.status();
@@ -59,16 +70,6 @@ absl::StatusOr<std::unique_ptr<Runnable>> MakeRunnable(const supernet::SearchSpa
   for (float& v : image->as<float>()) v = static_cast<float>(random.Normal());
   return runnable;
 }
-
-std::vector<Choice> Missing(const std::vector<Choice>& choices, const std::function<bool(const Choice&)>& known) {
-  std::vector<Choice> missing;
-  for (const Choice& c : choices) {
-    if (!known(c) && std::find(missing.begin(), missing.end(), c) == missing.end()) missing.push_back(c);
-  }
-  return missing;
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Meter>> Meter::Create(std::shared_ptr<const supernet::SearchSpace> space,
                                                      std::shared_ptr<kernels::Device> device, const TensorMap& shared,
@@ -105,7 +106,7 @@ absl::Status Meter::MeasureOneAccuracy(const Choice& choice) {
   if (auto s = Cancelled(); !s.ok()) return s;
   auto weights = OwnWeights(choice);
   if (!weights.ok()) return weights.status();
-  auto result = supernet::Evaluate(*space_, choice, *weights, device_, *validation_, /*batch=*/256, options_.cancel);
+  auto result = supernet::Evaluate(*space_, choice, *weights, device_, *validation_, /*batch=*/0, options_.cancel);
   if (!result.ok()) return result.status();
   known_[choice].accuracy = result->accuracy;
   known_[choice].loss = result->loss;
@@ -146,26 +147,47 @@ absl::Status Meter::MeasureAccuracyInTurn(absl::FunctionRef<absl::StatusOr<std::
 }
 
 absl::Status Meter::MeasureLatency(const std::vector<Choice>& choices) {
-  const std::vector<Choice> missing =
+  std::vector<Choice> missing =
       Missing(choices, [&](const Choice& c) { return Settled(known_[c].latency_ms, options_.latency); });
-  if (missing.empty()) return absl::OkStatus();
+  const int shared = space_->structure().shared;
+  const auto shared_choice = [&](const Choice& c) { return shared < 0 ? 0 : c[shared]; };
+  std::stable_sort(missing.begin(), missing.end(),
+                   [&](const Choice& a, const Choice& b) { return shared_choice(a) < shared_choice(b); });
+  std::vector<Choice> together;
   std::vector<std::unique_ptr<Runnable>> runnables;
-  std::vector<kernels::Context*> contexts;
+  int64_t bytes = 0;
+  const auto measure = [&] {
+    bytes = 0;
+    return together.empty() ? absl::OkStatus()
+                            : MeasureTogether(std::exchange(together, {}), std::exchange(runnables, {}));
+  };
   for (const Choice& c : missing) {
-    if (auto s = Cancelled(); !s.ok()) return s;
-    // The statistics do not matter to the time, but wild activations would (denormal numbers are slow).
-    auto weights = supernet::ExtractWeights(*space_, c, *shared_);
-    if (!weights.ok()) return weights.status();
-    auto runnable = MakeRunnable(*space_, c, *weights, *latency_device_, options_.latency.batch);
+    auto runnable = MakeRunnable(c);
     if (!runnable.ok()) return runnable.status();
-    contexts.push_back((*runnable)->context.get());
+    // Weights are there once more, packed for the kernels.
+    const int64_t more = 2 * (*runnable)->memory_bytes();
+    const bool fits = bytes + more <= options_.latency_bytes;
+    if (!together.empty() && (!fits || shared_choice(together.back()) != shared_choice(c))) {
+      if (auto s = measure(); !s.ok()) return s;
+    }
+    bytes += more;
+    together.push_back(c);
     runnables.push_back(*std::move(runnable));
   }
+  return measure();
+}
+
+absl::Status Meter::MeasureTogether(const std::vector<Choice>& choices,
+                                    std::vector<std::unique_ptr<Runnable>> runnables) {
+  std::vector<kernels::Context*> contexts;
   std::vector<std::vector<double>> samples;
-  for (const Choice& c : missing) samples.push_back(known_[c].latency_ms);
+  for (size_t i = 0; i < choices.size(); ++i) {
+    contexts.push_back(runnables[i]->context.get());
+    samples.push_back(known_[choices[i]].latency_ms);
+  }
   const Clock::time_point start = Clock::now();
   const auto after_round = [&](int rounds) -> absl::Status {
-    for (size_t i = 0; i < missing.size(); ++i) known_[missing[i]].latency_ms = samples[i];
+    for (size_t i = 0; i < choices.size(); ++i) known_[choices[i]].latency_ms = samples[i];
     if (options_.progress) {
       const double each = Seconds(start) / rounds;
       const int64_t most = options_.latency.max_rounds;
@@ -180,10 +202,7 @@ absl::Status Meter::MeasureLatency(const std::vector<Choice>& choices) {
 
 absl::Status Meter::MeasureMemory(const std::vector<Choice>& choices) {
   for (const Choice& c : Missing(choices, [&](const Choice& k) { return known_[k].memory_bytes.has_value(); })) {
-    if (auto s = Cancelled(); !s.ok()) return s;
-    auto weights = supernet::ExtractWeights(*space_, c, *shared_);
-    if (!weights.ok()) return weights.status();
-    auto runnable = MakeRunnable(*space_, c, *weights, *latency_device_, options_.latency.batch);
+    auto runnable = MakeRunnable(c);
     if (!runnable.ok()) return runnable.status();
     known_[c].memory_bytes = (*runnable)->memory_bytes();
   }
@@ -196,10 +215,7 @@ absl::Status Meter::MeasureEnergy(const std::vector<Choice>& choices) {
   const std::vector<Choice> missing =
       Missing(choices, [&](const Choice& c) { return known_[c].energy_mj.has_value(); });
   for (size_t i = 0; i < missing.size(); ++i) {
-    if (auto s = Cancelled(); !s.ok()) return s;
-    auto weights = supernet::ExtractWeights(*space_, missing[i], *shared_);
-    if (!weights.ok()) return weights.status();
-    auto runnable = MakeRunnable(*space_, missing[i], *weights, *latency_device_, options_.latency.batch);
+    auto runnable = MakeRunnable(missing[i]);
     if (!runnable.ok()) return runnable.status();
     if (auto s = (*runnable)->context->Run(); !s.ok()) return s;
     const auto before = counter->Joules();

@@ -43,6 +43,8 @@ struct MeterProgress {
 struct MeterOptions {
   supernet::RecalibrationOptions recalibration;
   LatencyOptions latency;
+  // Networks that are timed in turn are in memory together, at most so many bytes of them, or one.
+  int64_t latency_bytes = int64_t{4} << 30;
   // Where measurements are kept ("" = nowhere), and what they belong to: a file with another identity is not taken up.
   std::string journal_path;
   std::string identity;
@@ -66,6 +68,8 @@ class Meter {
   // Networks that are chosen as the accuracies before them become known: those that `next` gives until it gives none,
   // `total` at most (for the progress).
   absl::Status MeasureAccuracyInTurn(absl::FunctionRef<absl::StatusOr<std::optional<Choice>>()> next, int64_t total);
+  // In the same rounds as many of them as latency_bytes allow, those with the same shared choice together: within it
+  // tables compare, and a machine that changes its clock between two series would be taken for a difference.
   absl::Status MeasureLatency(const std::vector<Choice>& choices);
   absl::Status MeasureMemory(const std::vector<Choice>& choices);
   // Unavailable says why there is no energy to be had on this machine.
@@ -74,8 +78,12 @@ class Meter {
   const Measurement& of(const Choice& choice) { return known_[choice]; }
 
  private:
+  struct Runnable;
   Meter() = default;
+  // A network with inherited weights as it will be deployed, ready to run on noise.
+  absl::StatusOr<std::unique_ptr<Runnable>> MakeRunnable(const Choice& choice);
   absl::Status MeasureOneAccuracy(const Choice& choice);
+  absl::Status MeasureTogether(const std::vector<Choice>& choices, std::vector<std::unique_ptr<Runnable>> runnables);
   // Extracted and recalibrated weights of a network.
   absl::StatusOr<kernels::TensorMap> OwnWeights(const Choice& choice);
   absl::Status ReadJournal();

@@ -11,6 +11,7 @@
 #include "mathnas/core/estimator.h"
 #include "mathnas/core/interaction.h"
 #include "mathnas/core/measured_table.h"
+#include "mathnas/profile/space_table.h"
 #include "nlohmann/json.hpp"
 #include "supernet/counting.h"
 
@@ -24,10 +25,15 @@ using supernet::SearchSpace;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-Grid NaNGrid(const SearchSpace& space) {
+Grid NaNGrid(const BlockTable& table) {
   Grid grid;
-  for (const supernet::SpaceNode& n : space.nodes()) grid.emplace_back(n.candidates.size(), kNaN);
+  for (const core::Node& n : table.nodes) grid.emplace_back(n.candidates.size(), kNaN);
   return grid;
+}
+
+std::vector<core::MetricSlice> NaNSlices(const BlockTable& table) {
+  return std::vector<core::MetricSlice>(static_cast<size_t>(table.SharedCount()),
+                                        core::MetricSlice{.base = kNaN, .values = NaNGrid(table)});
 }
 
 // What is known of a network for one metric.
@@ -37,11 +43,11 @@ struct Sample {
   int64_t samples = 0;
 };
 
-// Puts measured networks into the form of the table.
-absl::StatusOr<Metric> Switched(const BlockTable& table, const Switches& switches, Metric metric,
-                                const std::function<Sample(const Choice&)>& sample) {
+using Sampler = std::function<Sample(const Choice&)>;
+
+core::SwitchMeasurements Measured(const SearchSpace& space, const Switches& switches, const Sampler& sample) {
   core::SwitchMeasurements m;
-  m.average = switches.average;
+  m.average = InTable(space, switches.average).choice;
   m.average_value = sample(switches.average).value;
   m.base_value = sample(switches.base).value;
   bool any_spread = false;
@@ -60,7 +66,15 @@ absl::StatusOr<Metric> Switched(const BlockTable& table, const Switches& switche
     m.samples.push_back(std::move(samples));
   }
   if (!any_spread) m.stddev.clear();
-  return core::MetricFromSwitches(table, std::move(metric), {m});
+  return m;
+}
+
+// Puts measured networks into the form of the table.
+absl::StatusOr<Metric> Switched(const SearchSpace& space, const BlockTable& table,
+                                const std::vector<Switches>& switches, Metric metric, const Sampler& sample) {
+  std::vector<core::SwitchMeasurements> slices;
+  for (const Switches& s : switches) slices.push_back(Measured(space, s, sample));
+  return core::MetricFromSwitches(table, std::move(metric), slices);
 }
 
 Metric MakeMetric(std::string unit, core::Goal goal) {
@@ -77,17 +91,16 @@ Metric AccuracyMetric(std::string measured_at) {
   return metric;
 }
 
-absl::StatusOr<Metric> SwitchedAccuracy(const BlockTable& table, const Switches& switches, Meter& meter,
-                                        std::string measured_at) {
-  if (auto s = meter.MeasureAccuracy(switches.all()); !s.ok()) return s;
-  return Switched(table, switches, AccuracyMetric(std::move(measured_at)),
+absl::StatusOr<Metric> SwitchedAccuracy(const SearchSpace& space, const BlockTable& table,
+                                        const std::vector<Switches>& switches, Meter& meter, std::string measured_at) {
+  if (auto s = meter.MeasureAccuracy(NetworksOf(switches)); !s.ok()) return s;
+  return Switched(space, table, switches, AccuracyMetric(std::move(measured_at)),
                   [&](const Choice& c) { return Sample{.value = *meter.of(c).accuracy, .samples = 1}; });
 }
 
 // Accuracy of the networks that core::Interaction proposes one after the other.
-absl::StatusOr<Metric> EvaluatedAccuracy(const SearchSpace& space, const BlockTable& table,
-                                         const core::Interaction& interaction, Meter& meter, const EvaluationPlan& plan,
-                                         Metric metric) {
+absl::StatusOr<Metric> EvaluatedAccuracy(const BlockTable& table, const core::Interaction& interaction, Meter& meter,
+                                         const EvaluationPlan& plan, Metric metric) {
   const auto estimator = core::Estimator::Create(table);
   if (!estimator.ok()) return estimator.status();
   const auto within_limits = [&](const Choice& choice) {
@@ -111,15 +124,43 @@ absl::StatusOr<Metric> EvaluatedAccuracy(const SearchSpace& space, const BlockTa
   };
   if (auto s = meter.MeasureAccuracyInTurn(next, plan.evaluations); !s.ok()) return s;
   metric.form = core::Form::kSaving;
-  metric.slices = {core::MetricSlice{.base = kNaN, .values = NaNGrid(space)}};
+  metric.slices = NaNSlices(table);
   return metric;
 }
 
-Metric Unmeasurable(const SearchSpace& space, Metric metric, std::string_view reason) {
+Metric Unmeasurable(const BlockTable& table, Metric metric, std::string_view reason) {
   metric.form = core::Form::kCost;
-  metric.slices = {core::MetricSlice{.base = kNaN, .values = NaNGrid(space)}};
+  metric.slices = NaNSlices(table);
   metric.extensions["x-reason"] = nlohmann::json(std::string(reason)).dump();
   return metric;
+}
+
+// FLOPs and parameters of every candidate for one value of the shared choice. A candidate is counted in the base
+// network: no block's work depends on what other nodes are.
+absl::StatusOr<std::pair<core::MetricSlice, core::MetricSlice>> CountSlice(const SearchSpace& space,
+                                                                           const BlockTable& table, int shared) {
+  const core::Choice base = InTable(space, space.base()).choice;
+  core::MetricSlice flops = {.base = 0, .values = NaNGrid(table)}, parameters = flops;
+  for (size_t i = 0; i < table.nodes.size(); ++i) {
+    for (size_t j = 0; j < table.nodes[i].candidates.size(); ++j) {
+      core::Choice choice = base;
+      choice[i] = static_cast<int>(j);
+      const auto cost = supernet::CountWork(space, InSpace(space, {choice, shared}));
+      if (!cost.ok()) return cost.status();
+      supernet::Cost node, fixed;
+      for (const supernet::BlockCost& b : cost->blocks) {
+        supernet::Cost* sum = b.node < 0 ? &fixed : NodeInTable(space, b.node) == static_cast<int>(i) ? &node : nullptr;
+        if (sum == nullptr) continue;
+        sum->flops += b.cost.flops;
+        sum->parameters += b.cost.parameters;
+      }
+      flops.values[i][j] = 1e-6 * static_cast<double>(node.flops);
+      parameters.values[i][j] = 1e-6 * static_cast<double>(node.parameters);
+      flops.base = 1e-6 * static_cast<double>(fixed.flops);
+      parameters.base = 1e-6 * static_cast<double>(fixed.parameters);
+    }
+  }
+  return std::pair(std::move(flops), std::move(parameters));
 }
 
 }  // namespace
@@ -131,64 +172,49 @@ const std::set<std::string, std::less<>>& KnownMetrics() {
 }
 
 absl::StatusOr<BlockTable> CountedTable(const SearchSpace& space) {
-  BlockTable table;
-  table.space = space.name();
-  for (const supernet::SpaceNode& n : space.nodes()) table.nodes.push_back({n.name, n.candidates, n.reference});
-  if (const auto cell = space.cell()) {
-    core::CellStructure& structure = table.structure.cell.emplace();
-    structure.input = cell->input;
-    structure.output = cell->output;
-    for (const supernet::SpaceCell::Edge& e : cell->edges) structure.edges.push_back({e.node, e.from, e.to, e.none});
+  absl::StatusOr<BlockTable> table = TableOf(space);
+  if (!table.ok()) return table;
+  Metric flops = MakeMetric("MMAC", core::Goal::kMin), parameters = MakeMetric("M", core::Goal::kMin);
+  flops.convention = std::string(space.flops_convention());
+  for (int shared = 0; shared < table->SharedCount(); ++shared) {
+    auto counted = CountSlice(space, *table, shared);
+    if (!counted.ok()) return counted.status();
+    flops.slices.push_back(std::move(counted->first));
+    parameters.slices.push_back(std::move(counted->second));
   }
-  core::MetricSlice flops = {.base = 0, .values = NaNGrid(space)}, parameters = flops;
-  for (size_t i = 0; i < space.nodes().size(); ++i) {
-    for (size_t j = 0; j < space.nodes()[i].candidates.size(); ++j) {
-      Choice choice = space.base();
-      choice[i] = static_cast<int>(j);
-      auto cost = supernet::CountNetwork(space, choice);
-      if (!cost.ok()) return cost.status();
-      supernet::Cost node, fixed;
-      for (const supernet::BlockCost& b : cost->blocks) {
-        supernet::Cost* sum = b.node == static_cast<int>(i) ? &node : b.node < 0 ? &fixed : nullptr;
-        if (sum == nullptr) continue;
-        sum->flops += b.cost.flops;
-        sum->parameters += b.cost.parameters;
-      }
-      flops.values[i][j] = 1e-6 * static_cast<double>(node.flops);
-      parameters.values[i][j] = 1e-6 * static_cast<double>(node.parameters);
-      flops.base = 1e-6 * static_cast<double>(fixed.flops);
-      parameters.base = 1e-6 * static_cast<double>(fixed.parameters);
-    }
-  }
-  Metric& counted_flops = table.metrics["flops"] = MakeMetric("MMAC", core::Goal::kMin);
-  counted_flops.slices = {flops};
-  counted_flops.convention = std::string(space.flops_convention());
-  Metric& counted_parameters = table.metrics["parameters"] = MakeMetric("M", core::Goal::kMin);
-  counted_parameters.slices = {parameters};
-  if (auto s = core::Validate(table); !s.ok()) return s;
+  table->metrics["flops"] = std::move(flops);
+  table->metrics["parameters"] = std::move(parameters);
+  if (auto s = core::Validate(*table); !s.ok()) return s;
   return table;
 }
 
-std::vector<Choice> Switches::all() const {
-  std::vector<Choice> choices = {base, average};
-  for (const std::vector<Choice>& node : switched) choices.insert(choices.end(), node.begin(), node.end());
-  return choices;
+absl::StatusOr<std::vector<Switches>> PlanSwitches(const SearchSpace& space, const BlockTable& counted) {
+  std::vector<Switches> all;
+  for (int shared = 0; shared < counted.SharedCount(); ++shared) {
+    auto average = core::AverageNetwork(counted, shared);
+    if (!average.ok()) return average.status();
+    Switches& switches = all.emplace_back();
+    switches.base = InSpace(space, {InTable(space, space.base()).choice, shared});
+    switches.average = InSpace(space, {*average, shared});
+    for (size_t i = 0; i < counted.nodes.size(); ++i) {
+      std::vector<Choice>& node = switches.switched.emplace_back();
+      for (size_t j = 0; j < counted.nodes[i].candidates.size(); ++j) {
+        core::Choice choice = *average;
+        choice[i] = static_cast<int>(j);
+        node.push_back(InSpace(space, {core::CanonicalChoice(counted, std::move(choice)), shared}));
+      }
+    }
+  }
+  return all;
 }
 
-absl::StatusOr<Switches> PlanSwitches(const SearchSpace& space, const BlockTable& counted) {
-  auto average = core::AverageNetwork(counted);
-  if (!average.ok()) return average.status();
-  Switches switches = {.base = space.base(), .average = *average, .switched = {}};
-  for (size_t i = 0; i < space.nodes().size(); ++i) {
-    std::vector<Choice> node;
-    for (size_t j = 0; j < space.nodes()[i].candidates.size(); ++j) {
-      node.push_back(*average);
-      node.back()[i] = static_cast<int>(j);
-      node.back() = core::CanonicalChoice(counted, node.back());
-    }
-    switches.switched.push_back(std::move(node));
+std::vector<Choice> NetworksOf(const std::vector<Switches>& switches) {
+  std::vector<Choice> networks;
+  for (const Switches& s : switches) {
+    networks.insert(networks.end(), {s.base, s.average});
+    for (const std::vector<Choice>& node : s.switched) networks.insert(networks.end(), node.begin(), node.end());
   }
-  return switches;
+  return networks;
 }
 
 absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
@@ -204,7 +230,7 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
   if (!counted.ok()) return counted.status();
   auto switches = PlanSwitches(space, *counted);
   if (!switches.ok()) return switches.status();
-  const std::vector<Choice> all = switches->all();
+  const std::vector<Choice> all = NetworksOf(*switches);
   BlockTable table = *counted;
   if (!metrics.contains("parameters")) table.metrics.erase("parameters");
 
@@ -220,14 +246,14 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
   run.measured_at = measured_at;
 
   if (metrics.contains("accuracy")) {
-    auto s = add("accuracy", SwitchedAccuracy(table, *switches, meter, measured_at));
+    auto s = add("accuracy", SwitchedAccuracy(space, table, *switches, meter, measured_at));
     if (!s.ok()) return s;
   }
   if (metrics.contains("latency")) {
     if (auto s = meter.MeasureLatency(all); !s.ok()) return s;
     Metric metric = run;
     metric.convention = "median of rounds over all networks in turn, folded for inference";
-    auto s = add("latency", Switched(table, *switches, std::move(metric), [&](const Choice& c) {
+    auto s = add("latency", Switched(space, table, *switches, std::move(metric), [&](const Choice& c) {
                    const LatencyStats stats = *Summarise(meter.of(c).latency_ms);
                    return Sample{.value = stats.median_ms, .stddev = stats.stddev_ms, .samples = stats.rounds};
                  }));
@@ -238,7 +264,7 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
     Metric metric = run;
     metric.unit = "MB";
     metric.convention = "folded weights, activations and scratch memory of one context";
-    auto s = add("memory", Switched(table, *switches, std::move(metric), [&](const Choice& c) {
+    auto s = add("memory", Switched(space, table, *switches, std::move(metric), [&](const Choice& c) {
                    return Sample{.value = 1e-6 * static_cast<double>(*meter.of(c).memory_bytes), .samples = 1};
                  }));
     if (!s.ok()) return s;
@@ -249,11 +275,11 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
     metric.convention = "processor packages by RAPL, one run";
     const absl::Status measured = meter.MeasureEnergy(all);
     if (absl::IsUnavailable(measured)) {
-      table.metrics["energy"] = Unmeasurable(space, std::move(metric), kernels::Message(measured));
+      table.metrics["energy"] = Unmeasurable(table, std::move(metric), kernels::Message(measured));
     } else if (!measured.ok()) {
       return measured;
     } else {
-      auto s = add("energy", Switched(table, *switches, std::move(metric), [&](const Choice& c) {
+      auto s = add("energy", Switched(space, table, *switches, std::move(metric), [&](const Choice& c) {
                      return Sample{.value = *meter.of(c).energy_mj, .samples = 1};
                    }));
       if (!s.ok()) return s;
@@ -270,15 +296,15 @@ absl::Status AddEvaluatedAccuracy(const SearchSpace& space, Meter& meter, const 
     return absl::InvalidArgumentError(
         fmt::format("limit on \"{:.100}\": expected a metric that is profiled", limit.metric));
   }
-  auto interaction = core::Interaction::Create(table, AccuracyMetric(measured_at), {.evaluations = plan.evaluations});
-  if (!interaction.ok()) return interaction.status();
   absl::StatusOr<Metric> metric;
-  if (interaction->UsesCell()) {
-    metric = EvaluatedAccuracy(space, table, *interaction, meter, plan, AccuracyMetric(std::move(measured_at)));
+  if (table.structure.cell) {
+    auto interaction = core::Interaction::Create(table, AccuracyMetric(measured_at), {.evaluations = plan.evaluations});
+    if (!interaction.ok()) return interaction.status();
+    metric = EvaluatedAccuracy(table, *interaction, meter, plan, AccuracyMetric(std::move(measured_at)));
   } else {
     auto switches = PlanSwitches(space, table);
     if (!switches.ok()) return switches.status();
-    metric = SwitchedAccuracy(table, *switches, meter, std::move(measured_at));
+    metric = SwitchedAccuracy(space, table, *switches, meter, std::move(measured_at));
   }
   if (!metric.ok()) return kernels::Annotate(metric.status(), "accuracy");
   table.metrics["accuracy"] = *std::move(metric);

@@ -17,21 +17,26 @@ namespace mathnas::profile {
 // The metrics that can be profiled: accuracy, latency, energy, flops, parameters, memory.
 const std::set<std::string, std::less<>>& KnownMetrics();
 
-// Counted, not measured: nodes, "flops" (MMAC, its base the fixed part) and "parameters" (M).
+// Counted, not measured: nodes and structure (space_table.h), "flops" (MMAC, its base the fixed part) and "parameters"
+// (M), by value of the shared choice. Errors of TableOf.
 absl::StatusOr<core::BlockTable> CountedTable(const supernet::SearchSpace& space);
 
-// The networks that Algorithm 1 measures: N~, N^avg, and N^avg with every candidate of every node.
+// The networks of the space that Algorithm 1 measures for one value of the shared choice: N~, N^avg, and N^avg with
+// every candidate of every node.
 struct Switches {
   Choice base;                                // N~
   Choice average;                             // N^avg, core::AverageNetwork of the counted table
-  std::vector<std::vector<Choice>> switched;  // [node][candidate]
-  std::vector<Choice> all() const;
+  std::vector<std::vector<Choice>> switched;  // [node of the table][candidate]
 };
-absl::StatusOr<Switches> PlanSwitches(const supernet::SearchSpace& space, const core::BlockTable& counted);
+// One entry per value of the shared choice.
+absl::StatusOr<std::vector<Switches>> PlanSwitches(const supernet::SearchSpace& space, const core::BlockTable& counted);
+// All of their networks.
+std::vector<Choice> NetworksOf(const std::vector<Switches>& switches);
 
-// The block table with these metrics ("flops" always, since equations 4 to 6 divide by it). Accuracy is the saving form
-// of equation 5 from single switches of N^avg; latency, energy and memory are costs. Energy that cannot be measured
-// here is there with null values and the reason as "x-reason". `measured_at` is a date for the record.
+// The block table with these metrics ("flops" always, since equations 4 to 6 divide by it), every value of the shared
+// choice measured for itself. Accuracy is the saving form of equation 5 from single switches of N^avg; latency, energy
+// and memory are costs. Energy that cannot be measured here is there with null values and the reason as "x-reason".
+// `measured_at` is a date for the record.
 absl::StatusOr<core::BlockTable> Profile(const supernet::SearchSpace& space, Meter& meter,
                                          const std::set<std::string, std::less<>>& metrics,
                                          const LatencyOptions& latency, std::string measured_at);

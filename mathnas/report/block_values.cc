@@ -54,10 +54,15 @@ std::string Cell(const Report& report, const core::Metric& metric, const core::M
                      Data(*value, Fixed(*value, decimals)), marks, details);
 }
 
-// How a prediction is made of base and values.
-std::string Formula(const core::Metric& metric, const core::MetricSlice& slice) {
-  return fmt::format("network = {} {} the values of its blocks", Number(slice.base, metric.unit),
-                     metric.form == core::Form::kCost ? "+" : "−");
+// How a prediction is made of base and values, of the slice that is shown.
+std::string Formula(const core::BlockTable& table, const core::Metric& metric, size_t index) {
+  std::string where;
+  if (table.structure.shared && index < table.structure.shared->values.size()) {
+    where =
+        fmt::format("at {} {}: ", Escape(table.structure.shared->name), Number(table.structure.shared->values[index]));
+  }
+  return fmt::format("{}network = {} {} the values of its blocks", where,
+                     Number(metric.slices[index].base, metric.unit), metric.form == core::Form::kCost ? "+" : "−");
 }
 
 std::string Measured(const core::Metric& metric) {
@@ -111,7 +116,7 @@ std::string MetricTable(const Report& report, const std::string& name, const cor
   return fmt::format(
       "<p class=\"note\">{}{}</p>\n<div class=\"scroll\"><table class=\"blocks\" aria-label=\"block values: {}\">\n"
       "<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table></div>\n",
-      Formula(metric, slice), Measured(metric), Escape(name), head, body);
+      Formula(table, metric, index), Measured(metric), Escape(name), head, body);
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ absl::Status Check(const Architecture& architecture) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Architecture> ParseArchitecture(std::string_view text) {
+absl::StatusOr<Architecture> ParseArchitecture(std::string_view text, int resolution) {
   const absl::StatusOr<json> object = kernels::internal::ParseBoundedJson(text, kMaxBytes, kMaxDepth);
   if (!object.ok()) {
     return absl::InvalidArgumentError(
@@ -120,17 +120,18 @@ absl::StatusOr<Architecture> ParseArchitecture(std::string_view text) {
     }
   }
   Architecture architecture;
+  architecture.resolution = resolution;
   if (auto s = ReadEntries(*object, "ks", Listed(kKernels), architecture.ks); !s.ok()) return s;
   if (auto s = ReadEntries(*object, "e", Listed(kExpansions), architecture.e); !s.ok()) return s;
   if (auto s = ReadEntries(*object, "d", Listed(kDepths), architecture.d); !s.ok()) return s;
   if (object->contains("resolution")) {
     const json& value = (*object)["resolution"];
-    const std::optional<int64_t> resolution = IntegerIn(value, kLeastResolution, kMostResolution);
-    if (!resolution) {
+    const std::optional<int64_t> given = IntegerIn(value, kLeastResolution, kMostResolution);
+    if (!given) {
       return absl::InvalidArgumentError(
           fmt::format("resolution: {}, expected {}", Shortened(value), ResolutionRange()));
     }
-    architecture.resolution = static_cast<int>(*resolution);
+    architecture.resolution = static_cast<int>(*given);
   }
   if (auto s = Check(architecture); !s.ok()) return s;
   return Canonical(architecture);

@@ -51,9 +51,9 @@ Architecture Canonical(const Architecture& architecture);
 absl::Status Check(const Architecture& architecture);
 
 // {"ks": [20], "e": [20], "d": [5], "resolution": 224}; a number in place of a list means the same everywhere, and
-// without a resolution it is 224. The result is canonical. Blocks that do not run may have any integer. InvalidArgument
-// names the entry, its value and what was expected.
-absl::StatusOr<Architecture> ParseArchitecture(std::string_view text);
+// without a resolution it is the one given here. The result is canonical. Blocks that do not run may have any integer.
+// InvalidArgument names the entry, its value and what was expected.
+absl::StatusOr<Architecture> ParseArchitecture(std::string_view text, int resolution = kDefaultResolution);
 // The inverse, all entries written out; of the entries as they are.
 std::string ToJson(const Architecture& architecture);
 

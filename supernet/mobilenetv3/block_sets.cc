@@ -1,6 +1,7 @@
 #include "supernet/mobilenetv3/block_sets.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -83,6 +84,19 @@ absl::StatusOr<StageBlocks> ReadCandidate(const json& value, const std::string& 
   return blocks;
 }
 
+absl::Status AgainError(const std::string& path, const StageBlocks& blocks, int stage, int64_t first) {
+  return Invalid("{}: {} again, expected another than stages[{}][{}]", path, Name(blocks), stage, first);
+}
+
+// The largest network but for a stage that is `blocks`.
+Architecture With(int stage, const StageBlocks& blocks) {
+  Architecture architecture;
+  architecture.d[stage] = blocks.d;
+  std::copy(blocks.ks.begin(), blocks.ks.end(), architecture.ks.begin() + stage * kStageBlocks);
+  std::copy(blocks.e.begin(), blocks.e.end(), architecture.e.begin() + stage * kStageBlocks);
+  return architecture;
+}
+
 // Kernel, expansion and depth in digits as spec/search-spaces.md 6.2 has them: {d, e, k}.
 struct Digits {
   int d, e, k;
@@ -118,6 +132,24 @@ std::string Name(const StageBlocks& blocks) {
     return fmt::join(entries.begin(), entries.begin() + blocks.d, "");
   };
   return fmt::format("d{}-k{}-e{}", blocks.d, first(blocks.ks), first(blocks.e));
+}
+
+absl::Status Check(const BlockSet& set) {
+  for (int stage = 0; stage < kStages; ++stage) {
+    const std::vector<StageBlocks>& candidates = set.stages[stage];
+    if (candidates.empty()) return Invalid("stages[{}]: an empty list, expected at least one candidate", stage);
+    for (auto it = candidates.begin(); it != candidates.end(); ++it) {
+      const std::string path = fmt::format("stages[{}][{}]", stage, it - candidates.begin());
+      const Architecture architecture = With(stage, *it);
+      if (auto s = Check(architecture); !s.ok()) return kernels::Annotate(s, path);
+      if (architecture != Canonical(architecture)) {
+        return Invalid("{}: expected the smallest kernels and expansions behind the depth", path);
+      }
+      const auto same = std::find(candidates.begin(), it, *it);
+      if (same != it) return AgainError(path, *it, stage, same - candidates.begin());
+    }
+  }
+  return absl::OkStatus();
 }
 
 const BlockSet& CpuBlocks() {
@@ -176,8 +208,7 @@ absl::StatusOr<BlockSet> ParseBlockSet(std::string_view text) {
       std::vector<StageBlocks>& before = set.stages[stage];
       const auto same = std::find(before.begin(), before.end(), *blocks);
       if (same != before.end()) {
-        return Invalid("{}: {} again, expected another than stages[{}][{}]", path, Name(*blocks), stage,
-                       same - before.begin());
+        return AgainError(path, *blocks, stage, same - before.begin());
       }
       before.push_back(*blocks);
     }
@@ -243,6 +274,35 @@ absl::StatusOr<Architecture> ArchitectureOf(const BlockSet& set, std::span<const
   }
   if (auto s = Check(architecture); !s.ok()) return s;
   return architecture;
+}
+
+absl::StatusOr<Architecture> ParseCodes(const BlockSet& set, std::string_view text, int resolution) {
+  constexpr size_t kMaxSubnetBytes = 1 << 16;
+  const absl::StatusOr<json> parsed = kernels::internal::ParseBoundedJson(text, kMaxSubnetBytes, kMaxDepth);
+  const bool list = parsed.ok() && parsed->is_array();
+  if (!list && !(parsed.ok() && parsed->is_object() && parsed->contains("codes"))) {
+    return ParseArchitecture(text, resolution);
+  }
+  const json& entries = list ? *parsed : (*parsed)["codes"];
+  if (!entries.is_array()) return Invalid("codes: {}, expected a list of {}", Shortened(entries), kStages);
+  std::vector<int> codes;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const std::optional<int64_t> code = IntegerIn(entries[i], 0, std::numeric_limits<int>::max());
+    if (!code) return Invalid("codes[{}]: {}, expected the number of a candidate", i, Shortened(entries[i]));
+    codes.push_back(static_cast<int>(*code));
+  }
+  if (!list) {
+    for (const auto& [name, value] : parsed->items()) {
+      if (name == "codes") continue;
+      if (name != "resolution") {
+        return Invalid("subnet: unknown name \"{:.60}\", expected codes and resolution", name);
+      }
+      const std::optional<int64_t> given = IntegerIn(value, 0, kMostResolution);
+      if (!given) return Invalid("resolution: {}, expected pixels, at most {}", Shortened(value), kMostResolution);
+      resolution = static_cast<int>(*given);
+    }
+  }
+  return ArchitectureOf(set, codes, resolution);
 }
 
 absl::StatusOr<std::vector<int>> CodesOf(const BlockSet& set, const Architecture& architecture) {

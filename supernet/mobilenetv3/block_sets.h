@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "supernet/mobilenetv3/architecture.h"
 
@@ -30,6 +31,10 @@ struct BlockSet {
   std::array<std::vector<StageBlocks>, kStages> stages;
   bool operator==(const BlockSet&) const = default;
 };
+
+// InvalidArgument names the entry that breaks a rule: a stage without candidates, a candidate twice, one that is not
+// canonical or has a depth, kernel or expansion that the space lacks.
+absl::Status Check(const BlockSet& set);
 
 // The sets published with MathNAS, five candidates per stage: "cpu" (of its TX2 CPU and Raspberry Pi tables) and "gpu".
 const BlockSet& CpuBlocks();
@@ -55,8 +60,11 @@ std::string ToJson(const BlockSet& set);
 // The network of a code per stage, canonical. InvalidArgument names the code and what was expected.
 absl::StatusOr<Architecture> ArchitectureOf(const BlockSet& set, std::span<const int> codes,
                                             int resolution = kDefaultResolution);
-// The inverse, whatever the resolution. NotFound names the first stage whose blocks are not in the set; InvalidArgument
-// as Check().
+// A network as JSON: [1,1,2,2,3] or {"codes": [1,1,2,2,3], "resolution": 224}, or as ParseArchitecture. InvalidArgument
+// names the entry, its value and what was expected.
+absl::StatusOr<Architecture> ParseCodes(const BlockSet& set, std::string_view text, int resolution);
+// The inverse of ArchitectureOf, whatever the resolution. NotFound names the first stage whose blocks are not in the
+// set; InvalidArgument as Check().
 absl::StatusOr<std::vector<int>> CodesOf(const BlockSet& set, const Architecture& architecture);
 
 }  // namespace mathnas::supernet::mobilenetv3

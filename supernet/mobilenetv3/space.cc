@@ -6,8 +6,11 @@
 
 #include "blocks/inverted_residual.h"
 #include "fmt/format.h"
+#include "fmt/ranges.h"
+#include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/mobilenetv3/channel_sorting.h"
+#include "supernet/mobilenetv3/nodes.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -20,61 +23,48 @@ using kernels::Value;
 using nlohmann::json;
 using namespace mobilenetv3;  // NOLINT: the sizes of this space
 
-constexpr int kCandidates = static_cast<int>(kKernels.size() * kExpansions.size());
-constexpr int kAbsent = kCandidates;  // of the third and fourth layer of a stage
 constexpr int kStoredKernel = kKernels.back();
-
-std::string LayerName(int block) {
-  return fmt::format("stage{}.layer{}", block / kStageBlocks + 1, block % kStageBlocks + 1);
-}
-
-template <size_t N>
-int IndexOf(const std::array<int, N>& values, int value) {
-  return static_cast<int>(std::find(values.begin(), values.end(), value) - values.begin());
-}
 
 class Space : public SearchSpace {
  public:
-  Space(MobileNetV3Macro macro, const Widths& widths) : macro_(std::move(macro)), widths_(widths) {
+  Space(MobileNetV3Macro macro, const Widths& widths)
+      : macro_(std::move(macro)),
+        widths_(widths),
+        blocks_(macro_.blocks ? StageNodes(*macro_.blocks) : LayerNodes()),
+        nodes_(blocks_->List()) {
     resolutions_ = macro_.resolutions;
     if (resolutions_.empty()) {
       for (int r = kLeastResolution; r <= kMostResolution; r += kResolutionStep) resolutions_.push_back(r);
     }
-    for (int block = 0; block < kBlocks; ++block) {
-      SpaceNode& node = nodes_.emplace_back();
-      node.name = LayerName(block);
-      for (int kernel : kKernels) {
-        for (int expansion : kExpansions) node.candidates.push_back(fmt::format("k{}e{}", kernel, expansion));
-      }
-      if (block % kStageBlocks >= kDepths.front()) node.candidates.emplace_back("absent");
-      node.reference = kCandidates - 1;
-    }
+    const auto plain = std::find(resolutions_.begin(), resolutions_.end(), kDefaultResolution);
+    base_resolution_ = plain == resolutions_.end() ? resolutions_.back() : *plain;
+    if (resolutions_.size() == 1) return;
+    resolution_node_ = static_cast<int>(nodes_.size());
     SpaceNode& resolution = nodes_.emplace_back();
     resolution.name = "resolution";
     for (int r : resolutions_) resolution.candidates.push_back(fmt::format("{}", r));
-    const auto plain = std::find(resolutions_.begin(), resolutions_.end(), kDefaultResolution);
-    resolution.reference =
-        static_cast<int>(plain == resolutions_.end() ? std::ssize(resolutions_) - 1 : plain - resolutions_.begin());
+    resolution.reference = IndexOfResolution(base_resolution_);
   }
 
   std::string_view name() const override { return "mobilenetv3"; }
   const std::vector<SpaceNode>& nodes() const override { return nodes_; }
   Shape input_shape(const Choice& choice) const override {
-    const int64_t side = resolutions_[choice.back()];
+    const int64_t side = Resolution(choice);
     return {side, side, macro_.input_channels};
   }
   int64_t classes() const override { return macro_.classes; }
 
   std::string MacroJson() const override {
-    return json{{"width", macro_.width},
-                {"classes", macro_.classes},
-                {"input_channels", macro_.input_channels},
-                {"resolutions", macro_.resolutions}}
-        .dump();
+    json macro = {{"width", macro_.width},
+                  {"classes", macro_.classes},
+                  {"input_channels", macro_.input_channels},
+                  {"resolutions", macro_.resolutions}};
+    if (macro_.blocks) macro["blocks"] = json::parse(ToJson(*macro_.blocks));
+    return macro.dump();
   }
 
   absl::StatusOr<Choice> ParseSubnet(std::string_view text) const override {
-    auto architecture = ParseArchitecture(text);
+    auto architecture = blocks_->Parse(text, base_resolution_);
     if (!architecture.ok()) return architecture.status();
     return Encode(*architecture);
   }
@@ -88,7 +78,9 @@ class Space : public SearchSpace {
   NetworkGraph Supernet(const GraphRequest& request) const override {
     GraphRequest shared = request;
     shared.weights = Weights::kShared;
-    NetworkGraph network = Build(Decode(base()), shared);
+    Architecture largest;
+    largest.resolution = base_resolution_;
+    NetworkGraph network = Build(largest, shared);
     for (int block = 0; block < kBlocks; ++block) AddMatrices(network.graph, block);
     return network;
   }
@@ -131,22 +123,17 @@ class Space : public SearchSpace {
 
   SpaceStructure structure() const override {
     SpaceStructure structure;
-    for (int stage = 0; stage < kStages; ++stage) {
-      SpaceStructure::DepthGroup& group = structure.depth.emplace_back();
-      for (int layer = 0; layer < kStageBlocks; ++layer) {
-        group.nodes.push_back(stage * kStageBlocks + layer);
-        group.absent.push_back(layer < kDepths.front() ? -1 : kAbsent);
-      }
-    }
-    structure.shared = kBlocks;
+    structure.depth = blocks_->Depth();
+    structure.shared = resolution_node_;
     return structure;
   }
+  bool takes_any_image_size() const override { return true; }
   Initialization initialization() const override { return Initialization::kHeFanOut; }
   BatchVariance recalibrated_variance() const override { return BatchVariance::kBiased; }
   Weights synthetic_weights() const override { return Weights::kShared; }
   int NodeOfBlock(std::string_view block) const override {
     for (int i = 0; i < kBlocks; ++i) {
-      if (nodes_[i].name == block) return i;
+      if (LayerName(i) == block) return blocks_->NodeOf(i);
     }
     return -1;
   }
@@ -163,42 +150,34 @@ class Space : public SearchSpace {
   }
 
   absl::StatusOr<Choice> Encode(const Architecture& architecture) const {
-    Choice choice;
-    for (int block = 0; block < kBlocks; ++block) {
-      const int candidate = IndexOf(kKernels, architecture.ks[block]) * static_cast<int>(kExpansions.size()) +
-                            IndexOf(kExpansions, architecture.e[block]);
-      choice.push_back(architecture.runs(block) ? candidate : kAbsent);
+    absl::StatusOr<Choice> choice = blocks_->Encode(architecture);
+    if (!choice.ok()) return choice;
+    const int resolution = IndexOfResolution(architecture.resolution);
+    if (resolution == static_cast<int>(resolutions_.size())) {
+      return absl::InvalidArgumentError(fmt::format("resolution: {}, this space has {:.200}", architecture.resolution,
+                                                    fmt::format("{}", fmt::join(resolutions_, ", "))));
     }
-    const auto resolution = std::find(resolutions_.begin(), resolutions_.end(), architecture.resolution);
-    if (resolution == resolutions_.end()) {
-      std::string known;
-      for (int r : resolutions_) known += fmt::format("{}{}", known.empty() ? "" : ", ", r);
-      return absl::InvalidArgumentError(
-          fmt::format("resolution: {}, this space has {:.200}", architecture.resolution, known));
-    }
-    choice.push_back(static_cast<int>(resolution - resolutions_.begin()));
+    if (resolution_node_ >= 0) choice->push_back(resolution);
     return choice;
   }
 
   const Widths& widths() const { return widths_; }
 
   Architecture Decode(const Choice& choice) const {
-    Architecture architecture;
-    for (int stage = 0; stage < kStages; ++stage) {
-      int& depth = architecture.d[stage] = kStageBlocks;
-      for (int layer = kStageBlocks; layer-- > 0;) {
-        const int block = stage * kStageBlocks + layer;
-        if (choice[block] == kAbsent) depth = layer;
-        const int candidate = choice[block] == kAbsent ? 0 : choice[block];
-        architecture.ks[block] = kKernels[candidate / static_cast<int>(kExpansions.size())];
-        architecture.e[block] = kExpansions[candidate % static_cast<int>(kExpansions.size())];
-      }
-    }
-    architecture.resolution = resolutions_[choice.back()];
-    return Canonical(architecture);
+    Architecture architecture = blocks_->Decode(choice);
+    architecture.resolution = Resolution(choice);
+    return architecture;
   }
 
  private:
+  int Resolution(const Choice& choice) const {
+    return resolution_node_ < 0 ? base_resolution_ : resolutions_[choice[resolution_node_]];
+  }
+  // Their number if there is none like that.
+  int IndexOfResolution(int resolution) const {
+    return static_cast<int>(std::find(resolutions_.begin(), resolutions_.end(), resolution) - resolutions_.begin());
+  }
+
   // `blocks.1` .. `blocks.20` of the supernet.
   static std::string Prefix(int block) { return fmt::format("blocks.{}.conv", block + 1); }
 
@@ -253,7 +232,7 @@ class Space : public SearchSpace {
       const blocks::StoredInvertedResidual wide = {
           .in = stored.in, .mid = stored.mid, .squeeze = stored.squeeze, .kernel = kStoredKernel};
       const bool shared = request.weights == Weights::kShared;
-      g.SetBlock(nodes_[block].name);
+      g.SetBlock(LayerName(block));
       x = blocks::InvertedResidual(g, x, shared ? Prefix(block) : fmt::format("blocks.{}.conv", running),
                                    {.mid = shape.mid,
                                     .out = shape.out,
@@ -283,8 +262,11 @@ class Space : public SearchSpace {
 
   MobileNetV3Macro macro_;
   Widths widths_;
+  std::unique_ptr<const Nodes> blocks_;
+  std::vector<SpaceNode> nodes_;  // of the blocks, then the resolution where there are several
   std::vector<int> resolutions_;
-  std::vector<SpaceNode> nodes_;
+  int base_resolution_ = 0;
+  int resolution_node_ = -1;
 };
 
 absl::StatusOr<const Space*> Own(const SearchSpace& space) {
@@ -309,6 +291,9 @@ absl::Status CheckMacro(const MobileNetV3Macro& macro) {
       return absl::InvalidArgumentError(
           fmt::format("resolutions[{}]: {} after {}, expected ascending ones", i, r, macro.resolutions[i - 1]));
     }
+  }
+  if (macro.blocks) {
+    if (auto s = Check(*macro.blocks); !s.ok()) return kernels::Annotate(s, "blocks");
   }
   return absl::OkStatus();
 }
@@ -347,6 +332,11 @@ absl::StatusOr<MobileNetV3Macro> ParseMobileNetV3Macro(std::string_view text) {
                                                     r.dump(), kLeastResolution, kMostResolution));
     }
     macro.resolutions.push_back(r.get<int>());
+  }
+  if (object.contains("blocks")) {
+    auto blocks = ParseBlockSet(object["blocks"].dump());
+    if (!blocks.ok()) return kernels::Annotate(blocks.status(), "macro parameter blocks");
+    macro.blocks = *std::move(blocks);
   }
   if (auto s = CheckMacro(macro); !s.ok()) return s;
   if (auto widths = WidthsOf(macro.width); !widths.ok()) return widths.status();

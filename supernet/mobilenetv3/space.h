@@ -1,15 +1,18 @@
-// Once-for-all MobileNetV3 (spec/search-spaces.md 3) as a search space: any kernel, expansion, depth and resolution.
+// Once-for-all MobileNetV3 (spec/search-spaces.md 3) as a search space: any kernel, expansion, depth and resolution, or
+// the five nodes that MathNAS makes of it (6.2).
 #ifndef MATHNAS_SUPERNET_MOBILENETV3_SPACE_H_
 #define MATHNAS_SUPERNET_MOBILENETV3_SPACE_H_
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/tensor.h"
 #include "supernet/mobilenetv3/architecture.h"
+#include "supernet/mobilenetv3/block_sets.h"
 #include "supernet/search_space.h"
 
 namespace mathnas::supernet {
@@ -20,12 +23,13 @@ struct MobileNetV3Macro {
   int64_t input_channels = 3;
   // Sides of the input in pixels, ascending. Empty: every multiple of 4 from 32 to 1024.
   std::vector<int> resolutions = {};
+  // The candidates of every stage; none: every layer is a node of its own. Weights of the supernet are the same.
+  std::optional<mobilenetv3::BlockSet> blocks = {};
 };
 
-// Nodes: the 20 layers ("stage1.layer1" .. "stage5.layer4", candidates k3e3, k3e4, .. k7e6, and `absent` for the third
-// and fourth of a stage), then `resolution`. Layers behind an absent one are absent (one depth group per stage), and
-// the resolution is a choice that all layers share. The base network is the largest at 224 pixels, or at the largest
-// resolution.
+// Nodes: the 20 layers or, with a block set, the five stages (mobilenetv3/nodes.h), then `resolution` where there are
+// several: a choice that all others share. The base network has every node at its reference and 224 pixels or, without
+// these, the largest resolution; a subnet whose JSON names no resolution gets the same.
 //
 // Networks with shared weights use the names of the supernet's state dict (3.3) and slices of its tensors; those with
 // weights of their own the names of a static export, blocks counted without gaps. In graphs the blocks are
