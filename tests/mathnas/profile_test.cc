@@ -98,8 +98,10 @@ TEST(PlanSwitches, NetworksOfAlgorithm1) {
   const auto table = CountedTable(*space);
   ASSERT_TRUE(table.ok());
   EXPECT_EQ(*core::AverageNetwork(*table), Choice({2, 2, 2, 2, 2, 2}));
-  const auto switches = PlanSwitches(*space, *table);
-  ASSERT_TRUE(switches.ok()) << switches.status();
+  const auto planned = PlanSwitches(*space, *table);
+  ASSERT_TRUE(planned.ok()) << planned.status();
+  ASSERT_EQ(planned->size(), 1U);
+  const Switches* switches = &planned->front();
   EXPECT_EQ(switches->base, Choice({3, 3, 3, 3, 3, 3}));
   EXPECT_EQ(switches->average, Choice({2, 2, 2, 2, 2, 2}));
   ASSERT_EQ(switches->switched.size(), 6U);
@@ -114,7 +116,7 @@ TEST(PlanSwitches, NetworksOfAlgorithm1) {
       EXPECT_EQ(switches->switched[i][static_cast<size_t>(j)], expected);
     }
   }
-  const std::vector<Choice> all = switches->all();
+  const std::vector<Choice> all = NetworksOf(*planned);
   EXPECT_EQ(all.size(), 32U);
   EXPECT_EQ(std::set<Choice>(all.begin(), all.end()).size(), 26U);
 }
@@ -361,7 +363,7 @@ class Measuring : public ::testing::Test {
     cancel_ = false;
     return Meter::Create(space_, device_, shared_, data_.train, data_.test, std::move(options));
   }
-  std::vector<Choice> Networks() const { return PlanSwitches(*space_, *CountedTable(*space_))->all(); }
+  std::vector<Choice> Networks() const { return NetworksOf(*PlanSwitches(*space_, *CountedTable(*space_))); }
 
   TempFolder folder_;
   std::shared_ptr<const SearchSpace> space_;
@@ -520,7 +522,7 @@ TEST_F(Measuring, ProfileIsAlgorithm1) {
       Profile(*space_, **meter, {"accuracy", "latency", "memory", "parameters"}, Options().latency, "today");
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_EQ(table->metrics.size(), 5U) << "flops always";
-  const auto switches = *PlanSwitches(*space_, *CountedTable(*space_));
+  const Switches switches = PlanSwitches(*space_, *CountedTable(*space_))->front();
   const Measurement& average = (*meter)->of(switches.average);
   const core::Metric& accuracy = table->metrics.at("accuracy");
   EXPECT_EQ(accuracy.form, core::Form::kSaving);

@@ -237,7 +237,7 @@ TEST(Evaluation, WhatDoesNotFitIsAnError) {
   both(choice, statistic, Data().train, kInvalid, {"stem.1.running_mean", "9", "8"});
 
   for (int64_t batch : {0, -1}) {
-    expect(Evaluate(*space, choice, weights, device, Data().test, batch).status(), kInvalid, {"batch"});
+    expect(Evaluate(*space, choice, weights, device, Data().test, batch - 1).status(), kInvalid, {"batch"});
     expect(Recalibrate(*space, choice, weights, device, Data().train, {.batches = 1, .batch = batch}), kInvalid,
            {"batch"});
   }
