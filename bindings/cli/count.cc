@@ -50,7 +50,9 @@ void AddCount(CLI::App& app) {
   static Options o;
   CLI::App* command =
       AddCommand(app, "count", "FLOPs, multiply-adds, parameters and memory of a network, by block",
-                 "mathnas count nasbench201 --subnet '[3,3,3,1,3,3]' --json", o.common, [] { return Count(o); });
+                 "mathnas count nasbench201 --subnet '[3,3,3,1,3,3]' --json\n"
+                 "  mathnas count mobilenetv3 --blocks cpu --subnet '{\"codes\": [1,1,2,2,3], \"resolution\": 96}'",
+                 o.common, [] { return Count(o); });
   o.space.AddTo(command);
   command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
 }

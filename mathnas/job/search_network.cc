@@ -117,6 +117,7 @@ class Job {
       return absl::InvalidArgumentError(fmt::format("limit on \"{:.100}\": expected a metric that is profiled: {}",
                                                     l.metric, fmt::join(options_.metrics, ", ")));
     }
+    if (const auto table = profile::TableOf(space_); !table.ok()) return table.status();
     return SplitData();
   }
 

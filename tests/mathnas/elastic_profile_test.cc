@@ -1,4 +1,5 @@
-// Block tables of the once-for-all space, by layers and by stages, with several resolutions: counted, measured, searched.
+// Block tables of the once-for-all space, by layers and by stages, with several resolutions: counted, measured,
+// searched.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -158,8 +159,8 @@ TEST(ElasticTable, SwitchesStayAtTheirResolution) {
             EXPECT_EQ(architecture->d[i / 4], static_cast<int>(i % 4));
           }
           for (size_t stage = 0; stage < 5; ++stage) {
-            const bool same = architecture->d[stage] == average->d[stage];
-            if (stage != (table->nodes.size() == 5 ? i : i / 4)) EXPECT_TRUE(same);
+            if (stage == (table->nodes.size() == 5 ? i : i / 4)) continue;
+            EXPECT_EQ(architecture->d[stage], average->d[stage]);
           }
         }
       }
@@ -260,8 +261,8 @@ TEST_F(ElasticMeasuring, TableOfTwoResolutions) {
       if (Predicted(*table, "latency", n) <= limit) best = std::max(best, accuracy(n));
     }
     for (core::SearchMethod method : {core::SearchMethod::kEnumerate, core::SearchMethod::kSolve}) {
-      const auto found = core::Search(
-          *table, {.limits = {{"latency", core::LimitOp::kAtMost, limit, "ms"}}, .method = method});
+      const auto found =
+          core::Search(*table, {.limits = {{"latency", core::LimitOp::kAtMost, limit, "ms"}}, .method = method});
       ASSERT_TRUE(found.ok()) << found.status();
       ASSERT_EQ(found->status, core::SearchStatus::kOptimal);
       const core::FoundNetwork& n = found->networks.front();

@@ -1,6 +1,5 @@
-// The two forms of the once-for-all space: nodes, networks as JSON, and that both take the same weights from a supernet.
-#include "supernet/mobilenetv3/space.h"
-
+// The two forms of the once-for-all space: nodes, networks as JSON, and that both take the same weights from a
+// supernet.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -11,6 +10,7 @@
 #include "kernels/plan.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
+#include "supernet/mobilenetv3/space.h"
 #include "supernet/network_input.h"
 #include "supernet/training/sampling.h"
 #include "supernet/weights.h"
@@ -76,7 +76,8 @@ TEST(MobileNetV3Space, OneResolutionIsNoNode) {
 TEST(MobileNetV3Space, NetworksAsCodesAndAsBlocks) {
   const auto space = Stages();
   const Choice expected = {1, 1, 2, 2, 3, 0};
-  for (const char* form : {R"({"codes": [1,1,2,2,3], "resolution": 32})", R"({"resolution": 32, "codes": [1,1,2,2,3]})"}) {
+  for (const char* form :
+       {R"({"codes": [1,1,2,2,3], "resolution": 32})", R"({"resolution": 32, "codes": [1,1,2,2,3]})"}) {
     const auto choice = space->ParseSubnet(form);
     ASSERT_TRUE(choice.ok()) << choice.status();
     EXPECT_EQ(*choice, expected);
@@ -226,8 +227,8 @@ TEST(NetworkInput, ImagesAreBroughtToTheResolution) {
         // spec/search-spaces.md 3.7: resized to ceil(side / 0.875), the middle cut out.
         const auto whole = static_cast<int64_t>(std::ceil(static_cast<double>(side) / 0.875));
         const auto at = static_cast<int64_t>(std::nearbyint(static_cast<double>(whole - side) / 2));
-        const auto naive = testing::NaiveResample(
-            {16, 16, 3, data.test.image(image).data()}, {{0, 0, 16, 16}, whole, whole, {at, at, side, side}, false});
+        const auto naive = testing::NaiveResample({16, 16, 3, data.test.image(image).data()},
+                                                  {{0, 0, 16, 16}, whole, whole, {at, at, side, side}, false});
         for (size_t k = 0; k < naive.size(); ++k) {
           const double expected = (naive[k] - data.test.mean[k % 3]) / data.test.stddev[k % 3];
           ASSERT_NEAR(values[static_cast<size_t>(n) * naive.size() + k], expected, 1e-4);
