@@ -14,8 +14,9 @@
 
 namespace mathnas::kernels {
 
-// Thread-safe. An entry is a tensor (or a slice: its address) for a kernel, and lives as long as a bound kernel uses it;
-// while it does, the tensor does not change (PlanOptions::constant_weights). So there are never more than are in use.
+// Thread-safe. An entry is a tensor (or a slice: its address) for a kernel, and lives as long as a bound kernel uses
+// it; while it does, the tensor does not change (PlanOptions::constant_weights). So there are never more than are in
+// use.
 class PackedWeights {
  public:
   // The packed form of the tensor at `source` for `kernel`, made by `pack` if nobody holds it.

@@ -16,10 +16,10 @@ namespace mathnas::supernet {
 // num_batches_tracked (int64 scalar) that the reference's state dicts have.
 kernels::TensorMap AllocateWeights(const kernels::Graph& graph);
 
-// kPyTorch: PyTorch's defaults, as the reference of NAS-Bench-201 uses them (spec/search-spaces.md 2.1): weights of rank 2 and more, and the
-// biases beside them, uniform in +-1/sqrt(fan_in); normalisation 1 and 0, running statistics 0 and 1. Each tensor's
-// values depend on (seed, name) alone. "arch_parameters" are 1e-3 * normal (2.5).
-// kHeFanOut, once-for-all's: convolutions normal with variance 2 / (kh kw out), linear layers uniform in
+// kPyTorch: PyTorch's defaults, as the reference of NAS-Bench-201 uses them (spec/search-spaces.md 2.1): weights of
+// rank 2 and more, and the biases beside them, uniform in +-1/sqrt(fan_in); normalisation 1 and 0, running statistics 0
+// and 1. Each tensor's values depend on (seed, name) alone. "arch_parameters" are 1e-3 * normal (2.5). kHeFanOut,
+// once-for-all's: convolutions normal with variance 2 / (kh kw out), linear layers uniform in
 // +-1/sqrt(inputs), biases 0, kernel matrices the identity, normalisation as above.
 void InitializeWeights(kernels::TensorMap& weights, uint64_t seed, Initialization kind = Initialization::kPyTorch);
 

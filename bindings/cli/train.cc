@@ -143,13 +143,12 @@ absl::StatusOr<Answer> Train(const Options& o) {
   if (!teacher.ok()) return teacher.status();
 
   Progress progress;
-  const supernet::TrainingRun run = {
-      .checkpoint_path = path,
-      .checkpoint_seconds = o.checkpoint_seconds,
-      .resume = o.resume,
-      .teacher = *teacher ? &**teacher : nullptr,
-      .progress = [&](const supernet::TrainingProgress& p) { progress.Training(p); },
-      .cancel = Interrupted()};
+  const supernet::TrainingRun run = {.checkpoint_path = path,
+                                     .checkpoint_seconds = o.checkpoint_seconds,
+                                     .resume = o.resume,
+                                     .teacher = *teacher ? &**teacher : nullptr,
+                                     .progress = [&](const supernet::TrainingProgress& p) { progress.Training(p); },
+                                     .cancel = Interrupted()};
   auto trained = images->fixed
                      ? supernet::Train(*space, *device, *images->fixed, own, *std::move(weights), *recipe, run)
                      : supernet::Train(*space, *device, images->any, own, *std::move(weights), *recipe, run);

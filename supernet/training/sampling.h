@@ -27,8 +27,8 @@ enum class Sampling : uint8_t {
 std::string_view Name(Sampling sampling);
 absl::StatusOr<Sampling> ParseSampling(std::string_view name);
 
-// The networks of step `step`, a function of (seed, step) alone, with the same shared choice (SpaceStructure::shared); an
-// empty entry is the whole supernet.
+// The networks of step `step`, a function of (seed, step) alone, with the same shared choice (SpaceStructure::shared);
+// an empty entry is the whole supernet.
 std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Sampling sampling, uint64_t seed,
                                                int64_t step);
 

@@ -17,11 +17,10 @@ absl::StatusOr<kernels::TensorView> Teacher::Targets(const kernels::TensorView& 
   auto it = contexts_.find(choice);
   if (it == contexts_.end()) {
     const int64_t batch = images.desc.shape[0];
-    NetworkGraph network =
-        space_->Network(choice, {.batch = batch, .mode = Mode::kTraining, .real = device_->real()});
+    NetworkGraph network = space_->Network(choice, {.batch = batch, .mode = Mode::kTraining, .real = device_->real()});
     // The loss is of no interest, its probabilities are.
-    const kernels::Values outputs = network.graph.Apply(
-        kernels::SoftmaxCrossEntropy{}, {network.logits, network.graph.Labels("labels", batch)});
+    const kernels::Values outputs =
+        network.graph.Apply(kernels::SoftmaxCrossEntropy{}, {network.logits, network.graph.Labels("labels", batch)});
     auto plan = kernels::Plan::Create(network.graph, {{"probabilities", outputs[1]}}, *device_);
     if (!plan.ok()) return plan.status();
     auto context = kernels::Context::Create(*plan, {&weights_});

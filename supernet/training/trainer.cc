@@ -43,8 +43,8 @@ class Run {
     loading.first_batch = state_.batch;
     loading.end_epoch = recipe_.epochs;
     batches_ = (data_ != nullptr ? data_->count : source_->count()) / recipe_.batch;
-    auto loader = data_ != nullptr ? BatchLoader::Create(*data_, loading)
-                                   : BatchLoader::Create(source_, loading, Resolution());
+    auto loader =
+        data_ != nullptr ? BatchLoader::Create(*data_, loading) : BatchLoader::Create(source_, loading, Resolution());
     if (!loader.ok()) return loader.status();
 
     TrainingStep step(space_, device_, state_.weights,
@@ -134,7 +134,9 @@ class Run {
   }
 
   // The side of the input of a path; the whole supernet's is that of the base network.
-  int64_t SideOf(const std::optional<Choice>& path) const { return space_->input_shape(path.value_or(space_->base()))[0]; }
+  int64_t SideOf(const std::optional<Choice>& path) const {
+    return space_->input_shape(path.value_or(space_->base()))[0];
+  }
 
   ResolutionOptions Resolution() const {
     ResolutionOptions options;
@@ -268,24 +270,28 @@ absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::
 
 std::string ToJson(const TrainingRecipe& r) {
   nlohmann::json recipe = {{"epochs", r.epochs},
-                        {"batch", r.batch},
-                        {"lr", r.learning_rate},
-                        {"final_lr", r.final_learning_rate},
-                        {"warmup_epochs", r.warmup_epochs},
-                        {"lr_per_step", r.rate_per_step},
-                        {"momentum", r.momentum},
-                        {"nesterov", r.nesterov},
-                        {"weight_decay", r.weight_decay},
-                        {"label_smoothing", r.label_smoothing},
-                        {"sampling", std::string(Name(r.sampling))},
-                        {"augment", r.augment},
-                        {"crop_padding", r.crop_padding},
-                        {"seed", r.seed}};
+                           {"batch", r.batch},
+                           {"lr", r.learning_rate},
+                           {"final_lr", r.final_learning_rate},
+                           {"warmup_epochs", r.warmup_epochs},
+                           {"lr_per_step", r.rate_per_step},
+                           {"momentum", r.momentum},
+                           {"nesterov", r.nesterov},
+                           {"weight_decay", r.weight_decay},
+                           {"label_smoothing", r.label_smoothing},
+                           {"sampling", std::string(Name(r.sampling))},
+                           {"augment", r.augment},
+                           {"crop_padding", r.crop_padding},
+                           {"seed", r.seed}};
   if (r.decay == Decay::kWeights) recipe["decay"] = "weights";
   if (r.shrinking) {
     const ShrinkingStage& stage = r.shrinking->stage;
-    recipe["shrinking"] = {{"stage", stage.name}, {"ks", stage.ks},           {"e", stage.e},
-                           {"d", stage.d},        {"subnets", stage.subnets}, {"rule", Name(r.shrinking->rule)},
+    recipe["shrinking"] = {{"stage", stage.name},
+                           {"ks", stage.ks},
+                           {"e", stage.e},
+                           {"d", stage.d},
+                           {"subnets", stage.subnets},
+                           {"rule", Name(r.shrinking->rule)},
                            {"resolutions", r.shrinking->resolutions}};
   }
   return recipe.dump();

@@ -50,8 +50,8 @@ bool IsNaive(std::string_view implementation) {
 }
 
 TEST(Dispatch, NaiveNamesAreRecognised) {
-  for (const char* naive :
-       {"ref", "ref:any", "jit:uni + ref:any", "simple:any", "brgconv:avx512_core + simple:any", "gemm:ref", "copy + vector:avx512"}) {
+  for (const char* naive : {"ref", "ref:any", "jit:uni + ref:any", "simple:any", "brgconv:avx512_core + simple:any",
+                            "gemm:ref", "copy + vector:avx512"}) {
     EXPECT_TRUE(IsNaive(naive)) << naive;
   }
   for (const char* good :
