@@ -14,12 +14,14 @@ def add_timing(p):
     p.add_argument("--json", metavar="FILE", help="write a record; '-' is standard output, with the table on standard error")
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--modes", help="comma-separated subset of the modes (all)")
+    p.add_argument("--skip", metavar="WORD", help="leave out modes with this in their names, e.g. compile")
     p.add_argument("--check-only", action="store_true")
 
 
 def take_modes(p, args, known):
     """Makes args.modes a tuple, and checks it and the counts."""
-    args.modes = tuple(args.modes.split(",")) if args.modes else tuple(known)
+    args.modes = (tuple(args.modes.split(",")) if args.modes
+                  else tuple(mode for mode in known if not args.skip or args.skip not in mode))
     for mode in args.modes:
         if mode not in known:
             p.error(f"unknown mode '{mode}'; there are {', '.join(known)}")
