@@ -11,36 +11,22 @@ ARCH is an architecture string, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, or six op
 
 The network is that of the specification (spec/search-spaces.md, section 2) with the reference's tensor names, written
 anew. A training step is: forward, mean cross-entropy, backward, SGD with Nesterov momentum 0.9 and weight decay 5e-4 on
-everything, zero_grad(set_to_none=True). All in float32. Each mode is a way in which PyTorch's users run such a network:
+everything, zero_grad(set_to_none=True). All in float32. The modes are those of common/torch_modes.py, and
 
-    contiguous, channels_last     eager, in that memory format
-    channels_last_tuned           the same by hand: one ReLU per node instead of one per edge, sums in place
-    *_compile                     torch.compile (inductor; it needs a C++ compiler and Python's headers)
-    *_jit (inference)             torch.jit.trace, freeze, optimize_for_inference
-    *_compile (inference)         torch.compile with frozen weights
+    channels_last_tuned           channels_last with one ReLU per node instead of one per edge, sums in place, by hand
 
-Every choice that is left open is made in PyTorch's favour: fused optimiser, input already in the memory format of the
-mode, no reading of the loss, garbage collection off, `none` edges dropped wherever that changes no gradient. A
-compiled mode that fails (no compiler, say) is reported with its error and skipped; so is one whose first losses or
-logits differ from the eager ones. Modes take turns, so that a slow minute of the machine hits all alike. Times are in
-milliseconds: minimum, lower quartile, median. Phases are lower quartiles too, each by itself.
+`none` edges are dropped wherever that changes no gradient. Modes take turns, so that a slow minute of the machine hits
+all alike. Times are in milliseconds: minimum, lower quartile, median. Phases are lower quartiles too, each by itself.
 """
 import argparse
-import gc
 import json
-import logging
-import os
-import platform
 import sys
-import time
-import warnings
+
+from common import arguments
+from common.machine import set_environment
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))  # (target, source), the order of layers and strings
-TRAIN_MODES = ("contiguous", "channels_last", "channels_last_tuned",
-               "contiguous_compile", "channels_last_compile")
-INFERENCE_MODES = ("contiguous", "channels_last", "contiguous_jit", "channels_last_jit",
-                   "contiguous_compile", "channels_last_compile")
 
 
 def parse_arch(text):
@@ -77,43 +63,24 @@ def parse_args():
     p.add_argument("--input-channels", type=int, default=3)
     p.add_argument("--size", type=int, default=32, help="height and width of the input (32)")
     p.add_argument("--batch", type=int, nargs="+", help="64; with --inference: 1 64")
-    p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--inference", action="store_true", help="eval-mode forward pass instead of a training step")
-    p.add_argument("--modes", help="comma-separated subset of the modes (all)")
     p.add_argument("--optimizer", choices=("fused", "foreach", "loop"), default="fused")
     p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--warmup", type=int, default=3, help="untimed repetitions of every mode (3)")
-    p.add_argument("--repetitions", type=int, default=15, help="at least so many timed ones per mode (15)")
-    p.add_argument("--seconds", type=float, default=3.0, help="and for at least so long per mode (3)")
-    p.add_argument("--rounds", type=int, default=3, help="turns in which the modes are timed (3)")
+    arguments.add_timing(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     p.add_argument("--check-training", metavar="TRAINING.json", help="the same for losses, gradients and updates")
-    p.add_argument("--check-only", action="store_true")
-    p.add_argument("--json", metavar="FILE", help="write a record; '-' is standard output, with the table on standard error")
     args = p.parse_args()
     if args.batch is None:
         args.batch = [1, 64] if args.inference else [64]
-    known = INFERENCE_MODES if args.inference else TRAIN_MODES
-    args.modes = tuple(args.modes.split(",")) if args.modes else known
-    for mode in args.modes:
-        if mode not in known:
-            p.error(f"unknown mode '{mode}'; there are {', '.join(known)}")
-    for name in ("channels", "cells", "classes", "input_channels", "size", "threads", "repetitions", "rounds"):
+    known = (arguments.TORCH_INFERENCE_MODES if args.inference
+             else (*arguments.TORCH_TRAIN_MODES, "channels_last_tuned"))
+    arguments.take_modes(p, args, known)
+    for name in ("channels", "cells", "classes", "input_channels", "size"):
         if getattr(args, name) < 1:
             p.error(f"--{name.replace('_', '-')} must be positive")
-    if min(args.batch) < 1 or args.size % 4:
-        p.error("--batch must be positive and --size a multiple of 4")
+    if args.size % 4:
+        p.error("--size must be a multiple of 4")
     return args
-
-
-def set_environment(threads):
-    """Before torch is loaded: the thread count, for every library that has its own idea of it."""
-    for name in [n for n in os.environ if n.startswith("OPENBLAS_")]:
-        del os.environ[name]
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
-    # Inductor writes the thread count into the code that it generates, so caches are kept apart by it.
-    cache = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build", "peers")
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.abspath(os.path.join(cache, f"inductor-{threads}")))
 
 
 args = parse_args()
@@ -121,10 +88,11 @@ set_environment(args.threads)
 try:
     import numpy as np
     import torch
-    import torch._dynamo
-    import torch._inductor.config
     from torch import nn
     from torch.nn import functional as F
+
+    from common import generator, timing, torch_modes
+    from common.generator import Failed, expect, uniform
 except ImportError as error:
     sys.exit(f"nasbench201_torch.py: {error}; run bench/peers/install and use build/peers/venv/bin/python")
 
@@ -241,66 +209,28 @@ class Network(nn.Module):
 
 
 def make_sgd(net, lr, kind="fused"):
-    flags = {"fused": {"fused": True}, "foreach": {"foreach": True}, "loop": {"foreach": False}}[kind]
-    return torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9, nesterov=True, weight_decay=5e-4, **flags)
+    return torch_modes.sgd(net.parameters(), lr, 5e-4, kind)
 
 
 # ---- is it the same network? ----------------------------------------------------------------------------------------
 
-def uniform(name, count):
-    """r of specification section 1.2: `count` numbers in [-1, 1), a function of the tensor's name alone."""
-    h = 0x811C9DC5
-    for byte in name.encode():
-        h = (h ^ byte) * 0x01000193 & 0xFFFFFFFF
-    mask = np.uint64(0xFFFFFFFF)
-    x = (np.uint64(h) + np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B9)) & mask
-    x ^= x >> np.uint64(16)
-    x = x * np.uint64(0x7FEB352D) & mask
-    x ^= x >> np.uint64(15)
-    x = x * np.uint64(0x846CA68B) & mask
-    x ^= x >> np.uint64(16)
-    return 2 * x.astype(np.float64) / 2**32 - 1
-
-
 def input_tensor(shape, name="input"):
-    return torch.from_numpy(uniform(name, int(np.prod(shape))).astype(np.float32)).reshape(shape)
+    return torch.from_numpy(generator.image(shape, name))
 
 
 def fill_by_name(net):
     """The deterministic weights of specification section 1.2, rounded to float32."""
     for name, tensor in net.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            continue
-        r = uniform(name, tensor.numel())
-        if name.endswith("running_mean") or (tensor.dim() < 2 and name.endswith("bias")):
-            r = 0.1 * r
-        elif name.endswith("running_var"):
-            r = 1 + 0.5 * r
-        elif tensor.dim() >= 2:
-            r = r * np.sqrt(3 / (tensor.numel() / tensor.shape[0]))
-        else:
-            r = 1 + 0.2 * r
-        tensor.copy_(torch.from_numpy(r.astype(np.float32)).reshape(tensor.shape))
+        if not name.endswith("num_batches_tracked"):
+            tensor.copy_(torch.from_numpy(generator.value(name, tuple(tensor.shape)).astype(np.float32)))
     return net
-
-
-class Failed(Exception):
-    pass
-
-
-def expect(what, got, want, bound):
-    got, want = np.asarray(got, dtype=np.float64), np.asarray(want, dtype=np.float64)
-    off = float(np.max(np.abs(got - want)) / max(np.max(np.abs(want)), 1e-30))
-    if not off <= bound:
-        raise Failed(f"{what}: off by {off:.3g} relative to the largest value, allowed {bound:g}")
-    return off
 
 
 def check_forward(path, say):
     """Golden logits and layer sums: float64 plain and tuned, then float32 in both memory formats."""
     with open(path) as file:
         golden = json.load(file)
-    expect("generator: r(input)", uniform("input", 3), [0.28604724537581205, 0.8406892735511065, -0.6160331587307155], 1e-15)
+    generator.check_itself()
     cases = {k: v for k, v in golden.items() if k.startswith("nb201_") and "logits" in v}
     if not cases:
         raise Failed("no NAS-Bench-201 cases in the golden file")
@@ -378,142 +308,20 @@ def check_training(path, say):
 # ---- timing ---------------------------------------------------------------------------------------------------------
 
 def prepare(mode, batch):
-    """A function that runs the mode once and returns the instants between its phases. Compiles on its first calls."""
+    """A step of the mode. Compiles on its first calls."""
     torch.manual_seed(1)
-    layout = torch.channels_last if mode.startswith("channels_last") else torch.contiguous_format
     net = Network(args.arch, args.channels, args.cells, args.classes, args.input_channels, tuned=mode.endswith("_tuned"))
-    net = net.to(memory_format=layout)
-    x = torch.randn(batch, args.input_channels, args.size, args.size).to(memory_format=layout)
+    net = net.to(memory_format=torch_modes.memory_format(mode))
+    x = torch.randn(batch, args.input_channels, args.size, args.size)
+    if args.inference:
+        return torch_modes.inference_step(mode, net, x)
     labels = torch.randint(args.classes, (batch,))
-    now = time.perf_counter
-
-    if not args.inference:
-        net.train()
-        optimizer = make_sgd(net, args.lr, args.optimizer)
-        loss_of = lambda x, labels: F.cross_entropy(net(x), labels)
-        if mode.endswith("_compile"):
-            loss_of = torch.compile(loss_of, fullgraph=True, dynamic=False)
-
-        def step():
-            t0 = now()
-            loss = loss_of(x, labels)
-            t1 = now()
-            loss.backward()
-            t2 = now()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            t3 = now()
-            step.loss = loss
-            return t0, t1, t2, t3
-        return step
-
-    net.eval()
-    run = net
-    if mode.endswith("_jit"):
-        with torch.no_grad():
-            run = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, x)))
-    elif mode.endswith("_compile"):
-        torch._inductor.config.freezing = True  # folds batch norm, packs weights
-        run = torch.compile(net, fullgraph=True, dynamic=False)
-    with torch.no_grad():
-        want = net(x)
-
-    def step():
-        with torch.no_grad():
-            t0 = now()
-            step.logits = run(x)
-            t1 = now()
-        return t0, t1
-    step()
-    if not torch.allclose(step.logits, want, rtol=1e-3, atol=1e-4 * want.abs().max().item()):
-        raise Failed("its logits differ from the eager ones")
-    return step
-
-
-PHASES = ("forward_ms", "backward_ms", "update_ms")
-
-
-def summary(samples, prepare_s):
-    times = np.asarray(samples) * 1e3  # instants of each repetition
-    whole = times[:, -1] - times[:, 0]
-    quartile = lambda v: round(float(np.percentile(v, 25)), 4)
-    record = {"min_ms": round(float(whole.min()), 4), "quartile_ms": quartile(whole),
-              "median_ms": round(float(np.median(whole)), 4), "repetitions": len(whole), "prepare_s": round(prepare_s, 2)}
-    if times.shape[1] == 4:
-        record["quartile_phases"] = {p: quartile(times[:, i + 1] - times[:, i]) for i, p in enumerate(PHASES)}
-    return record
-
-
-def same_loss(mode, index, loss, losses):
-    """All modes start from the same weights and data: every loss must be that of the first mode. After an update only
-    roughly: in this network ReLUs flip under another order of rounding, and gradients differ by percents then."""
-    want = losses.setdefault(index, loss)
-    if not abs(loss - want) <= (1e-3 if index == 0 else 1e-2) * abs(want):
-        raise Failed(f"loss {index} of {mode} is {loss}, {want} expected")
-
-
-def measure(batch, say):
-    torch._dynamo.reset()  # a batch size seen before must not make this one dynamic
-    steps, results, prepare_s, losses = {}, {}, {}, {}
-    for mode in args.modes:
-        start = time.perf_counter()
-        try:
-            step = prepare(mode, batch)
-            for i in range(max(args.warmup, 2)):
-                step()
-                if not args.inference and i < 2:  # the second loss depends on the first gradients
-                    same_loss(mode, i, step.loss.item(), losses)
-            steps[mode] = step
-        except Exception as error:  # a compiler that fails can raise anything; the other modes go on
-            if not mode.endswith(("_compile", "_jit")):
-                raise
-            text = str(error).strip().splitlines()
-            results[mode] = {"error": f"{type(error).__name__}: {text[0] if text else ''}"}
-            say(f"{mode}: does not work here: {results[mode]['error']}")
-        prepare_s[mode] = time.perf_counter() - start
-    samples = {mode: [] for mode in steps}
-    gc.collect()
-    gc.disable()
-    for _ in range(args.rounds):
-        for mode, step in steps.items():
-            step()  # bring code and data back into the caches
-            turn, start = 0, time.perf_counter()
-            while turn * args.rounds < args.repetitions or (time.perf_counter() - start) * args.rounds < args.seconds:
-                samples[mode].append(step())
-                turn += 1
-    gc.enable()
-    for mode in steps:
-        if not args.inference and not torch.isfinite(steps[mode].loss):
-            results[mode] = {"error": "the loss is no longer finite"}
-        else:
-            results[mode] = summary(samples[mode], prepare_s[mode])
-    good = [m for m in args.modes if "quartile_ms" in results[m]]
-    fastest = min(good, key=lambda m: results[m]["quartile_ms"], default=None)
-    return {"batch": batch, "modes": {m: results[m] for m in args.modes}, "fastest": fastest}
-
-
-def describe_machine():
-    model = "unknown"
-    try:
-        with open("/proc/cpuinfo") as file:
-            model = next((l.split(":", 1)[1].strip() for l in file if l.startswith("model name")), model)
-    except OSError:
-        pass
-    lines = torch.__config__.show().splitlines()
-    onednn = next((l.split(" v", 1)[1].split(" ")[0] for l in lines if "MKL-DNN" in l or "oneDNN" in l), "unknown")
-    return {"cpu": model, "cores": os.cpu_count(), "isa": torch.backends.cpu.get_cpu_capability(),
-            "torch": torch.__version__, "onednn": onednn, "python": platform.python_version(),
-            "environment": {k: v for k, v in sorted(os.environ.items())
-                            if k.startswith(("OMP_", "GOMP_", "KMP_", "MKL_NUM", "DNNL_", "ONEDNN_"))}}
+    return torch_modes.training_step(mode, net, x, labels, F.cross_entropy, make_sgd(net, args.lr, args.optimizer))
 
 
 def main():
-    out = sys.stderr if args.json == "-" else sys.stdout
-    say = lambda text: print(text, file=out, flush=True)
-    warnings.filterwarnings("ignore", category=FutureWarning)  # torch.jit is deprecated, and still worth a line
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it looks for CUDA, in vain
-    torch.set_num_threads(args.threads)
-    torch.set_num_interop_threads(1)
+    say = timing.speaker(args)
+    torch_modes.set_up(args.threads)
     try:
         if args.check:
             check_forward(args.check, say)
@@ -523,7 +331,7 @@ def main():
         sys.exit(f"nasbench201_torch.py: not the network of the specification: {error}")
     if args.check_only:
         return
-    machine = describe_machine()
+    machine = torch_modes.machine()
     record = {"program": "pytorch", "what": "inference" if args.inference else "training step", "space": "nasbench201",
               "arch": arch_string(args.arch), "channels": args.channels, "cells": args.cells, "classes": args.classes,
               "input": [args.input_channels, args.size, args.size], "threads": args.threads, "dtype": "float32",
@@ -531,30 +339,14 @@ def main():
                                                            args.input_channels).parameters()),
               "optimizer": None if args.inference else f"sgd nesterov ({args.optimizer})",
               "checked": bool(args.check or args.check_training), "machine": machine, "runs": []}
-    say(f"torch {machine['torch']}, oneDNN {machine['onednn']}, {machine['isa']}, {args.threads} threads, {machine['cpu']}")
+    say(torch_modes.title(machine, args.threads))
     say(f"{record['what']}, C={args.channels} N={args.cells}, input {args.input_channels}x{args.size}x{args.size}, "
         f"{record['parameters']} parameters, {record['arch']}")
     for batch in args.batch:
-        run = measure(batch, say)
+        run = torch_modes.measure(args, batch, prepare, say)
         record["runs"].append(run)
-        say(f"batch {batch:<18} {'min ms':>10} {'quartile':>10} {'median':>10} {'reps':>6} {'prepare s':>10}"
-            + ("" if args.inference else f" {'forward':>10} {'backward':>10} {'update':>10}"))
-        for mode, r in run["modes"].items():
-            if "error" in r:
-                say(f"  {mode:<22} {r['error']}")
-                continue
-            say(f"  {mode:<22} {r['min_ms']:>10.3f} {r['quartile_ms']:>10.3f} {r['median_ms']:>10.3f} {r['repetitions']:>6}"
-                f" {r['prepare_s']:>10.1f}" + "".join(f" {v:>10.3f}" for v in r.get("quartile_phases", {}).values()))
-        say(f"  fastest: {run['fastest']}")
-    if args.json == "-":
-        json.dump(record, sys.stdout, indent=1)
-        print()
-    elif args.json:
-        with open(args.json, "w") as file:
-            json.dump(record, file, indent=1)
-            file.write("\n")
-    if any(run["fastest"] is None for run in record["runs"]):
-        sys.exit("nasbench201_torch.py: no mode worked")
+        timing.report(run, say)
+    timing.write(args, record)
 
 
 if __name__ == "__main__":

@@ -164,6 +164,7 @@ void AddBench(CLI::App& app) {
   add("inference", "A network folded for inference",
       "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1", [] { return Inference(o); });
   AddEstimatorBench(*bench);
+  AddSwitchBench(*bench);
 }
 
 }  // namespace mathnas::cli

@@ -7,6 +7,7 @@
 namespace mathnas::cli {
 
 void AddEstimatorBench(CLI::App& bench);
+void AddSwitchBench(CLI::App& bench);
 
 }  // namespace mathnas::cli
 

@@ -77,6 +77,7 @@ KernelOr Make(const Conv2dBackwardData& op, const Request& r) {
 
 KernelOr Make(const Conv2dBackwardWeights& op, const Request& r) {
   if (r.inputs[0].elements() == 0 || r.inputs[1].elements() == 0) return ZeroOutputs(r);
+  if (IsDepthwise(op, r)) return MakeDepthwise(op, r);
   const Shape &src = r.inputs[0].shape, &diff_dst = r.inputs[1].shape, &weights = r.outputs[0].shape;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md diff_bias = op.has_bias ? Dense({weights[0]}, Tag::a) : Md();

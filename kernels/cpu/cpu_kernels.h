@@ -28,6 +28,10 @@ KernelOr Make(const Linear& op, const Request& request);
 KernelOr Make(const LinearBackwardData& op, const Request& request);
 KernelOr Make(const LinearBackwardWeights& op, const Request& request);
 
+// depthwise.cc: a gradient that conv2d.cc hands over.
+bool IsDepthwise(const Conv2dBackwardWeights& op, const Request& request);
+KernelOr MakeDepthwise(const Conv2dBackwardWeights& op, const Request& request);
+
 // Own vector code: activation.cc, batch_norm.cc, cross_entropy.cc, elementwise.cc, global_avg_pool.cc,
 // kernel_transform.cc, scale_channels.cc
 KernelOr Make(const HardSwish& op, const Request& request);

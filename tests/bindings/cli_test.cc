@@ -31,7 +31,8 @@ TEST(Cli, HelpOfEveryCommandHasAnExample) {
                                                                                        {"table", "check"},
                                                                                        {"export"},
                                                                                        {"bench", "predict"},
-                                                                                       {"bench", "sweep"}}) {
+                                                                                       {"bench", "sweep"},
+                                                                                       {"bench", "switch"}}) {
     auto arguments = command;
     arguments.push_back("--help");
     const Finished help = RunProgram(arguments);

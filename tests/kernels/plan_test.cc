@@ -389,5 +389,37 @@ TEST(Context, PackedWeightsBelongToTheirTensors) {
   }
 }
 
+// Networks that share weights share the packed ones too, for as long as one of them is there.
+TEST(Context, PlansShareThePackedFormOfATensor) {
+  const auto device = CpuDevice(1);
+  if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << Message(device.status());
+  ASSERT_TRUE(device.ok()) << Message(device.status());
+  const PackedWeights& packed = *(*device)->packed();
+  const auto graph = [](bool larger) {
+    Graph g;
+    Value y =
+        Convolve(g, g.Input("x", {1, 8, 8, 16}), Leading(g, g.Parameter("w", {48, 24, 3, 3}), 32, 16), Value{}, 1, 1);
+    if (larger) y = Convolve(g, y, Leading(g, g.Parameter("v", {48, 48, 1, 1}), 32, 32), Value{}, 1, 0);
+    g.SetName(y, "y");
+    return g;
+  };
+  const Graph small = graph(false), large = graph(true);
+  const TensorMap tensors = RandomTensors(large, 1);
+  const TensorMap* const bound[] = {&tensors};
+  const auto open = [&](const Graph& g) {
+    return *Context::Create(*Plan::Create(g, {{"y", g.Find("y")}}, **device, {.constant_weights = true}), bound);
+  };
+  auto first = open(small);
+  const size_t of_small = packed.bytes();
+  EXPECT_GT(of_small, 0U);
+  auto second = open(large);
+  const size_t of_both = packed.bytes();
+  EXPECT_GT(of_both, of_small);
+  first.reset();
+  EXPECT_EQ(packed.bytes(), of_both) << "the larger one uses what the smaller one packed";
+  second.reset();
+  EXPECT_EQ(packed.bytes(), 0U);
+}
+
 }  // namespace
 }  // namespace mathnas::kernels

@@ -162,8 +162,8 @@ TEST(MobileNetV3Golden, Recalibration) {
   CheckSummary(golden["first_conv_mean"], statistic("first_conv.bn.running_mean"), 1e-6, "mean of first_conv");
   CheckSummary(golden["first_conv_var"], statistic("first_conv.bn.running_var"), 1e-6, "variance of first_conv");
   // Of the supernet's tensor the leading part.
-  std::vector<double> mid = ToDoubles(shared.Find("blocks.1.conv.inverted_bottleneck.bn.bn.running_var")->view());
-  const std::vector<double> part = statistic("blocks.1.conv.inverted_bottleneck.bn.running_var");
+  std::vector<double> mid = ToDoubles(shared.Find("blocks.1.conv.depth_conv.bn.bn.running_var")->view());
+  const std::vector<double> part = statistic("blocks.1.conv.depth_conv.bn.running_var");
   std::copy(part.begin(), part.end(), mid.begin());
   CheckSummary(golden["b1_mid_var"], mid, 1e-6, "variance within blocks.1");
   CheckSummary(golden["logits"], Logits(*space, choice, Weights::kOwn, own, *device, {1, 3, 64, 64}), 2e-6, "logits");

@@ -11,6 +11,7 @@
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/training/trainer.h"
 #include "supernet/weights.h"
+#include "tests/supernet/naive_statistics.h"
 #include "tests/supernet/test_files.h"
 
 namespace mathnas::supernet {

@@ -38,6 +38,13 @@ struct SgdCoefficients {
   bool nesterov;
 };
 
+// A depthwise convolution with a square kernel.
+struct DepthwiseShape {
+  int64_t height, width, out_height, out_width, channels;
+  int64_t stride, padding;
+  int kernel;  // 3, 5 or 7
+};
+
 struct VectorKernels {
   const char* name;  // "vector:portable", "vector:avx2", "vector:avx512"
 
@@ -82,6 +89,12 @@ struct VectorKernels {
   void (*dot_columns)(const float* a, const float* b, int64_t stride, int64_t rows, int64_t columns, float* dot);
   // y{rows,columns} += a{rows,inner} b{inner,columns}; y is apart from a and b. For small ones.
   void (*add_product)(const float* a, const float* b, float* y, int64_t rows, int64_t inner, int64_t columns);
+
+  // depthwise.inc
+  // sums[tap][.] = sum over images and pixels of src times diff_dst, for `width` (16, 8 or 1) neighbouring channels,
+  // which src and diff_dst begin with. Taps row by row.
+  void (*depthwise_backward_weights)(const DepthwiseShape& shape, const float* src, const float* diff_dst,
+                                     int64_t images, int64_t width, float* sums);
 
   // softmax.inc
   // Softmax of each row, and one SoftmaxRow for each.

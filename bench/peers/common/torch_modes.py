@@ -1,0 +1,120 @@
+"""PyTorch's ways to run a network: one step of training or of inference, in the modes that its users choose from.
+
+    contiguous, channels_last     eager, in that memory format
+    *_compile                     torch.compile (inductor; it needs a C++ compiler and Python's headers), for inference with
+                                  frozen weights
+    *_jit (inference)             torch.jit.trace, freeze, optimize_for_inference
+
+Every choice that is left open is made in PyTorch's favour: fused optimiser, input already in the memory format of the
+mode, no reading of the loss, garbage collection off. A compiled mode that fails (no compiler, say) is reported with its
+error and skipped; so is one whose first losses or logits differ from the eager ones. Import after set_environment().
+"""
+import logging
+import time
+import warnings
+
+import torch
+import torch._dynamo
+import torch._inductor.config
+
+from common import timing
+from common.generator import Failed
+from common.machine import describe_machine
+
+
+def set_up(threads):
+    warnings.filterwarnings("ignore", category=FutureWarning)  # torch.jit is deprecated, and still worth a line
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it looks for CUDA, in vain
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+
+
+def machine():
+    lines = torch.__config__.show().splitlines()
+    onednn = next((l.split(" v", 1)[1].split(" ")[0] for l in lines if "MKL-DNN" in l or "oneDNN" in l), "unknown")
+    return {**describe_machine(), "isa": torch.backends.cpu.get_cpu_capability(), "torch": torch.__version__,
+            "onednn": onednn}
+
+
+def sgd(parameters, lr, decay, kind="fused"):
+    flags = {"fused": {"fused": True}, "foreach": {"foreach": True}, "loop": {"foreach": False}}[kind]
+    return torch.optim.SGD(parameters, lr=lr, momentum=0.9, nesterov=True, weight_decay=decay, **flags)
+
+
+def memory_format(mode):
+    return torch.channels_last if mode.startswith("channels_last") else torch.contiguous_format
+
+
+def training_step(mode, net, x, labels, loss, optimizer):
+    """A step that returns the instants before and after forward, backward and update, and keeps its loss in `.loss`."""
+    net.train()
+    x = x.to(memory_format=memory_format(mode))
+    loss_of = lambda x, labels: loss(net(x), labels)
+    if mode.endswith("_compile"):
+        loss_of = torch.compile(loss_of, fullgraph=True, dynamic=False)
+    now = time.perf_counter
+
+    def step():
+        t0 = now()
+        value = loss_of(x, labels)
+        t1 = now()
+        value.backward()
+        t2 = now()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        t3 = now()
+        step.loss = value
+        return t0, t1, t2, t3
+    return step
+
+
+def inference_step(mode, net, x):
+    """A step that runs the network once, and keeps its logits in `.logits`."""
+    net.eval()
+    x = x.to(memory_format=memory_format(mode))
+    run = net
+    if mode.endswith("_jit"):
+        with torch.no_grad():
+            run = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, x)))
+    elif mode.endswith("_compile"):
+        torch._inductor.config.freezing = True  # folds batch norm, packs weights
+        run = torch.compile(net, fullgraph=True, dynamic=False)
+    with torch.no_grad():
+        want = net(x)
+    now = time.perf_counter
+
+    def step():
+        with torch.no_grad():
+            t0 = now()
+            step.logits = run(x)
+            t1 = now()
+        return t0, t1
+    step()
+    if not torch.allclose(step.logits, want, rtol=1e-3, atol=1e-4 * want.abs().max().item()):
+        raise Failed("its logits differ from the eager ones")
+    return step
+
+
+def measure(args, batch, prepare, say):
+    """args.modes at one batch size; prepare(mode, batch) makes a step of training or inference."""
+    torch._dynamo.reset()  # a batch size seen before must not make this one dynamic
+    losses = {}
+
+    def same_loss(mode, step, index):
+        """All modes start from the same weights and data: every loss must be that of the first mode. After an update only
+        roughly: ReLUs flip under another order of rounding, and gradients differ by percents then."""
+        if index > 1:  # the second loss depends on the first gradients
+            return
+        loss = step.loss.item()
+        want = losses.setdefault(index, loss)
+        if not abs(loss - want) <= (1e-3 if index == 0 else 1e-2) * abs(want):
+            raise Failed(f"loss {index} of {mode} is {loss}, {want} expected")
+
+    finite = lambda step: None if torch.isfinite(step.loss) else "the loss is no longer finite"
+    return timing.measure(args, batch, prepare, lambda mode: mode.endswith(("_compile", "_jit")), say,
+                          *(() if args.inference else (same_loss, finite)))
+
+
+def title(machine, threads):
+    return f"torch {machine['torch']}, oneDNN {machine['onednn']}, {machine['isa']}, {threads} threads, {machine['cpu']}"
