@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "fmt/format.h"
@@ -147,8 +148,10 @@ absl::Status Meter::MeasureAccuracyInTurn(absl::FunctionRef<absl::StatusOr<std::
 }
 
 absl::Status Meter::MeasureLatency(const std::vector<Choice>& choices) {
-  std::vector<Choice> missing =
-      Missing(choices, [&](const Choice& c) { return Settled(known_[c].latency_ms, options_.latency); });
+  std::vector<Choice> missing;
+  for (const Choice& c : choices) {
+    if (!Settled(known_[c].latency_ms, options_.latency)) missing.push_back(c);
+  }
   const int shared = space_->structure().shared;
   const auto shared_choice = [&](const Choice& c) { return shared < 0 ? 0 : c[shared]; };
   std::stable_sort(missing.begin(), missing.end(),
@@ -181,13 +184,18 @@ absl::Status Meter::MeasureTogether(const std::vector<Choice>& choices,
                                     std::vector<std::unique_ptr<Runnable>> runnables) {
   std::vector<kernels::Context*> contexts;
   std::vector<std::vector<double>> samples;
+  std::set<Choice> named;
   for (size_t i = 0; i < choices.size(); ++i) {
     contexts.push_back(runnables[i]->context.get());
-    samples.push_back(known_[choices[i]].latency_ms);
+    samples.push_back(named.insert(choices[i]).second ? known_[choices[i]].latency_ms : std::vector<double>());
   }
   const Clock::time_point start = Clock::now();
   const auto after_round = [&](int rounds) -> absl::Status {
-    for (size_t i = 0; i < choices.size(); ++i) known_[choices[i]].latency_ms = samples[i];
+    for (const Choice& c : named) known_[c].latency_ms.clear();
+    for (size_t i = 0; i < choices.size(); ++i) {
+      std::vector<double>& known = known_[choices[i]].latency_ms;
+      known.insert(known.end(), samples[i].begin(), samples[i].end());
+    }
     if (options_.progress) {
       const double each = Seconds(start) / rounds;
       const int64_t most = options_.latency.max_rounds;

@@ -69,7 +69,8 @@ class Meter {
   // `total` at most (for the progress).
   absl::Status MeasureAccuracyInTurn(absl::FunctionRef<absl::StatusOr<std::optional<Choice>>()> next, int64_t total);
   // In the same rounds as many of them as latency_bytes allow, those with the same shared choice together: within it
-  // tables compare, and a machine that changes its clock between two series would be taken for a difference.
+  // tables compare, and a machine that changes its clock between two series would be taken for a difference. A network
+  // that is named several times is timed as often in every round, at several places in memory.
   absl::Status MeasureLatency(const std::vector<Choice>& choices);
   absl::Status MeasureMemory(const std::vector<Choice>& choices);
   // Unavailable says why there is no energy to be had on this machine.

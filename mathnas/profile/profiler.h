@@ -30,7 +30,8 @@ struct Switches {
 };
 // One entry per value of the shared choice.
 absl::StatusOr<std::vector<Switches>> PlanSwitches(const supernet::SearchSpace& space, const core::BlockTable& counted);
-// All of their networks.
+// All of their networks, N^avg once and once more for every node: an error of its own enters a prediction up to as
+// often as there are nodes, so it is to be timed as often (Meter::MeasureLatency).
 std::vector<Choice> NetworksOf(const std::vector<Switches>& switches);
 
 // The block table with these metrics ("flops" always, since equations 4 to 6 divide by it), every value of the shared

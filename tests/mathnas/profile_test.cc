@@ -448,6 +448,15 @@ TEST_F(Measuring, InterruptedLatencyKeepsItsRounds) {
   EXPECT_EQ((*third)->of(networks[0]).latency_ms, after);
 }
 
+TEST_F(Measuring, NetworksNamedSeveralTimesAreTimedAsOften) {
+  auto meter = Open();
+  ASSERT_TRUE(meter.ok()) << meter.status();
+  const Choice often = {3, 3, 3, 3, 3, 3}, once = {1, 1, 1, 1, 1, 1};
+  ASSERT_TRUE((*meter)->MeasureLatency({often, once, often}).ok());
+  EXPECT_EQ((*meter)->of(often).latency_ms.size(), 6U);
+  EXPECT_EQ((*meter)->of(once).latency_ms.size(), 3U);
+}
+
 TEST_F(Measuring, MemoryGrowsWithTheNetwork) {
   auto meter = Open();
   ASSERT_TRUE(meter.ok()) << meter.status();
@@ -554,7 +563,7 @@ TEST_F(Measuring, ProfileIsAlgorithm1) {
       EXPECT_NEAR(sum(accuracy, choice) - sum(accuracy, switches.average), *average.accuracy - *m.accuracy, 1e-9);
       EXPECT_NEAR(latency.slices[0].base + sum(latency, choice), Summarise(m.latency_ms)->median_ms, 1e-9);
       EXPECT_NEAR(memory.slices[0].base + sum(memory, choice), 1e-6 * static_cast<double>(*m.memory_bytes), 1e-9);
-      EXPECT_EQ(latency.slices[0].samples[i][j], 3);
+      EXPECT_EQ(latency.slices[0].samples[i][j], choice == switches.average ? 3 * 7 : 3);
     }
   }
   EXPECT_EQ(table->metrics.at("flops").slices[0].values, CountedTable(*space_)->metrics.at("flops").slices[0].values);
