@@ -10,6 +10,8 @@ namespace {
 
 using SpaceOr = absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>>;
 
+constexpr std::string_view kLayers = "layers";  // of --blocks: no set
+
 // Sets `field` to the last of the values that is given.
 void Take(int64_t& field, std::initializer_list<int64_t> values) {
   for (int64_t value : values) {
@@ -62,7 +64,9 @@ SpaceOr MakeMobileNetV3(const SpaceOptions& o, const SpaceFit& fit) {
   if (o.width != 0) macro.width = o.width;
   if (o.size != 0) macro.resolutions = {static_cast<int>(o.size)};
   if (!o.resolutions.empty()) macro.resolutions = o.resolutions;
-  if (!o.blocks.empty()) {
+  if (o.blocks == kLayers) {
+    macro.blocks.reset();
+  } else if (!o.blocks.empty()) {
     auto blocks = supernet::mobilenetv3::LoadBlockSet(o.blocks);
     if (!blocks.ok()) return kernels::Annotate(blocks.status(), "--blocks");
     macro.blocks = *std::move(blocks);
@@ -91,7 +95,8 @@ void SpaceOptions::AddCandidatesTo(CLI::App* command) {
       ->delimiter(',');
   command->add_option("--blocks", blocks,
                       "mobilenetv3: five nodes, whose candidates are whole stages: cpu or gpu, as published with "
-                      "MathNAS, or the file of a block set (default: every layer is a node)");
+                      "MathNAS, or the file of a block set; layers: every layer is a node (default: as the checkpoint "
+                      "has it, else layers)");
 }
 
 SpaceOr SpaceOptions::Make(const SpaceFit& fit) const {
