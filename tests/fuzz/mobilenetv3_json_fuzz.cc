@@ -20,8 +20,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   } else {
     Check(absl::IsInvalidArgument(architecture.status()), "another error than a bad argument");
   }
+  const auto coded = mobilenetv3::ParseCodes(mobilenetv3::CpuBlocks(), text, mobilenetv3::kDefaultResolution);
+  Check(coded.ok() || absl::IsInvalidArgument(coded.status()), "another error than a bad argument");
+  Check(!coded.ok() || mobilenetv3::Check(*coded).ok(), "codes of a subnet that is not allowed");
   const auto set = mobilenetv3::ParseBlockSet(text);
   if (set.ok()) {
+    Check(mobilenetv3::Check(*set).ok(), "a block set that is not allowed");
     const auto again = mobilenetv3::ParseBlockSet(mobilenetv3::ToJson(*set));
     Check(again.ok() && *again == *set, "a block set that reads back as another");
     std::vector<int> codes;
