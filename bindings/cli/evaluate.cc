@@ -11,6 +11,7 @@ namespace {
 
 struct Options {
   Common common;
+  SpaceOptions space;
   std::string checkpoint, subnet, data;
   int64_t recalibration_batches = 20;
 };
@@ -18,7 +19,9 @@ struct Options {
 absl::StatusOr<Answer> Evaluate(const Options& o) {
   auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
   if (!checkpoint.ok()) return checkpoint.status();
-  auto space = supernet::SpaceOf(checkpoint->space, checkpoint->macro);
+  SpaceOptions narrowed = o.space;
+  narrowed.name = checkpoint->space;
+  auto space = narrowed.Make({.macro = checkpoint->macro});
   if (!space.ok()) return space.status();
   const bool own = checkpoint->subnet.has_value();
   if (!own && o.subnet.empty()) {
@@ -67,7 +70,9 @@ void AddEvaluate(CLI::App& app) {
       "mathnas evaluate --checkpoint run/checkpoint.safetensors --subnet '[3,3,3,1,3,3]' --data fashion-mnist",
       o.common, [] { return Evaluate(o); });
   command->add_option("--checkpoint", o.checkpoint, "A supernet's or a network's checkpoint")->required();
-  command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE");
+  command->add_option("--subnet", o.subnet,
+                      "The network: JSON, or @FILE; with --blocks also a choice as search prints it");
+  o.space.AddCandidatesTo(command);
   command->add_option("--data", o.data, "The data set, as for train")->required();
   command
       ->add_option("--recalibration-batches", o.recalibration_batches,
