@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "bindings/cli/data_options.h"
 #include "bindings/cli/estimator_options.h"
 #include "bindings/cli/measuring_options.h"
 #include "bindings/cli/progress.h"
@@ -21,7 +22,8 @@ struct Options {
   RecipeOptions recipe;
   MeasuringOptions measuring;
   EstimatorChoice estimator;
-  std::string data = "fashion-mnist", out, checkpoint;
+  DataOptions data;
+  std::string out, checkpoint;
   std::vector<std::string> limits;
   int64_t fine_tune_epochs = 4;
   double fine_tune_rate = 0.05;
@@ -39,10 +41,10 @@ std::string Machine() {
   return "unknown processor";
 }
 
-absl::StatusOr<Answer> SearchNetwork(const Options& o) {
-  auto data = supernet::LoadDataset(o.data);
+absl::StatusOr<Answer> SearchNetwork(Options& o) {
+  auto data = o.data.Load();
   if (!data.ok()) return data.status();
-  SpaceFit fit = o.space.takes_any_size() ? SpaceFit::OfAnySize(data->train) : SpaceFit::Of(data->train);
+  SpaceFit fit = SpaceFit::Of(*data->train, o.space.takes_any_size());
   if (!o.checkpoint.empty()) {
     auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
     if (!checkpoint.ok()) return checkpoint.status();
@@ -76,7 +78,8 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
     options.limits.insert(options.limits.end(), limits->begin(), limits->end());
   }
   Progress progress;
-  options.data_name = o.data;
+  options.data_name = o.data.name;
+  options.reading = o.data.Reading(o.common);
   options.validation_images = o.measuring.validation;
   options.out = o.out;
   options.resume = o.resume;
@@ -100,6 +103,7 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
   if (result->infeasible) {
     answer.exit_status = 1;
     answer.text = "No network of the space meets the limits; see search.conflict and search.nearest with --json.\n";
+    o.data.Report(answer);
     return answer;
   }
   answer.json["subnet"] = Json::parse(result->subnet);
@@ -114,6 +118,7 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
   answer.text = report::RenderTerminalSummary(result->report) + fmt::format("network: {}\ntable:   {}\nreport:  {}\n",
                                                                             result->network_path, result->table_path,
                                                                             result->report_path);
+  o.data.Report(answer);
   return answer;
 }
 
@@ -121,13 +126,14 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
 
 void AddSearchNetwork(CLI::App& app) {
   static Options o;
+  o.data.name = "fashion-mnist";
   o.estimator.fixed = "include";  // all-skip networks have no block FLOPs to divide by
   CLI::App* command = AddCommand(
       app, "search-network", "The main job: train, profile, search, fine-tune, test and write a network that runs",
       "mathnas search-network nasbench201 --data fashion-mnist --cells 1 --epochs 3 --limit 'latency<=0.4' --out found",
       o.common, [] { return SearchNetwork(o); });
   o.space.AddTo(command);
-  command->add_option("--data", o.data, "The data set, as for train")->capture_default_str();
+  o.data.AddTo(command)->capture_default_str();
   command->add_option("--out", o.out, "Folder for the network, the table and the report")->required();
   command->add_option("--checkpoint", o.checkpoint, "A trained supernet to use instead of training one");
   command->add_option("--limit", o.limits,

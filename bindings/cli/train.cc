@@ -1,12 +1,12 @@
 // mathnas train SPACE --data D --out DIR
 #include <filesystem>
 
+#include "bindings/cli/data_options.h"
 #include "bindings/cli/progress.h"
 #include "bindings/cli/recipe_options.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "kernels/status.h"
-#include "supernet/data/image_source.h"
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/training/trainer.h"
 #include "supernet/weights.h"
@@ -18,44 +18,12 @@ struct Options {
   Common common;
   SpaceOptions space;
   RecipeOptions recipe;
-  std::string data, out, subnet, stage, rule = "random", from, teacher;
+  DataOptions data;
+  std::string out, subnet, stage, rule = "random", from, teacher;
   bool resume = false;
   double checkpoint_seconds = 60;
   int64_t validation = 0;
 };
-
-// Images of the space's size, or those that are brought to it.
-struct Images {
-  std::optional<supernet::ImageDataset> fixed;
-  supernet::ImageSourcePtr any;
-  SpaceFit fit;
-};
-
-absl::StatusOr<Images> Load(const Options& o) {
-  Images images;
-  if (o.space.takes_any_size()) {
-    auto data = supernet::LoadImages(o.data);
-    if (!data.ok()) return data.status();
-    images.any = data->train;
-    if (o.validation > 0) {
-      auto split = supernet::SplitTrainValidation(images.any, o.validation, /*seed=*/0);
-      if (!split.ok()) return split.status();
-      images.any = split->train;
-    }
-    images.fit = {.classes = images.any->classes()};
-    return images;
-  }
-  auto data = supernet::LoadDataset(o.data);
-  if (!data.ok()) return data.status();
-  images.fixed = std::move(data->train);
-  if (o.validation > 0) {
-    auto split = supernet::SplitTrainValidation(*std::move(images.fixed), o.validation, /*seed=*/0);
-    if (!split.ok()) return split.status();
-    images.fixed = std::move(split->train);
-  }
-  images.fit = SpaceFit::Of(*images.fixed);
-  return images;
-}
 
 // The stage of --stage, over the resolutions of the space; none without.
 absl::StatusOr<std::optional<supernet::Shrinking>> StageOf(const Options& o, const supernet::SearchSpace& space) {
@@ -113,10 +81,16 @@ absl::StatusOr<std::optional<kernels::TensorMap>> TeacherOf(const Options& o, co
   return *std::move(own);
 }
 
-absl::StatusOr<Answer> Train(const Options& o) {
-  auto images = Load(o);
-  if (!images.ok()) return images.status();
-  auto space = o.space.Make(images->fit);
+absl::StatusOr<Answer> Train(Options& o) {
+  auto data = o.data.Load();
+  if (!data.ok()) return data.status();
+  supernet::ImageSourcePtr images = data->train;
+  if (o.validation > 0) {
+    auto split = supernet::HoldOut(*data, o.validation, /*seed=*/0);
+    if (!split.ok()) return split.status();
+    images = split->train;
+  }
+  auto space = o.space.Make(SpaceFit::Of(*images, o.space.takes_any_size()));
   if (!space.ok()) return space.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
@@ -147,11 +121,10 @@ absl::StatusOr<Answer> Train(const Options& o) {
                                      .checkpoint_seconds = o.checkpoint_seconds,
                                      .resume = o.resume,
                                      .teacher = *teacher ? &**teacher : nullptr,
+                                     .reading = o.data.Reading(o.common),
                                      .progress = [&](const supernet::TrainingProgress& p) { progress.Training(p); },
                                      .cancel = Interrupted()};
-  auto trained = images->fixed
-                     ? supernet::Train(*space, *device, *images->fixed, own, *std::move(weights), *recipe, run)
-                     : supernet::Train(*space, *device, images->any, own, *std::move(weights), *recipe, run);
+  auto trained = supernet::Train(*space, *device, images, own, *std::move(weights), *recipe, run);
   if (!trained.ok()) return trained.status();
   Answer answer;
   Json epochs = Json::array();
@@ -166,6 +139,7 @@ absl::StatusOr<Answer> Train(const Options& o) {
   const supernet::EpochRecord& last = trained->epochs.back();
   answer.text = fmt::format("{}: {} epochs, loss {:.4f}, training accuracy {:.2f} %\n", path, trained->epochs.size(),
                             last.loss, 100 * last.accuracy);
+  o.data.Report(answer);
   return answer;
 }
 
@@ -178,14 +152,17 @@ void AddTrain(CLI::App& app) {
                                  o.common, [] { return Train(o); });
   o.space.AddTo(command);
   o.recipe.AddTo(command);
-  command
-      ->add_option("--data", o.data,
-                   "fashion-mnist, a folder of IDX files, cifar10:FOLDER, arrays:FILE, synthetic; mobilenetv3 also "
-                   "folder:FOLDER of JPEG and PNG files")
+  o.data
+      .AddTo(command,
+             "fashion-mnist, a folder of IDX files, cifar10:FOLDER, arrays:FILE, synthetic, or folder:FOLDER of JPEG "
+             "and PNG files, which are brought to the size of the networks")
       ->required();
   command->add_option("--out", o.out, "Folder for checkpoint.safetensors")->required();
   command->add_option("--subnet", o.subnet, "Train this network with weights of its own: JSON, or @FILE");
-  command->add_option("--validation", o.validation, "Training images to hold out")->capture_default_str();
+  command
+      ->add_option("--validation", o.validation,
+                   "Training images to hold out (none where the set has validation images of its own)")
+      ->capture_default_str();
   command->add_option("--stage", o.stage,
                       "mobilenetv3: a stage of progressive shrinking and its recipe: full, kernel, depth1, depth2, "
                       "expand1 or expand2");

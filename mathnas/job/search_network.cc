@@ -34,7 +34,7 @@ using kernels::TensorMap;
 using nlohmann::json;
 using profile::LatencyStats;
 using supernet::Choice;
-using supernet::ImageDataset;
+using supernet::ImageSourcePtr;
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kAuditSeed = 0xA0D17;
@@ -45,15 +45,6 @@ constexpr double kMostLookedAt = 1e6;
 constexpr uint64_t kCloudSeed = 0xC10D;
 constexpr int kDrawn = 20000;
 constexpr double kFrontSeconds = 20;
-
-// Training and validation images together again, for the network that leaves the house.
-ImageDataset Joined(const ImageDataset& a, const ImageDataset& b) {
-  ImageDataset joined = a;
-  joined.count += b.count;
-  joined.images.insert(joined.images.end(), b.images.begin(), b.images.end());
-  joined.labels.insert(joined.labels.end(), b.labels.begin(), b.labels.end());
-  return joined;
-}
 
 // One entry per channel of the network, which may have three where the images have one.
 std::vector<double> PerChannel(std::vector<double> values, int64_t channels) {
@@ -80,7 +71,7 @@ report::Training Described(const supernet::Checkpoint& checkpoint) {
 
 class Job {
  public:
-  Job(supernet::DatasetPair data, const SearchNetworkOptions& options)
+  Job(supernet::ImageSources data, const SearchNetworkOptions& options)
       : options_(options), space_(*options.space), data_(std::move(data)) {}
 
   absl::StatusOr<SearchNetworkResult> Run() {
@@ -123,18 +114,17 @@ class Job {
 
   absl::Status SplitData() {
     report::Report& r = result_.report;
-    const int64_t all = data_.train.count;
-    auto split = supernet::SplitTrainValidation(std::move(data_.train), options_.validation_images, /*seed=*/0);
+    auto split = supernet::HoldOut(data_, options_.validation_images, /*seed=*/0);
     if (!split.ok()) return split.status();
-    data_.train = std::move(split->train);
+    training_ = std::move(split->train);
     validation_ = std::move(split->validation);
-    for (const ImageDataset* part : {&data_.train, &data_.test}) {
+    for (const ImageSourcePtr& part : {data_.train, validation_, data_.test}) {
       if (auto s = supernet::CheckImages(space_, *part); !s.ok()) return s;
     }
     r.title = fmt::format("{} on {}", space_.name(), options_.data_name);
     r.space = space_.name();
-    r.dataset = fmt::format("{}: {} training, {} validation, {} test images", options_.data_name,
-                            all - validation_.count, validation_.count, data_.test.count);
+    r.dataset = fmt::format("{}: {} training, {} validation, {} test images", options_.data_name, training_->count(),
+                            validation_->count(), data_.test->count());
     r.created_at = options_.created_at;
     r.command = options_.command;
     r.environment = options_.environment;
@@ -163,7 +153,7 @@ class Job {
     } else {
       TensorMap weights = supernet::AllocateWeights(space_.Supernet({.mode = supernet::Mode::kTraining}).graph);
       supernet::InitializeWeights(weights, options_.supernet.seed, space_.initialization());
-      trained = Train(data_.train, std::nullopt, std::move(weights), options_.supernet, "supernet.safetensors");
+      trained = Train(training_, std::nullopt, std::move(weights), options_.supernet, "supernet.safetensors");
       if (!trained.ok()) return trained.status();
     }
     supernet_ = *std::move(trained);
@@ -173,33 +163,32 @@ class Job {
   }
 
   // The supernet, or one network with own weights.
-  absl::StatusOr<supernet::Checkpoint> Train(const ImageDataset& images, const std::optional<Choice>& own,
+  absl::StatusOr<supernet::Checkpoint> Train(const ImageSourcePtr& images, const std::optional<Choice>& own,
                                              TensorMap weights, const supernet::TrainingRecipe& recipe,
                                              std::string_view file) {
     const supernet::TrainingRun run = {.checkpoint_path = Path(file),
                                        .checkpoint_seconds = options_.checkpoint_seconds,
                                        .resume = options_.resume,
+                                       .reading = options_.reading,
                                        .progress = options_.on_training,
                                        .cancel = options_.cancel};
-    const auto train = [&](const auto& source) {
-      return supernet::Train(options_.space, options_.device, source, own, std::move(weights), recipe, run);
-    };
-    return space_.takes_any_image_size() ? train(supernet::Referring(images)) : train(images);
+    return supernet::Train(options_.space, options_.device, images, own, std::move(weights), recipe, run);
   }
 
   absl::Status ProfileBlocks() {
     profile::MeterOptions meter = {
         .recalibration = options_.recalibration,
+        .reading = options_.reading,
         .latency = options_.latency,
         .journal_path = Path("measurements.json"),
         .identity =
             fmt::format("{} {} {} seed {} epoch {} on {} with {} validation images, batch {}, threads {}",
                         supernet_.space, space_.MacroJson(), supernet_.recipe, supernet_.seed, supernet_.epoch,
-                        options_.data_name, validation_.count, options_.latency.batch, options_.latency.threads),
+                        options_.data_name, validation_->count(), options_.latency.batch, options_.latency.threads),
         .progress = options_.on_measuring,
         .cancel = options_.cancel};
     if (!options_.resume) std::filesystem::remove(meter.journal_path);
-    auto created = profile::Meter::Create(options_.space, options_.device, supernet_.weights, data_.train, validation_,
+    auto created = profile::Meter::Create(options_.space, options_.device, supernet_.weights, training_, validation_,
                                           std::move(meter));
     if (!created.ok()) return created.status();
     meter_ = *std::move(created);
@@ -416,21 +405,19 @@ class Job {
     report::TestAccuracy& test = result_.report.chosen.test;
     auto weights = supernet::ExtractWeights(space_, result_.choice, supernet_.weights);
     if (!weights.ok()) return weights.status();
-    auto s =
-        supernet::Recalibrate(space_, result_.choice, *weights, options_.device, data_.train, options_.recalibration);
+    auto s = supernet::Recalibrate(space_, result_.choice, *weights, options_.device, training_, options_.recalibration,
+                                   options_.reading);
     if (!s.ok()) return s;
-    auto inherited =
-        supernet::Evaluate(space_, result_.choice, *weights, options_.device, data_.test, /*batch=*/0, options_.cancel);
+    const supernet::EvaluationOptions evaluation = {.reading = options_.reading, .cancel = options_.cancel};
+    auto inherited = supernet::Evaluate(space_, result_.choice, *weights, options_.device, data_.test, evaluation);
     if (!inherited.ok()) return inherited.status();
     test.inherited = {inherited->accuracy};
 
-    const ImageDataset all = Joined(data_.train, validation_);
-    auto tuned = Train(all, result_.choice, *std::move(weights), options_.fine_tuning, "finetuned.safetensors");
+    auto tuned = Train(data_.train, result_.choice, *std::move(weights), options_.fine_tuning, "finetuned.safetensors");
     if (!tuned.ok()) return tuned.status();
     result_.report.fine_tuning = Described(*tuned);
     network_ = std::move(tuned->weights);
-    auto evaluated =
-        supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, /*batch=*/0, options_.cancel);
+    auto evaluated = supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, evaluation);
     if (!evaluated.ok()) return evaluated.status();
     result_.test_accuracy = evaluated->accuracy;
     test.fine_tuned = {evaluated->accuracy};
@@ -468,9 +455,8 @@ class Job {
                           {"threads", options_.latency.threads}}},
                         {"cost", {{"flops", cost->total.flops}, {"parameters", cost->total.parameters}}}};
     const int64_t side = space_.input_shape(result_.choice)[0], channels = space_.input_shape(result_.choice)[2];
-    if (space_.takes_any_image_size()) {
-      const supernet::ResolutionOptions resolution =
-          supernet::ResolutionFor(*supernet::Referring(data_.train), side, channels);
+    if (supernet::AreResized(space_, *data_.train)) {
+      const supernet::ResolutionOptions resolution = supernet::ResolutionFor(*data_.train, side, channels);
       information["resizing"] = {{"crop", resolution.resizing.evaluation_crop}};
     }
     result_.network_path = Path("network.mathnas");
@@ -478,7 +464,7 @@ class Job {
         .graph = std::move(folded->graph),
         .weights = std::move(folded->weights),
         .input = "image",
-        .normalisation = {PerChannel(data_.train.mean, channels), PerChannel(data_.train.stddev, channels)},
+        .normalisation = {PerChannel(data_.train->mean(), channels), PerChannel(data_.train->stddev(), channels)},
         .output = "logits",
         .class_names = {},
         .information = information.dump()};
@@ -531,8 +517,8 @@ class Job {
 
   const SearchNetworkOptions& options_;
   const supernet::SearchSpace& space_;
-  supernet::DatasetPair data_;
-  ImageDataset validation_;
+  supernet::ImageSources data_;
+  ImageSourcePtr training_, validation_;  // as blocks see them: without and with what is held out
   supernet::Checkpoint supernet_;
   std::unique_ptr<profile::Meter> meter_;
   core::BlockTable table_;
@@ -545,7 +531,7 @@ class Job {
 
 }  // namespace
 
-absl::StatusOr<SearchNetworkResult> SearchNetwork(supernet::DatasetPair data, const SearchNetworkOptions& options) {
+absl::StatusOr<SearchNetworkResult> SearchNetwork(supernet::ImageSources data, const SearchNetworkOptions& options) {
   return Job(std::move(data), options).Run();
 }
 
