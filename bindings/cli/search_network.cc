@@ -10,8 +10,10 @@
 #include "bindings/cli/recipe_options.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
+#include "kernels/status.h"
 #include "mathnas/core/result_json.h"
 #include "supernet/training/checkpoint.h"
+#include "supernet/training/stages.h"
 
 namespace mathnas::cli {
 namespace {
@@ -24,6 +26,7 @@ struct Options {
   EstimatorChoice estimator;
   DataOptions data;
   std::string out, checkpoint;
+  std::string stages, rule = "random";
   std::vector<std::string> limits;
   int64_t fine_tune_epochs = 4;
   double fine_tune_rate = 0.05;
@@ -31,6 +34,26 @@ struct Options {
   bool resume = false;
   double checkpoint_seconds = 60;
 };
+
+// The recipes of --stages.
+absl::StatusOr<std::vector<supernet::TrainingRecipe>> StageRecipes(const Options& o,
+                                                                   const supernet::SearchSpace& space) {
+  std::vector<supernet::TrainingRecipe> recipes;
+  if (o.stages.empty()) return recipes;
+  if (space.name() != "mobilenetv3") {
+    return absl::InvalidArgumentError(fmt::format("--stages: {} has no such parameter", space.name()));
+  }
+  auto stages = supernet::ParseStages(o.stages);
+  if (!stages.ok()) return stages.status();
+  auto rule = supernet::ParseSubnetRule(o.rule);
+  if (!rule.ok()) return rule.status();
+  for (supernet::RequestedStage& requested : *stages) {
+    auto recipe = o.recipe.Make(o.common.seed, supernet::ShrinkingOf(space, requested.stage, *rule), requested.epochs);
+    if (!recipe.ok()) return kernels::Annotate(recipe.status(), requested.stage.name);
+    recipes.push_back(*std::move(recipe));
+  }
+  return recipes;
+}
 
 // "Intel(R) Xeon(R) Processor, 2 threads".
 std::string Machine() {
@@ -60,6 +83,9 @@ absl::StatusOr<Answer> SearchNetwork(Options& o) {
   auto recipe = o.recipe.Make(o.common.seed);
   if (!recipe.ok()) return recipe.status();
   options.supernet = options.fine_tuning = *recipe;
+  auto stages = StageRecipes(o, **space);
+  if (!stages.ok()) return stages.status();
+  options.stages = *std::move(stages);
   options.fine_tuning.epochs = o.fine_tune_epochs;
   options.fine_tuning.learning_rate = o.fine_tune_rate;
   options.fine_tuning.warmup_epochs = std::min(options.fine_tuning.warmup_epochs, o.fine_tune_epochs - 1);
@@ -100,6 +126,14 @@ absl::StatusOr<Answer> SearchNetwork(Options& o) {
   if (!result.ok()) return result.status();
   Answer answer;
   answer.json = {{"search", Json::parse(core::ToJson(result->search))}, {"table", result->table_path}};
+  for (const job::TrainedStage& stage : result->stages) {
+    const supernet::EpochRecord& last = stage.epochs.back();
+    answer.json["stages"].push_back({{"stage", stage.name},
+                                     {"epochs", stage.epochs.size()},
+                                     {"loss", last.loss},
+                                     {"accuracy", 100 * last.accuracy},
+                                     {"checkpoint", stage.checkpoint}});
+  }
   if (result->infeasible) {
     answer.exit_status = 1;
     answer.text = "No network of the space meets the limits; see search.conflict and search.nearest with --json.\n";
@@ -149,6 +183,11 @@ void AddSearchNetwork(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   o.recipe.AddTo(command);
+  command->add_option("--stages", o.stages,
+                      "mobilenetv3: train by progressive shrinking, stage after stage, each NAME or NAME:EPOCHS: full, "
+                      "kernel, depth (depth1,depth2), width (expand1,expand2), e.g. full:20,kernel:10,depth:5,width:5");
+  command->add_option("--subnet-rule", o.rule, "Networks of a step of a stage: random or sandwich")
+      ->capture_default_str();
   o.measuring.AddTo(command);
   o.estimator.AddWithInteractionTo(command);
   command->add_option("--evaluations", o.evaluations, "Networks whose accuracy interaction measures")

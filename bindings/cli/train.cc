@@ -7,7 +7,7 @@
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "kernels/status.h"
-#include "supernet/mobilenetv3/space.h"
+#include "supernet/training/stages.h"
 #include "supernet/training/trainer.h"
 #include "supernet/weights.h"
 
@@ -32,15 +32,7 @@ absl::StatusOr<std::optional<supernet::Shrinking>> StageOf(const Options& o, con
   if (!stage.ok()) return stage.status();
   auto rule = supernet::ParseSubnetRule(o.rule);
   if (!rule.ok()) return rule.status();
-  supernet::Shrinking shrinking = {*std::move(stage), *rule, {}};
-  supernet::Choice choice = space.base();
-  const int shared = space.structure().shared;
-  const auto sides = shared < 0 ? 1 : static_cast<int>(space.nodes()[shared].candidates.size());
-  for (int i = 0; i < sides; ++i) {
-    if (shared >= 0) choice[shared] = i;
-    shrinking.resolutions.push_back(static_cast<int>(space.input_shape(choice)[0]));
-  }
-  return shrinking;
+  return supernet::ShrinkingOf(space, *std::move(stage), *rule);
 }
 
 // The weights to begin with: those of --from, sorted where the stage asks for it, or new ones.
@@ -58,25 +50,20 @@ absl::StatusOr<kernels::TensorMap> FirstWeights(const Options& o, const supernet
   if (!from.ok()) return from.status();
   if (auto s = supernet::CheckWeights(space, own, from->weights); !s.ok()) return kernels::Annotate(s, o.from);
   kernels::TensorMap weights = std::move(from->weights);
-  if (shrinking && shrinking->stage.channel_sorting) {
-    auto s = supernet::SortChannels(space, *shrinking->stage.channel_sorting, shrinking->stage.e, weights);
-    if (!s.ok()) return kernels::Annotate(s, o.from);
+  if (shrinking) {
+    if (auto s = supernet::PrepareWeights(space, shrinking->stage, weights); !s.ok()) {
+      return kernels::Annotate(s, o.from);
+    }
   }
   return weights;
 }
 
 // The own weights of the base network, of --teacher.
-absl::StatusOr<std::optional<kernels::TensorMap>> TeacherOf(const Options& o, const supernet::SearchSpace& space) {
+absl::StatusOr<std::optional<kernels::TensorMap>> TeacherWeights(const Options& o, const supernet::SearchSpace& space) {
   if (o.teacher.empty()) return std::nullopt;
   auto checkpoint = supernet::LoadCheckpoint(o.teacher);
   if (!checkpoint.ok()) return checkpoint.status();
-  if (checkpoint->subnet) {
-    if (auto s = supernet::CheckWeights(space, space.base(), checkpoint->weights); !s.ok()) {
-      return kernels::Annotate(s, o.teacher);
-    }
-    return std::move(checkpoint->weights);
-  }
-  auto own = supernet::ExtractWeights(space, space.base(), checkpoint->weights);
+  auto own = supernet::TeacherOf(space, *checkpoint);
   if (!own.ok()) return kernels::Annotate(own.status(), o.teacher);
   return *std::move(own);
 }
@@ -113,7 +100,7 @@ absl::StatusOr<Answer> Train(Options& o) {
   }
   auto weights = FirstWeights(o, **space, own, *shrinking);
   if (!weights.ok()) return weights.status();
-  auto teacher = TeacherOf(o, **space);
+  auto teacher = TeacherWeights(o, **space);
   if (!teacher.ok()) return teacher.status();
 
   Progress progress;

@@ -22,9 +22,11 @@
 #include "supernet/atomic_file.h"
 #include "supernet/counting.h"
 #include "supernet/evaluation.h"
+#include "supernet/mobilenetv3/space.h"
 #include "supernet/network_input.h"
 #include "supernet/recalibration.h"
 #include "supernet/training/sampling.h"
+#include "supernet/training/stages.h"
 #include "supernet/weights.h"
 
 namespace mathnas::job {
@@ -37,6 +39,9 @@ using supernet::Choice;
 using supernet::ImageSourcePtr;
 using Clock = std::chrono::steady_clock;
 
+// Files in `out` that a job goes on with.
+constexpr std::string_view kSupernet = "supernet.safetensors", kFineTuned = "finetuned.safetensors",
+                           kJournal = "measurements.json";
 constexpr uint64_t kAuditSeed = 0xA0D17;
 constexpr int kTightenings = 5;
 // A space with more networks is not looked at one by one: the report shows drawn ones, and what of the front is found
@@ -91,14 +96,20 @@ class Job {
     for (const auto& [name, stage] : stages) {
       if (options_.on_stage) options_.on_stage(name);
       const Clock::time_point start = Clock::now();
+      const size_t told = result_.report.stages.size();
       if (auto s = (this->*stage)(); !s.ok()) return kernels::Annotate(s, name);
-      result_.report.stages.push_back({name, {std::chrono::duration<double>(Clock::now() - start).count()}, ""});
+      if (result_.report.stages.size() == told) AddTime(name, start);
       if (result_.infeasible) break;
     }
     return std::move(result_);
   }
 
  private:
+  void AddTime(std::string name, Clock::time_point start) {
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    result_.report.stages.push_back({std::move(name), {seconds}, ""});
+  }
+
   std::string Path(std::string_view name) const { return fmt::format("{}/{}", options_.out, name); }
 
   // What can be known to be wrong is said before the training, not after it.
@@ -109,6 +120,14 @@ class Job {
                                                     l.metric, fmt::join(options_.metrics, ", ")));
     }
     if (const auto table = profile::TableOf(space_); !table.ok()) return table.status();
+    if (!options_.stages.empty() && options_.checkpoint) {
+      return absl::InvalidArgumentError("stages: expected none where a checkpoint is given instead of training");
+    }
+    if (!options_.stages.empty()) {
+      if (const auto layers = supernet::LayersOf(options_.space); !layers.ok()) {
+        return kernels::Annotate(layers.status(), "stages");
+      }
+    }
     return SplitData();
   }
 
@@ -153,7 +172,9 @@ class Job {
     } else {
       TensorMap weights = supernet::AllocateWeights(space_.Supernet({.mode = supernet::Mode::kTraining}).graph);
       supernet::InitializeWeights(weights, options_.supernet.seed, space_.initialization());
-      trained = Train(training_, std::nullopt, std::move(weights), options_.supernet, "supernet.safetensors");
+      trained = options_.stages.empty()
+                    ? Train(training_, std::nullopt, std::move(weights), options_.supernet, kSupernet)
+                    : TrainStages(std::move(weights));
       if (!trained.ok()) return trained.status();
     }
     supernet_ = *std::move(trained);
@@ -162,17 +183,56 @@ class Job {
     return absl::OkStatus();
   }
 
+  // The supernet, by stages: the last checkpoint, with the epochs of all of them.
+  absl::StatusOr<supernet::Checkpoint> TrainStages(TensorMap weights) {
+    auto layers = supernet::LayersOf(options_.space);
+    if (!layers.ok()) return layers.status();
+    supernet::StagesRun stages = {.recipes = options_.stages, .paths = {}, .on_stage = {}};
+    std::string under_way;
+    Clock::time_point start = Clock::now();
+    for (const supernet::TrainingRecipe& recipe : stages.recipes) {
+      const bool last = &recipe == &stages.recipes.back();
+      stages.paths.push_back(Path(last ? std::string(kSupernet) : StageFile(recipe.shrinking->stage.name)));
+    }
+    const auto end_stage = [&] {
+      if (!under_way.empty()) AddTime(under_way, std::exchange(start, Clock::now()));
+    };
+    stages.on_stage = [&](const supernet::ShrinkingStage& stage) {
+      end_stage();
+      under_way = fmt::format("train supernet: {}", stage.name);
+      if (options_.on_stage) options_.on_stage(under_way);
+    };
+    auto trained = supernet::TrainStages(*layers, options_.device, training_, std::move(weights), stages, RunOf(""));
+    if (!trained.ok()) return trained.status();
+    end_stage();
+    supernet::Checkpoint whole = std::move(trained->back());
+    std::vector<supernet::EpochRecord> epochs;
+    for (size_t i = 0; i < trained->size(); ++i) {
+      const bool last = i + 1 == trained->size();
+      const std::vector<supernet::EpochRecord>& own = last ? whole.epochs : (*trained)[i].epochs;
+      result_.stages.push_back({stages.recipes[i].shrinking->stage.name, stages.paths[i], own});
+      epochs.insert(epochs.end(), own.begin(), own.end());
+    }
+    whole.epochs = std::move(epochs);
+    return whole;
+  }
+
+  static std::string StageFile(std::string_view stage) { return fmt::format("stage-{}.safetensors", stage); }
+
+  supernet::TrainingRun RunOf(std::string path) const {
+    return {.checkpoint_path = std::move(path),
+            .checkpoint_seconds = options_.checkpoint_seconds,
+            .resume = options_.resume,
+            .reading = options_.reading,
+            .progress = options_.on_training,
+            .cancel = options_.cancel};
+  }
+
   // The supernet, or one network with own weights.
   absl::StatusOr<supernet::Checkpoint> Train(const ImageSourcePtr& images, const std::optional<Choice>& own,
                                              TensorMap weights, const supernet::TrainingRecipe& recipe,
                                              std::string_view file) {
-    const supernet::TrainingRun run = {.checkpoint_path = Path(file),
-                                       .checkpoint_seconds = options_.checkpoint_seconds,
-                                       .resume = options_.resume,
-                                       .reading = options_.reading,
-                                       .progress = options_.on_training,
-                                       .cancel = options_.cancel};
-    return supernet::Train(options_.space, options_.device, images, own, std::move(weights), recipe, run);
+    return supernet::Train(options_.space, options_.device, images, own, std::move(weights), recipe, RunOf(Path(file)));
   }
 
   absl::Status ProfileBlocks() {
@@ -180,7 +240,7 @@ class Job {
         .recalibration = options_.recalibration,
         .reading = options_.reading,
         .latency = options_.latency,
-        .journal_path = Path("measurements.json"),
+        .journal_path = Path(kJournal),
         .identity =
             fmt::format("{} {} {} seed {} epoch {} on {} with {} validation images, batch {}, threads {}",
                         supernet_.space, space_.MacroJson(), supernet_.recipe, supernet_.seed, supernet_.epoch,
@@ -413,7 +473,7 @@ class Job {
     if (!inherited.ok()) return inherited.status();
     test.inherited = {inherited->accuracy};
 
-    auto tuned = Train(data_.train, result_.choice, *std::move(weights), options_.fine_tuning, "finetuned.safetensors");
+    auto tuned = Train(data_.train, result_.choice, *std::move(weights), options_.fine_tuning, kFineTuned);
     if (!tuned.ok()) return tuned.status();
     result_.report.fine_tuning = Described(*tuned);
     network_ = std::move(tuned->weights);

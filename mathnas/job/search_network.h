@@ -36,6 +36,9 @@ struct SearchNetworkOptions {
   bool resume = false;                    // go on with what lies in `out`
   std::optional<std::string> checkpoint;  // a trained supernet to use instead; its tensors must be the space's
   supernet::TrainingRecipe supernet;
+  // In its place, stages of progressive shrinking in their order (stages.h), for mobilenetv3: each with `shrinking`.
+  // Each stage but the last leaves stage-NAME.safetensors in `out`.
+  std::vector<supernet::TrainingRecipe> stages = {};
   // Of the chosen network, on all of the training part, what was held out of it included.
   supernet::TrainingRecipe fine_tuning;
   double checkpoint_seconds = 60;
@@ -61,7 +64,14 @@ struct SearchNetworkOptions {
   const std::atomic<bool>* cancel = nullptr;
 };
 
+// One stage of progressive shrinking, finished.
+struct TrainedStage {
+  std::string name, checkpoint;
+  std::vector<supernet::EpochRecord> epochs;
+};
+
 struct SearchNetworkResult {
+  std::vector<TrainedStage> stages;
   core::SearchResult search;  // of the limits as requested
   bool infeasible = false;    // no network meets them; nothing else below is set then
   supernet::Choice choice;    // of the space

@@ -285,6 +285,7 @@ std::string ToJson(const TrainingRecipe& r) {
                            {"subnets", stage.subnets},
                            {"rule", Name(r.shrinking->rule)},
                            {"resolutions", r.shrinking->resolutions}};
+    if (!r.shrinking->after.empty()) recipe["shrinking"]["after"] = r.shrinking->after;
   }
   return recipe.dump();
 }

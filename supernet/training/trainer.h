@@ -26,6 +26,7 @@ struct Shrinking {
   ShrinkingStage stage;
   SubnetRule rule = SubnetRule::kRandom;
   std::vector<int> resolutions;  // of the space; all networks of a step have the same
+  std::string after = {};        // the stages before it and their epochs (stages.h), for the record
 };
 
 // Defaults are the recipe of NAS-Bench-201 (spec/search-spaces.md 2.8), but for the number of epochs.
