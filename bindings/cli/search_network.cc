@@ -5,6 +5,7 @@
 
 #include "bindings/cli/data_options.h"
 #include "bindings/cli/estimator_options.h"
+#include "bindings/cli/latency_warning.h"
 #include "bindings/cli/measuring_options.h"
 #include "bindings/cli/progress.h"
 #include "bindings/cli/recipe_options.h"
@@ -140,6 +141,9 @@ absl::StatusOr<Answer> SearchNetwork(Options& o) {
     o.data.Report(answer);
     return answer;
   }
+  LatencyWarning warning;
+  for (const core::FoundNetwork& n : result->search.networks) warning.Look(n.predicted);
+  warning.Print();
   answer.json["subnet"] = Json::parse(result->subnet);
   answer.json["test_accuracy"] = result->test_accuracy;
   answer.json["latency"] = {{"median_ms", result->latency.median_ms},
