@@ -33,16 +33,17 @@ absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, con
 }
 
 absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice, const TensorMap& own_weights,
-                                    const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
-                                    int64_t batch, const std::atomic<bool>* cancel) {
+                                    const std::shared_ptr<kernels::Device>& device, const ImageSourcePtr& images,
+                                    const EvaluationOptions& options) {
   if (auto s = space.Check(choice); !s.ok()) return s;
+  int64_t batch = options.batch;
   if (batch == 0) {
     const kernels::Shape input = space.input_shape(choice);
     batch = std::clamp<int64_t>(kPixelsAtOnce / (input[0] * input[1]), 1, kImagesAtOnce);
   }
-  LoaderOptions loading = LoaderOptions::Evaluation(std::min(batch, data.count));
+  LoaderOptions loading = LoaderOptions::Evaluation(std::min(batch, images->count()));
   loading.end_epoch = 1;
-  auto loader = InputOf(space, choice, data, loading);
+  auto loader = InputOf(space, choice, images, loading, options.reading);
   if (!loader.ok()) return loader.status();
   auto folded = FoldedNetwork(space, choice, own_weights, loading.batch);
   if (!folded.ok()) return folded.status();
@@ -57,7 +58,7 @@ absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choi
   double loss = 0;
   const auto classes = static_cast<size_t>(space.classes());
   while (const Batch* b = (*loader)->Next()) {
-    if (cancel != nullptr && cancel->load()) return absl::CancelledError("evaluation interrupted");
+    if (options.cancel != nullptr && options.cancel->load()) return absl::CancelledError("evaluation interrupted");
     // The last batch may be smaller; what stands behind it is computed too and not looked at.
     std::memcpy(image.data, b->images.data, b->images.desc.bytes());
     if (auto s = (*context)->Run(); !s.ok()) return s;

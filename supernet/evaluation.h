@@ -8,7 +8,8 @@
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "kernels/fold.h"
-#include "supernet/data/dataset.h"
+#include "supernet/data/image_source.h"
+#include "supernet/data/loader.h"
 #include "supernet/search_space.h"
 
 namespace mathnas::supernet {
@@ -19,12 +20,18 @@ struct Evaluation {
   int64_t images = 0;
 };
 
-// Runs a network with own weights, folded as it will be deployed, over all of `data` (network_input.h), `batch` images
-// at once; 0: so many that their pixels are a million, at most 256.
+struct EvaluationOptions {
+  int64_t batch = 0;  // images at once; 0: so many that their pixels are a million, at most 256
+  ReadingOptions reading = {};
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+// Runs a network with own weights, folded as it will be deployed, over all of `images` (network_input.h). Files are
+// decoded as their batch comes up.
 absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice,
                                     const kernels::TensorMap& own_weights,
-                                    const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
-                                    int64_t batch = 0, const std::atomic<bool>* cancel = nullptr);
+                                    const std::shared_ptr<kernels::Device>& device, const ImageSourcePtr& images,
+                                    const EvaluationOptions& options = {});
 
 // A network folded for inference, with outputs {"logits"}.
 absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, const Choice& choice,

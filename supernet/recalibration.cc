@@ -87,14 +87,14 @@ absl::Status Recalibration::Finish() {
 }
 
 absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, kernels::TensorMap& own_weights,
-                         const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
-                         const RecalibrationOptions& options) {
+                         const std::shared_ptr<kernels::Device>& device, const ImageSourcePtr& images,
+                         const RecalibrationOptions& options, const ReadingOptions& reading) {
   if (auto s = space.Check(choice); !s.ok()) return s;
   if (options.batches < 1) {
     return absl::InvalidArgumentError(fmt::format("recalibration on {} batches: expected at least 1", options.batches));
   }
-  LoaderOptions loading = LoaderOptions::Training(std::min(options.batch, data.count), options.seed);
-  auto loader = InputOf(space, choice, data, loading);
+  LoaderOptions loading = LoaderOptions::Training(std::min(options.batch, images->count()), options.seed);
+  auto loader = InputOf(space, choice, images, loading, reading);
   if (!loader.ok()) return loader.status();
   Recalibration recalibration(space, choice, own_weights, device);
   for (int64_t b = 0; b < options.batches; ++b) {

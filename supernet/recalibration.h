@@ -11,7 +11,8 @@
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "kernels/plan.h"
-#include "supernet/data/dataset.h"
+#include "supernet/data/image_source.h"
+#include "supernet/data/loader.h"
 #include "supernet/search_space.h"
 
 namespace mathnas::supernet {
@@ -51,10 +52,10 @@ struct RecalibrationOptions {
   uint64_t seed = 0;    // of the images that are drawn
 };
 
-// Over batches of `data`, not augmented (network_input.h).
+// Over batches of `images`, not augmented (network_input.h).
 absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, kernels::TensorMap& own_weights,
-                         const std::shared_ptr<kernels::Device>& device, const ImageDataset& data,
-                         const RecalibrationOptions& options);
+                         const std::shared_ptr<kernels::Device>& device, const ImageSourcePtr& images,
+                         const RecalibrationOptions& options, const ReadingOptions& reading = {});
 
 }  // namespace mathnas::supernet
 

@@ -1,4 +1,5 @@
 // mathnas evaluate --checkpoint C --subnet S --data D
+#include "bindings/cli/data_options.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "supernet/evaluation.h"
@@ -11,14 +12,18 @@ namespace {
 
 struct Options {
   Common common;
-  std::string checkpoint, subnet, data;
+  SpaceOptions space;
+  DataOptions data;
+  std::string checkpoint, subnet;
   int64_t recalibration_batches = 20;
 };
 
-absl::StatusOr<Answer> Evaluate(const Options& o) {
+absl::StatusOr<Answer> Evaluate(Options& o) {
   auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
   if (!checkpoint.ok()) return checkpoint.status();
-  auto space = supernet::SpaceOf(checkpoint->space, checkpoint->macro);
+  SpaceOptions narrowed = o.space;
+  narrowed.name = checkpoint->space;
+  auto space = narrowed.Make({.macro = checkpoint->macro});
   if (!space.ok()) return space.status();
   const bool own = checkpoint->subnet.has_value();
   if (!own && o.subnet.empty()) {
@@ -31,21 +36,23 @@ absl::StatusOr<Answer> Evaluate(const Options& o) {
     return absl::InvalidArgumentError(
         fmt::format("--subnet {}: {} is a network {}", o.subnet, o.checkpoint, *checkpoint->subnet));
   }
-  auto data = supernet::LoadDataset(o.data);
+  auto data = o.data.Load();
   if (!data.ok()) return data.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
 
+  const supernet::ReadingOptions reading = o.data.Reading(o.common);
   kernels::TensorMap weights = std::move(checkpoint->weights);
   if (!own) {
     auto extracted = supernet::ExtractWeights(**space, *choice, weights);
     if (!extracted.ok()) return extracted.status();
     weights = *std::move(extracted);
     auto s = supernet::Recalibrate(**space, *choice, weights, *device, data->train,
-                                   {.batches = o.recalibration_batches, .seed = o.common.seed});
+                                   {.batches = o.recalibration_batches, .seed = o.common.seed}, reading);
     if (!s.ok()) return s;
   }
-  auto result = supernet::Evaluate(**space, *choice, weights, *device, data->test, /*batch=*/0, Interrupted());
+  auto result =
+      supernet::Evaluate(**space, *choice, weights, *device, data->test, {.reading = reading, .cancel = Interrupted()});
   if (!result.ok()) return result.status();
   Answer answer;
   answer.json = {{"subnet", Json::parse((*space)->SubnetJson(*choice))},
@@ -55,6 +62,7 @@ absl::StatusOr<Answer> Evaluate(const Options& o) {
                  {"recalibrated", !own}};
   answer.text = fmt::format("{}: accuracy {:.2f} %, loss {:.4f} on {} images{}\n", (*space)->SubnetJson(*choice),
                             result->accuracy, result->loss, result->images, own ? "" : ", statistics recalibrated");
+  o.data.Report(answer);
   return answer;
 }
 
@@ -67,8 +75,10 @@ void AddEvaluate(CLI::App& app) {
       "mathnas evaluate --checkpoint run/checkpoint.safetensors --subnet '[3,3,3,1,3,3]' --data fashion-mnist",
       o.common, [] { return Evaluate(o); });
   command->add_option("--checkpoint", o.checkpoint, "A supernet's or a network's checkpoint")->required();
-  command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE");
-  command->add_option("--data", o.data, "The data set, as for train")->required();
+  command->add_option("--subnet", o.subnet,
+                      "The network: JSON, or @FILE; with --blocks also a choice as search prints it");
+  o.space.AddCandidatesTo(command);
+  o.data.AddTo(command)->required();
   command
       ->add_option("--recalibration-batches", o.recalibration_batches,
                    "Batches of 128 training images for the statistics")

@@ -23,7 +23,9 @@ struct MeasuringOptions {
     command->add_option("--metrics", metrics, "accuracy,latency,energy,flops,parameters,memory")
         ->capture_default_str()
         ->delimiter(',');
-    command->add_option("--validation", validation, "Training images held out to score blocks on")
+    command
+        ->add_option("--validation", validation,
+                     "Training images held out to score blocks on, or the most of validation images of the set's own")
         ->capture_default_str()
         ->check(CLI::Range(1, 1 << 30));
     command->add_option("--latency-batch", latency.batch, "Images per inference when latency is measured")

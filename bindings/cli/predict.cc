@@ -5,6 +5,7 @@
 #include "bindings/cli/choice_file.h"
 #include "bindings/cli/command.h"
 #include "bindings/cli/estimator_options.h"
+#include "bindings/cli/latency_warning.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "mathnas/core/block_table_json.h"
@@ -83,6 +84,9 @@ absl::StatusOr<Answer> PredictChoices(const Options& o, const core::Estimator& e
     if (!status.ok())
       return absl::InvalidArgumentError(fmt::format("{}: {}", o.choices, std::string(status.message())));
   }
+  LatencyWarning warning;
+  for (size_t k = 0; k < values.size(); ++k) warning.Look(metrics[k / rows % metrics.size()], values[k]);
+  warning.Print();
   Answer answer;
   answer.json = {{"estimator", o.estimator.kind}, {"rows", choices->rows}, {"metrics", metrics}};
   if (table.structure.shared) answer.json["shared"] = {{table.structure.shared->name, table.structure.shared->values}};
@@ -127,9 +131,11 @@ absl::StatusOr<Answer> Predict(const Options& o) {
     return o.values.ends_with(".f32") ? PredictChoices<float>(o, *estimator) : PredictChoices<double>(o, *estimator);
 
   Answer answer;
+  LatencyWarning warning;
   const auto add = [&](const core::Choice& choice, int shared) -> absl::StatusOr<Json> {
     auto values = estimator->PredictAll(choice, shared);
     if (!values.ok()) return values.status();
+    warning.Look(*values);
     answer.text += fmt::format("[{}]", fmt::join(choice, ","));
     for (const auto& [metric, value] : *values)
       answer.text += fmt::format("  {} {:.6g} {}", metric, value, table->metrics[metric].unit);
@@ -145,6 +151,7 @@ absl::StatusOr<Answer> Predict(const Options& o) {
       if (!result.ok()) return result.status();
       results.push_back(*std::move(result));
     }
+    warning.Print();
     answer.json = results.size() == 1 ? results[0] : Json{{"networks", results}};
     answer.json["estimator"] = core::Name(*options);
     return answer;
@@ -178,6 +185,7 @@ absl::StatusOr<Answer> Predict(const Options& o) {
     if (!walked.ok()) return walked.status();
   }
   if (!failed.ok()) return failed;
+  warning.Print();
   answer.json = {{"estimator", core::Name(*options)}, {"networks", networks}};
   return answer;
 }

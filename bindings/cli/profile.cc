@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <set>
 
+#include "bindings/cli/data_options.h"
 #include "bindings/cli/measuring_options.h"
 #include "bindings/cli/progress.h"
 #include "bindings/cli/space_options.h"
@@ -19,12 +20,13 @@ struct Options {
   Common common;
   SpaceOptions space;
   MeasuringOptions measuring;
-  std::string checkpoint, data, out, estimator = "eq6";
+  DataOptions data;
+  std::string checkpoint, out, estimator = "eq6";
   int evaluations = 31;
   bool resume = false;
 };
 
-absl::StatusOr<Answer> Profile(const Options& o) {
+absl::StatusOr<Answer> Profile(Options& o) {
   const bool learns = o.estimator == core::kInteraction;
   if (!learns && !core::ParseEstimatorKind(o.estimator).ok()) {
     return absl::InvalidArgumentError(fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'",
@@ -39,9 +41,9 @@ absl::StatusOr<Answer> Profile(const Options& o) {
   narrowed.name = checkpoint->space;
   auto space = narrowed.Make({.macro = checkpoint->macro});
   if (!space.ok()) return space.status();
-  auto data = supernet::LoadDataset(o.data);
+  auto data = o.data.Load();
   if (!data.ok()) return data.status();
-  auto split = supernet::SplitTrainValidation(std::move(data->train), o.measuring.validation, /*seed=*/0);
+  auto split = supernet::HoldOut(*data, o.measuring.validation, /*seed=*/0);
   if (!split.ok()) return split.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
@@ -49,12 +51,13 @@ absl::StatusOr<Answer> Profile(const Options& o) {
   Progress progress;
   profile::MeterOptions options = {
       .recalibration = o.measuring.recalibration,
+      .reading = o.data.Reading(o.common),
       .latency = o.measuring.latency,
       .journal_path = o.out + ".measurements.json",
       .identity = fmt::format(
           "{} {} {} seed {} epoch {} batch {} on {} with {} validation images, batch {}, threads {}", checkpoint->space,
-          (*space)->MacroJson(), checkpoint->recipe, checkpoint->seed, checkpoint->epoch, checkpoint->batch, o.data,
-          o.measuring.validation, o.measuring.latency.batch, o.measuring.latency.threads),
+          (*space)->MacroJson(), checkpoint->recipe, checkpoint->seed, checkpoint->epoch, checkpoint->batch,
+          o.data.name, split->validation->count(), o.measuring.latency.batch, o.measuring.latency.threads),
       .progress = [&](const profile::MeterProgress& p) { progress.Measuring(p); },
       .cancel = Interrupted()};
   const std::string journal = options.journal_path;
@@ -83,6 +86,7 @@ absl::StatusOr<Answer> Profile(const Options& o) {
                        ? fmt::format("  {:10} base {} {}\n", name, fmt::join(bases, ", "), metric.unit)
                        : fmt::format("  {:10} {} networks measured whole\n", name, metric.evaluations.size());
   }
+  if (evaluates || metrics.contains("accuracy")) o.data.Report(answer);
   return answer;
 }
 
@@ -95,7 +99,7 @@ void AddProfile(CLI::App& app) {
                  "mathnas profile --checkpoint run/checkpoint.safetensors --data fashion-mnist --out table.json",
                  o.common, [] { return Profile(o); });
   command->add_option("--checkpoint", o.checkpoint, "A trained supernet")->required();
-  command->add_option("--data", o.data, "The data set, as for train")->required();
+  o.data.AddTo(command)->required();
   command->add_option("--out", o.out, "The block table to write")->required();
   command->add_flag("--resume", o.resume, "Go on with the measurements of an interrupted call (OUT.measurements.json)");
   command

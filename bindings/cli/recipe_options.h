@@ -46,9 +46,10 @@ struct RecipeOptions {
         ->capture_default_str();
   }
 
-  // With a stage of progressive shrinking its recipe (spec/search-spaces.md 3.8), where nothing else is asked for.
-  absl::StatusOr<supernet::TrainingRecipe> Make(uint64_t seed,
-                                                const std::optional<supernet::Shrinking>& shrinking = {}) const {
+  // With a stage of progressive shrinking its recipe (spec/search-spaces.md 3.8), where nothing else is asked for;
+  // `epochs` are asked for by other means than --epochs.
+  absl::StatusOr<supernet::TrainingRecipe> Make(uint64_t seed, const std::optional<supernet::Shrinking>& shrinking = {},
+                                                std::optional<int64_t> epochs = {}) const {
     supernet::TrainingRecipe made = recipe;
     auto parsed = supernet::ParseSampling(sampling);
     if (!parsed.ok()) return parsed.status();
@@ -58,8 +59,9 @@ struct RecipeOptions {
       const supernet::ShrinkingStage& stage = shrinking->stage;
       const auto asked = [&](const char* option) { return command->count(option) > 0; };
       if (!asked("--batch")) made.batch = 64;
-      if (!asked("--warmup-epochs")) made.warmup_epochs = asked("--epochs") ? 0 : stage.warmup_epochs;
-      if (!asked("--epochs")) made.epochs = stage.epochs + made.warmup_epochs;
+      if (!epochs && asked("--epochs")) epochs = recipe.epochs;
+      if (!asked("--warmup-epochs")) made.warmup_epochs = epochs ? 0 : stage.warmup_epochs;
+      made.epochs = epochs.value_or(stage.epochs + made.warmup_epochs);
       if (!asked("--lr")) made.learning_rate = stage.rate * static_cast<double>(made.batch) / 64;
       if (!asked("--weight-decay")) made.weight_decay = 3e-5;
       if (!asked("--label-smoothing")) made.label_smoothing = 0.1;

@@ -6,11 +6,11 @@
 #include <span>
 
 #include "bindings/cli/command.h"
+#include "bindings/cli/data_options.h"
 #include "fmt/format.h"
 #include "kernels/random.h"
 #include "mathnas/deploy/network.h"
 #include "mathnas/profile/latency.h"
-#include "supernet/data/dataset.h"
 #include "supernet/network_input.h"
 #include "supernet/safetensors.h"
 
@@ -22,7 +22,8 @@ const Clock::time_point kProcessStart = Clock::now();
 
 struct Options {
   Common common;
-  std::string network, input = "synthetic", data;
+  DataOptions data;
+  std::string network, input = "synthetic";
   int runs = 200;
 };
 
@@ -86,42 +87,55 @@ std::vector<int64_t> Largest(const std::vector<float>& output, int64_t classes) 
 // How the images of a data set were brought to the network's size when it was tested; none: they have it.
 absl::StatusOr<std::optional<supernet::ResolutionOptions>> Resizing(const supernet::ImageSource& images,
                                                                     const kernels::Shape& input,
-                                                                    const Json& information) {
+                                                                    const Json& information,
+                                                                    const supernet::ReadingOptions& reading) {
   const auto resizing = information.find("resizing");
   if (resizing == information.end()) return std::nullopt;
   if (!resizing->is_object() || !resizing->contains("crop") || !(*resizing)["crop"].is_number() || input.size() != 3) {
     return absl::InvalidArgumentError("information of the network: expected resizing.crop and an input of images");
   }
-  supernet::ResolutionOptions options = supernet::ResolutionFor(images, input[0], input[2]);
+  supernet::ResolutionOptions options = supernet::ResolutionFor(images, input[0], input[2], reading);
   options.resizing.evaluation_crop = (*resizing)["crop"].get<double>();
   return options;
 }
 
-// The classes of all images.
-absl::StatusOr<std::vector<int64_t>> Classify(const supernet::ImageDataset& images, deploy::Network& network,
-                                              const Json& information) {
-  const int64_t classes = network.output_elements();
-  std::vector<float> output(static_cast<size_t>(images.count * classes));
-  const supernet::ImageSourcePtr source = supernet::Referring(images);
-  auto resolution = Resizing(*source, network.input_shape(), information);
+// The share of images that are classified right, in %.
+absl::StatusOr<double> Accuracy(const supernet::ImageSourcePtr& images, deploy::Network& network,
+                                const Json& information, const supernet::ReadingOptions& reading) {
+  std::vector<float> output(static_cast<size_t>(network.output_elements()));
+  const auto is_right = [&](int64_t label) { return Largest(output, network.output_elements())[0] == label; };
+  int64_t correct = 0;
+  auto resolution = Resizing(*images, network.input_shape(), information, reading);
   if (!resolution.ok()) return resolution.status();
-  if (!*resolution) {
-    if (auto s = network.Run(std::span<const uint8_t>(images.images), output); !s.ok()) return s;
-    return Largest(output, classes);
+  if (*resolution) {
+    supernet::LoaderOptions loading = supernet::LoaderOptions::Evaluation(1);
+    loading.threads = reading.threads;
+    auto loader = supernet::BatchLoader::Create(images, loading, **resolution);
+    if (!loader.ok()) return loader.status();
+    while (const supernet::Batch* image = (*loader)->Next()) {
+      if (auto s = network.Run(std::span<const float>(image->images.as<float>()), output); !s.ok()) return s;
+      correct += is_right(image->labels.as<int64_t>()[0]);
+    }
+    if (auto s = (*loader)->status(); !s.ok()) return s;
+  } else {
+    if (!images->one_size()) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: images of any size; the network was tested on images of its own size, {}, and expects such",
+                      images->name(), kernels::ToString(network.input_shape())));
+    }
+    supernet::ImageSource::Buffer buffer;
+    for (int64_t i = 0; i < images->count(); ++i) {
+      auto image = images->Decode(i, buffer);
+      if (!image.ok()) return image.status();
+      const std::span pixels(image->pixels, static_cast<size_t>(image->height * image->width * image->channels));
+      if (auto s = network.Run(pixels, output); !s.ok()) return s;
+      correct += is_right(images->labels()[static_cast<size_t>(i)]);
+    }
   }
-  auto loader = supernet::BatchLoader::Create(source, supernet::LoaderOptions::Evaluation(1), **resolution);
-  if (!loader.ok()) return loader.status();
-  std::span<float> left = output;
-  while (const supernet::Batch* image = (*loader)->Next()) {
-    auto s = network.Run(std::span<const float>(image->images.as<float>()), left.first(static_cast<size_t>(classes)));
-    if (!s.ok()) return s;
-    left = left.subspan(static_cast<size_t>(classes));
-  }
-  if (auto s = (*loader)->status(); !s.ok()) return s;
-  return Largest(output, classes);
+  return 100.0 * static_cast<double>(correct) / static_cast<double>(images->count());
 }
 
-absl::StatusOr<Answer> RunNetwork(Options o) {
+absl::StatusOr<Answer> RunNetwork(Options& o) {
   if (std::filesystem::is_directory(o.network)) o.network += "/network.mathnas";
   // A deployed network was measured with its own number of threads; it runs with it unless told otherwise.
   auto description = deploy::Load(o.network);
@@ -180,16 +194,15 @@ absl::StatusOr<Answer> RunNetwork(Options o) {
       answer.text += fmt::format("budget {:.3f} ms: {}\n", limit["value"].get<double>(), within ? "met" : "NOT met");
     }
   }
-  if (!o.data.empty()) {
-    auto data = supernet::LoadDataset(o.data);
+  if (!o.data.name.empty()) {
+    auto data = o.data.Load();
     if (!data.ok()) return data.status();
-    const auto best = Classify(data->test, *network, information);
-    if (!best.ok()) return best.status();
-    int64_t correct = 0;
-    for (size_t i = 0; i < best->size(); ++i) correct += (*best)[i] == data->test.labels[i];
-    const double accuracy = 100.0 * static_cast<double>(correct) / static_cast<double>(best->size());
-    answer.json["accuracy"] = accuracy;
-    answer.text += fmt::format("accuracy on the {} test images of {}: {:.2f} %\n", best->size(), o.data, accuracy);
+    const auto accuracy = Accuracy(data->test, *network, information, o.data.Reading(o.common));
+    if (!accuracy.ok()) return accuracy.status();
+    answer.json["accuracy"] = *accuracy;
+    answer.text +=
+        fmt::format("accuracy on the {} test images of {}: {:.2f} %\n", data->test->count(), o.data.name, *accuracy);
+    o.data.Report(answer);
   }
   answer.json["information"] = information;
   return answer;
@@ -207,7 +220,7 @@ void AddRun(CLI::App& app) {
       ->add_option("--input", o.input,
                    "A safetensors file with \"images\" (U8 NHWC) or \"input\" (F32 NHWC), or synthetic")
       ->capture_default_str();
-  command->add_option("--data", o.data, "Also the accuracy on the test images of this data set");
+  o.data.AddTo(command, "Also the accuracy on the test images of this data set");
   command->add_option("--runs", o.runs, "Runs to measure the latency with")
       ->capture_default_str()
       ->check(CLI::Range(0, 10000000));

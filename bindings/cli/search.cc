@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "bindings/cli/command.h"
+#include "bindings/cli/latency_warning.h"
 #include "bindings/cli/request_options.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
@@ -83,6 +84,11 @@ absl::StatusOr<Answer> Search(const Options& o) {
   request->cancel = Interrupted();
   auto result = core::Search(*table, *request);
   if (!result.ok()) return result.status();
+  LatencyWarning warning;
+  for (const auto* found : {&result->networks, &result->front}) {
+    for (const core::FoundNetwork& n : *found) warning.Look(n.predicted);
+  }
+  warning.Print();
   return Answer{Json::parse(core::ToJson(*result)), Summary(*table, *result), result->networks.empty() ? 1 : 0};
 }
 

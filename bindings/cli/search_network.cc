@@ -3,14 +3,18 @@
 
 #include <fstream>
 
+#include "bindings/cli/data_options.h"
 #include "bindings/cli/estimator_options.h"
+#include "bindings/cli/latency_warning.h"
 #include "bindings/cli/measuring_options.h"
 #include "bindings/cli/progress.h"
 #include "bindings/cli/recipe_options.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
+#include "kernels/status.h"
 #include "mathnas/core/result_json.h"
 #include "supernet/training/checkpoint.h"
+#include "supernet/training/stages.h"
 
 namespace mathnas::cli {
 namespace {
@@ -21,7 +25,9 @@ struct Options {
   RecipeOptions recipe;
   MeasuringOptions measuring;
   EstimatorChoice estimator;
-  std::string data = "fashion-mnist", out, checkpoint;
+  DataOptions data;
+  std::string out, checkpoint;
+  std::string stages, rule = "random";
   std::vector<std::string> limits;
   int64_t fine_tune_epochs = 4;
   double fine_tune_rate = 0.05;
@@ -29,6 +35,26 @@ struct Options {
   bool resume = false;
   double checkpoint_seconds = 60;
 };
+
+// The recipes of --stages.
+absl::StatusOr<std::vector<supernet::TrainingRecipe>> StageRecipes(const Options& o,
+                                                                   const supernet::SearchSpace& space) {
+  std::vector<supernet::TrainingRecipe> recipes;
+  if (o.stages.empty()) return recipes;
+  if (space.name() != "mobilenetv3") {
+    return absl::InvalidArgumentError(fmt::format("--stages: {} has no such parameter", space.name()));
+  }
+  auto stages = supernet::ParseStages(o.stages);
+  if (!stages.ok()) return stages.status();
+  auto rule = supernet::ParseSubnetRule(o.rule);
+  if (!rule.ok()) return rule.status();
+  for (supernet::RequestedStage& requested : *stages) {
+    auto recipe = o.recipe.Make(o.common.seed, supernet::ShrinkingOf(space, requested.stage, *rule), requested.epochs);
+    if (!recipe.ok()) return kernels::Annotate(recipe.status(), requested.stage.name);
+    recipes.push_back(*std::move(recipe));
+  }
+  return recipes;
+}
 
 // "Intel(R) Xeon(R) Processor, 2 threads".
 std::string Machine() {
@@ -39,10 +65,10 @@ std::string Machine() {
   return "unknown processor";
 }
 
-absl::StatusOr<Answer> SearchNetwork(const Options& o) {
-  auto data = supernet::LoadDataset(o.data);
+absl::StatusOr<Answer> SearchNetwork(Options& o) {
+  auto data = o.data.Load();
   if (!data.ok()) return data.status();
-  SpaceFit fit = o.space.takes_any_size() ? SpaceFit::OfAnySize(data->train) : SpaceFit::Of(data->train);
+  SpaceFit fit = SpaceFit::Of(*data->train, o.space.takes_any_size());
   if (!o.checkpoint.empty()) {
     auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
     if (!checkpoint.ok()) return checkpoint.status();
@@ -58,6 +84,9 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
   auto recipe = o.recipe.Make(o.common.seed);
   if (!recipe.ok()) return recipe.status();
   options.supernet = options.fine_tuning = *recipe;
+  auto stages = StageRecipes(o, **space);
+  if (!stages.ok()) return stages.status();
+  options.stages = *std::move(stages);
   options.fine_tuning.epochs = o.fine_tune_epochs;
   options.fine_tuning.learning_rate = o.fine_tune_rate;
   options.fine_tuning.warmup_epochs = std::min(options.fine_tuning.warmup_epochs, o.fine_tune_epochs - 1);
@@ -76,7 +105,8 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
     options.limits.insert(options.limits.end(), limits->begin(), limits->end());
   }
   Progress progress;
-  options.data_name = o.data;
+  options.data_name = o.data.name;
+  options.reading = o.data.Reading(o.common);
   options.validation_images = o.measuring.validation;
   options.out = o.out;
   options.resume = o.resume;
@@ -97,11 +127,23 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
   if (!result.ok()) return result.status();
   Answer answer;
   answer.json = {{"search", Json::parse(core::ToJson(result->search))}, {"table", result->table_path}};
+  for (const job::TrainedStage& stage : result->stages) {
+    const supernet::EpochRecord& last = stage.epochs.back();
+    answer.json["stages"].push_back({{"stage", stage.name},
+                                     {"epochs", stage.epochs.size()},
+                                     {"loss", last.loss},
+                                     {"accuracy", 100 * last.accuracy},
+                                     {"checkpoint", stage.checkpoint}});
+  }
   if (result->infeasible) {
     answer.exit_status = 1;
     answer.text = "No network of the space meets the limits; see search.conflict and search.nearest with --json.\n";
+    o.data.Report(answer);
     return answer;
   }
+  LatencyWarning warning;
+  for (const core::FoundNetwork& n : result->search.networks) warning.Look(n.predicted);
+  warning.Print();
   answer.json["subnet"] = Json::parse(result->subnet);
   answer.json["test_accuracy"] = result->test_accuracy;
   answer.json["latency"] = {{"median_ms", result->latency.median_ms},
@@ -114,6 +156,7 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
   answer.text = report::RenderTerminalSummary(result->report) + fmt::format("network: {}\ntable:   {}\nreport:  {}\n",
                                                                             result->network_path, result->table_path,
                                                                             result->report_path);
+  o.data.Report(answer);
   return answer;
 }
 
@@ -121,13 +164,14 @@ absl::StatusOr<Answer> SearchNetwork(const Options& o) {
 
 void AddSearchNetwork(CLI::App& app) {
   static Options o;
+  o.data.name = "fashion-mnist";
   o.estimator.fixed = "include";  // all-skip networks have no block FLOPs to divide by
   CLI::App* command = AddCommand(
       app, "search-network", "The main job: train, profile, search, fine-tune, test and write a network that runs",
       "mathnas search-network nasbench201 --data fashion-mnist --cells 1 --epochs 3 --limit 'latency<=0.4' --out found",
       o.common, [] { return SearchNetwork(o); });
   o.space.AddTo(command);
-  command->add_option("--data", o.data, "The data set, as for train")->capture_default_str();
+  o.data.AddTo(command)->capture_default_str();
   command->add_option("--out", o.out, "Folder for the network, the table and the report")->required();
   command->add_option("--checkpoint", o.checkpoint, "A trained supernet to use instead of training one");
   command->add_option("--limit", o.limits,
@@ -143,6 +187,11 @@ void AddSearchNetwork(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   o.recipe.AddTo(command);
+  command->add_option("--stages", o.stages,
+                      "mobilenetv3: train by progressive shrinking, stage after stage, each NAME or NAME:EPOCHS: full, "
+                      "kernel, depth (depth1,depth2), width (expand1,expand2), e.g. full:20,kernel:10,depth:5,width:5");
+  command->add_option("--subnet-rule", o.rule, "Networks of a step of a stage: random or sandwich")
+      ->capture_default_str();
   o.measuring.AddTo(command);
   o.estimator.AddWithInteractionTo(command);
   command->add_option("--evaluations", o.evaluations, "Networks whose accuracy interaction measures")

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bindings/cli/command.h"
-#include "supernet/data/dataset.h"
+#include "supernet/data/image_source.h"
 #include "supernet/search_space.h"
 
 namespace mathnas::cli {
@@ -18,11 +18,13 @@ struct SpaceFit {
   std::string macro = {};
   int64_t classes = 0, height = 0, width = 0, input_channels = 0;
 
-  static SpaceFit Of(const supernet::ImageDataset& data) {
-    return {.classes = data.classes, .height = data.height, .width = data.width, .input_channels = data.channels};
+  // Images that are resized say nothing of the input of the networks: grey ones become three channels too.
+  static SpaceFit Of(const supernet::ImageSource& images, bool resized) {
+    if (resized) return {.classes = images.classes()};
+    const supernet::ImageSize size = images.one_size().value_or(supernet::ImageSize{});
+    return {
+        .classes = images.classes(), .height = size.height, .width = size.width, .input_channels = images.channels()};
   }
-  // Where images of any size are brought to that of the networks, and grey ones to three channels.
-  static SpaceFit OfAnySize(const supernet::ImageDataset& data) { return {.classes = data.classes}; }
 };
 
 // --channels, --cells and so on. Zero or empty = not given: taken from what the space must fit, or the reference's

@@ -1,13 +1,13 @@
 // mathnas train SPACE --data D --out DIR
 #include <filesystem>
 
+#include "bindings/cli/data_options.h"
 #include "bindings/cli/progress.h"
 #include "bindings/cli/recipe_options.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "kernels/status.h"
-#include "supernet/data/image_source.h"
-#include "supernet/mobilenetv3/space.h"
+#include "supernet/training/stages.h"
 #include "supernet/training/trainer.h"
 #include "supernet/weights.h"
 
@@ -18,44 +18,12 @@ struct Options {
   Common common;
   SpaceOptions space;
   RecipeOptions recipe;
-  std::string data, out, subnet, stage, rule = "random", from, teacher;
+  DataOptions data;
+  std::string out, subnet, stage, rule = "random", from, teacher;
   bool resume = false;
   double checkpoint_seconds = 60;
   int64_t validation = 0;
 };
-
-// Images of the space's size, or those that are brought to it.
-struct Images {
-  std::optional<supernet::ImageDataset> fixed;
-  supernet::ImageSourcePtr any;
-  SpaceFit fit;
-};
-
-absl::StatusOr<Images> Load(const Options& o) {
-  Images images;
-  if (o.space.takes_any_size()) {
-    auto data = supernet::LoadImages(o.data);
-    if (!data.ok()) return data.status();
-    images.any = data->train;
-    if (o.validation > 0) {
-      auto split = supernet::SplitTrainValidation(images.any, o.validation, /*seed=*/0);
-      if (!split.ok()) return split.status();
-      images.any = split->train;
-    }
-    images.fit = {.classes = images.any->classes()};
-    return images;
-  }
-  auto data = supernet::LoadDataset(o.data);
-  if (!data.ok()) return data.status();
-  images.fixed = std::move(data->train);
-  if (o.validation > 0) {
-    auto split = supernet::SplitTrainValidation(*std::move(images.fixed), o.validation, /*seed=*/0);
-    if (!split.ok()) return split.status();
-    images.fixed = std::move(split->train);
-  }
-  images.fit = SpaceFit::Of(*images.fixed);
-  return images;
-}
 
 // The stage of --stage, over the resolutions of the space; none without.
 absl::StatusOr<std::optional<supernet::Shrinking>> StageOf(const Options& o, const supernet::SearchSpace& space) {
@@ -64,15 +32,7 @@ absl::StatusOr<std::optional<supernet::Shrinking>> StageOf(const Options& o, con
   if (!stage.ok()) return stage.status();
   auto rule = supernet::ParseSubnetRule(o.rule);
   if (!rule.ok()) return rule.status();
-  supernet::Shrinking shrinking = {*std::move(stage), *rule, {}};
-  supernet::Choice choice = space.base();
-  const int shared = space.structure().shared;
-  const auto sides = shared < 0 ? 1 : static_cast<int>(space.nodes()[shared].candidates.size());
-  for (int i = 0; i < sides; ++i) {
-    if (shared >= 0) choice[shared] = i;
-    shrinking.resolutions.push_back(static_cast<int>(space.input_shape(choice)[0]));
-  }
-  return shrinking;
+  return supernet::ShrinkingOf(space, *std::move(stage), *rule);
 }
 
 // The weights to begin with: those of --from, sorted where the stage asks for it, or new ones.
@@ -90,33 +50,34 @@ absl::StatusOr<kernels::TensorMap> FirstWeights(const Options& o, const supernet
   if (!from.ok()) return from.status();
   if (auto s = supernet::CheckWeights(space, own, from->weights); !s.ok()) return kernels::Annotate(s, o.from);
   kernels::TensorMap weights = std::move(from->weights);
-  if (shrinking && shrinking->stage.channel_sorting) {
-    auto s = supernet::SortChannels(space, *shrinking->stage.channel_sorting, shrinking->stage.e, weights);
-    if (!s.ok()) return kernels::Annotate(s, o.from);
+  if (shrinking) {
+    if (auto s = supernet::PrepareWeights(space, shrinking->stage, weights); !s.ok()) {
+      return kernels::Annotate(s, o.from);
+    }
   }
   return weights;
 }
 
 // The own weights of the base network, of --teacher.
-absl::StatusOr<std::optional<kernels::TensorMap>> TeacherOf(const Options& o, const supernet::SearchSpace& space) {
+absl::StatusOr<std::optional<kernels::TensorMap>> TeacherWeights(const Options& o, const supernet::SearchSpace& space) {
   if (o.teacher.empty()) return std::nullopt;
   auto checkpoint = supernet::LoadCheckpoint(o.teacher);
   if (!checkpoint.ok()) return checkpoint.status();
-  if (checkpoint->subnet) {
-    if (auto s = supernet::CheckWeights(space, space.base(), checkpoint->weights); !s.ok()) {
-      return kernels::Annotate(s, o.teacher);
-    }
-    return std::move(checkpoint->weights);
-  }
-  auto own = supernet::ExtractWeights(space, space.base(), checkpoint->weights);
+  auto own = supernet::TeacherOf(space, *checkpoint);
   if (!own.ok()) return kernels::Annotate(own.status(), o.teacher);
   return *std::move(own);
 }
 
-absl::StatusOr<Answer> Train(const Options& o) {
-  auto images = Load(o);
-  if (!images.ok()) return images.status();
-  auto space = o.space.Make(images->fit);
+absl::StatusOr<Answer> Train(Options& o) {
+  auto data = o.data.Load();
+  if (!data.ok()) return data.status();
+  supernet::ImageSourcePtr images = data->train;
+  if (o.validation > 0) {
+    auto split = supernet::HoldOut(*data, o.validation, /*seed=*/0);
+    if (!split.ok()) return split.status();
+    images = split->train;
+  }
+  auto space = o.space.Make(SpaceFit::Of(*images, o.space.takes_any_size()));
   if (!space.ok()) return space.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
@@ -139,7 +100,7 @@ absl::StatusOr<Answer> Train(const Options& o) {
   }
   auto weights = FirstWeights(o, **space, own, *shrinking);
   if (!weights.ok()) return weights.status();
-  auto teacher = TeacherOf(o, **space);
+  auto teacher = TeacherWeights(o, **space);
   if (!teacher.ok()) return teacher.status();
 
   Progress progress;
@@ -147,11 +108,10 @@ absl::StatusOr<Answer> Train(const Options& o) {
                                      .checkpoint_seconds = o.checkpoint_seconds,
                                      .resume = o.resume,
                                      .teacher = *teacher ? &**teacher : nullptr,
+                                     .reading = o.data.Reading(o.common),
                                      .progress = [&](const supernet::TrainingProgress& p) { progress.Training(p); },
                                      .cancel = Interrupted()};
-  auto trained = images->fixed
-                     ? supernet::Train(*space, *device, *images->fixed, own, *std::move(weights), *recipe, run)
-                     : supernet::Train(*space, *device, images->any, own, *std::move(weights), *recipe, run);
+  auto trained = supernet::Train(*space, *device, images, own, *std::move(weights), *recipe, run);
   if (!trained.ok()) return trained.status();
   Answer answer;
   Json epochs = Json::array();
@@ -166,6 +126,7 @@ absl::StatusOr<Answer> Train(const Options& o) {
   const supernet::EpochRecord& last = trained->epochs.back();
   answer.text = fmt::format("{}: {} epochs, loss {:.4f}, training accuracy {:.2f} %\n", path, trained->epochs.size(),
                             last.loss, 100 * last.accuracy);
+  o.data.Report(answer);
   return answer;
 }
 
@@ -178,14 +139,17 @@ void AddTrain(CLI::App& app) {
                                  o.common, [] { return Train(o); });
   o.space.AddTo(command);
   o.recipe.AddTo(command);
-  command
-      ->add_option("--data", o.data,
-                   "fashion-mnist, a folder of IDX files, cifar10:FOLDER, arrays:FILE, synthetic; mobilenetv3 also "
-                   "folder:FOLDER of JPEG and PNG files")
+  o.data
+      .AddTo(command,
+             "fashion-mnist, a folder of IDX files, cifar10:FOLDER, arrays:FILE, synthetic, or folder:FOLDER of JPEG "
+             "and PNG files, which are brought to the size of the networks")
       ->required();
   command->add_option("--out", o.out, "Folder for checkpoint.safetensors")->required();
   command->add_option("--subnet", o.subnet, "Train this network with weights of its own: JSON, or @FILE");
-  command->add_option("--validation", o.validation, "Training images to hold out")->capture_default_str();
+  command
+      ->add_option("--validation", o.validation,
+                   "Training images to hold out (none where the set has validation images of its own)")
+      ->capture_default_str();
   command->add_option("--stage", o.stage,
                       "mobilenetv3: a stage of progressive shrinking and its recipe: full, kernel, depth1, depth2, "
                       "expand1 or expand2");

@@ -22,9 +22,11 @@
 #include "supernet/atomic_file.h"
 #include "supernet/counting.h"
 #include "supernet/evaluation.h"
+#include "supernet/mobilenetv3/space.h"
 #include "supernet/network_input.h"
 #include "supernet/recalibration.h"
 #include "supernet/training/sampling.h"
+#include "supernet/training/stages.h"
 #include "supernet/weights.h"
 
 namespace mathnas::job {
@@ -34,9 +36,12 @@ using kernels::TensorMap;
 using nlohmann::json;
 using profile::LatencyStats;
 using supernet::Choice;
-using supernet::ImageDataset;
+using supernet::ImageSourcePtr;
 using Clock = std::chrono::steady_clock;
 
+// Files in `out` that a job goes on with.
+constexpr std::string_view kSupernet = "supernet.safetensors", kFineTuned = "finetuned.safetensors",
+                           kJournal = "measurements.json";
 constexpr uint64_t kAuditSeed = 0xA0D17;
 constexpr int kTightenings = 5;
 // A space with more networks is not looked at one by one: the report shows drawn ones, and what of the front is found
@@ -45,15 +50,6 @@ constexpr double kMostLookedAt = 1e6;
 constexpr uint64_t kCloudSeed = 0xC10D;
 constexpr int kDrawn = 20000;
 constexpr double kFrontSeconds = 20;
-
-// Training and validation images together again, for the network that leaves the house.
-ImageDataset Joined(const ImageDataset& a, const ImageDataset& b) {
-  ImageDataset joined = a;
-  joined.count += b.count;
-  joined.images.insert(joined.images.end(), b.images.begin(), b.images.end());
-  joined.labels.insert(joined.labels.end(), b.labels.begin(), b.labels.end());
-  return joined;
-}
 
 // One entry per channel of the network, which may have three where the images have one.
 std::vector<double> PerChannel(std::vector<double> values, int64_t channels) {
@@ -80,7 +76,7 @@ report::Training Described(const supernet::Checkpoint& checkpoint) {
 
 class Job {
  public:
-  Job(supernet::DatasetPair data, const SearchNetworkOptions& options)
+  Job(supernet::ImageSources data, const SearchNetworkOptions& options)
       : options_(options), space_(*options.space), data_(std::move(data)) {}
 
   absl::StatusOr<SearchNetworkResult> Run() {
@@ -100,14 +96,20 @@ class Job {
     for (const auto& [name, stage] : stages) {
       if (options_.on_stage) options_.on_stage(name);
       const Clock::time_point start = Clock::now();
+      const size_t told = result_.report.stages.size();
       if (auto s = (this->*stage)(); !s.ok()) return kernels::Annotate(s, name);
-      result_.report.stages.push_back({name, {std::chrono::duration<double>(Clock::now() - start).count()}, ""});
+      if (result_.report.stages.size() == told) AddTime(name, start);
       if (result_.infeasible) break;
     }
     return std::move(result_);
   }
 
  private:
+  void AddTime(std::string name, Clock::time_point start) {
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    result_.report.stages.push_back({std::move(name), {seconds}, ""});
+  }
+
   std::string Path(std::string_view name) const { return fmt::format("{}/{}", options_.out, name); }
 
   // What can be known to be wrong is said before the training, not after it.
@@ -118,23 +120,30 @@ class Job {
                                                     l.metric, fmt::join(options_.metrics, ", ")));
     }
     if (const auto table = profile::TableOf(space_); !table.ok()) return table.status();
+    if (!options_.stages.empty() && options_.checkpoint) {
+      return absl::InvalidArgumentError("stages: expected none where a checkpoint is given instead of training");
+    }
+    if (!options_.stages.empty()) {
+      if (const auto layers = supernet::LayersOf(options_.space); !layers.ok()) {
+        return kernels::Annotate(layers.status(), "stages");
+      }
+    }
     return SplitData();
   }
 
   absl::Status SplitData() {
     report::Report& r = result_.report;
-    const int64_t all = data_.train.count;
-    auto split = supernet::SplitTrainValidation(std::move(data_.train), options_.validation_images, /*seed=*/0);
+    auto split = supernet::HoldOut(data_, options_.validation_images, /*seed=*/0);
     if (!split.ok()) return split.status();
-    data_.train = std::move(split->train);
+    training_ = std::move(split->train);
     validation_ = std::move(split->validation);
-    for (const ImageDataset* part : {&data_.train, &data_.test}) {
+    for (const ImageSourcePtr& part : {data_.train, validation_, data_.test}) {
       if (auto s = supernet::CheckImages(space_, *part); !s.ok()) return s;
     }
     r.title = fmt::format("{} on {}", space_.name(), options_.data_name);
     r.space = space_.name();
-    r.dataset = fmt::format("{}: {} training, {} validation, {} test images", options_.data_name,
-                            all - validation_.count, validation_.count, data_.test.count);
+    r.dataset = fmt::format("{}: {} training, {} validation, {} test images", options_.data_name, training_->count(),
+                            validation_->count(), data_.test->count());
     r.created_at = options_.created_at;
     r.command = options_.command;
     r.environment = options_.environment;
@@ -163,7 +172,9 @@ class Job {
     } else {
       TensorMap weights = supernet::AllocateWeights(space_.Supernet({.mode = supernet::Mode::kTraining}).graph);
       supernet::InitializeWeights(weights, options_.supernet.seed, space_.initialization());
-      trained = Train(data_.train, std::nullopt, std::move(weights), options_.supernet, "supernet.safetensors");
+      trained = options_.stages.empty()
+                    ? Train(training_, std::nullopt, std::move(weights), options_.supernet, kSupernet)
+                    : TrainStages(std::move(weights));
       if (!trained.ok()) return trained.status();
     }
     supernet_ = *std::move(trained);
@@ -172,34 +183,72 @@ class Job {
     return absl::OkStatus();
   }
 
+  // The supernet, by stages: the last checkpoint, with the epochs of all of them.
+  absl::StatusOr<supernet::Checkpoint> TrainStages(TensorMap weights) {
+    auto layers = supernet::LayersOf(options_.space);
+    if (!layers.ok()) return layers.status();
+    supernet::StagesRun stages = {.recipes = options_.stages, .paths = {}, .on_stage = {}};
+    std::string under_way;
+    Clock::time_point start = Clock::now();
+    for (const supernet::TrainingRecipe& recipe : stages.recipes) {
+      const bool last = &recipe == &stages.recipes.back();
+      stages.paths.push_back(Path(last ? std::string(kSupernet) : StageFile(recipe.shrinking->stage.name)));
+    }
+    const auto end_stage = [&] {
+      if (!under_way.empty()) AddTime(under_way, std::exchange(start, Clock::now()));
+    };
+    stages.on_stage = [&](const supernet::ShrinkingStage& stage) {
+      end_stage();
+      under_way = fmt::format("train supernet: {}", stage.name);
+      if (options_.on_stage) options_.on_stage(under_way);
+    };
+    auto trained = supernet::TrainStages(*layers, options_.device, training_, std::move(weights), stages, RunOf(""));
+    if (!trained.ok()) return trained.status();
+    end_stage();
+    supernet::Checkpoint whole = std::move(trained->back());
+    std::vector<supernet::EpochRecord> epochs;
+    for (size_t i = 0; i < trained->size(); ++i) {
+      const bool last = i + 1 == trained->size();
+      const std::vector<supernet::EpochRecord>& own = last ? whole.epochs : (*trained)[i].epochs;
+      result_.stages.push_back({stages.recipes[i].shrinking->stage.name, stages.paths[i], own});
+      epochs.insert(epochs.end(), own.begin(), own.end());
+    }
+    whole.epochs = std::move(epochs);
+    return whole;
+  }
+
+  static std::string StageFile(std::string_view stage) { return fmt::format("stage-{}.safetensors", stage); }
+
+  supernet::TrainingRun RunOf(std::string path) const {
+    return {.checkpoint_path = std::move(path),
+            .checkpoint_seconds = options_.checkpoint_seconds,
+            .resume = options_.resume,
+            .reading = options_.reading,
+            .progress = options_.on_training,
+            .cancel = options_.cancel};
+  }
+
   // The supernet, or one network with own weights.
-  absl::StatusOr<supernet::Checkpoint> Train(const ImageDataset& images, const std::optional<Choice>& own,
+  absl::StatusOr<supernet::Checkpoint> Train(const ImageSourcePtr& images, const std::optional<Choice>& own,
                                              TensorMap weights, const supernet::TrainingRecipe& recipe,
                                              std::string_view file) {
-    const supernet::TrainingRun run = {.checkpoint_path = Path(file),
-                                       .checkpoint_seconds = options_.checkpoint_seconds,
-                                       .resume = options_.resume,
-                                       .progress = options_.on_training,
-                                       .cancel = options_.cancel};
-    const auto train = [&](const auto& source) {
-      return supernet::Train(options_.space, options_.device, source, own, std::move(weights), recipe, run);
-    };
-    return space_.takes_any_image_size() ? train(supernet::Referring(images)) : train(images);
+    return supernet::Train(options_.space, options_.device, images, own, std::move(weights), recipe, RunOf(Path(file)));
   }
 
   absl::Status ProfileBlocks() {
     profile::MeterOptions meter = {
         .recalibration = options_.recalibration,
+        .reading = options_.reading,
         .latency = options_.latency,
-        .journal_path = Path("measurements.json"),
+        .journal_path = Path(kJournal),
         .identity =
             fmt::format("{} {} {} seed {} epoch {} on {} with {} validation images, batch {}, threads {}",
                         supernet_.space, space_.MacroJson(), supernet_.recipe, supernet_.seed, supernet_.epoch,
-                        options_.data_name, validation_.count, options_.latency.batch, options_.latency.threads),
+                        options_.data_name, validation_->count(), options_.latency.batch, options_.latency.threads),
         .progress = options_.on_measuring,
         .cancel = options_.cancel};
     if (!options_.resume) std::filesystem::remove(meter.journal_path);
-    auto created = profile::Meter::Create(options_.space, options_.device, supernet_.weights, data_.train, validation_,
+    auto created = profile::Meter::Create(options_.space, options_.device, supernet_.weights, training_, validation_,
                                           std::move(meter));
     if (!created.ok()) return created.status();
     meter_ = *std::move(created);
@@ -416,21 +465,19 @@ class Job {
     report::TestAccuracy& test = result_.report.chosen.test;
     auto weights = supernet::ExtractWeights(space_, result_.choice, supernet_.weights);
     if (!weights.ok()) return weights.status();
-    auto s =
-        supernet::Recalibrate(space_, result_.choice, *weights, options_.device, data_.train, options_.recalibration);
+    auto s = supernet::Recalibrate(space_, result_.choice, *weights, options_.device, training_, options_.recalibration,
+                                   options_.reading);
     if (!s.ok()) return s;
-    auto inherited =
-        supernet::Evaluate(space_, result_.choice, *weights, options_.device, data_.test, /*batch=*/0, options_.cancel);
+    const supernet::EvaluationOptions evaluation = {.reading = options_.reading, .cancel = options_.cancel};
+    auto inherited = supernet::Evaluate(space_, result_.choice, *weights, options_.device, data_.test, evaluation);
     if (!inherited.ok()) return inherited.status();
     test.inherited = {inherited->accuracy};
 
-    const ImageDataset all = Joined(data_.train, validation_);
-    auto tuned = Train(all, result_.choice, *std::move(weights), options_.fine_tuning, "finetuned.safetensors");
+    auto tuned = Train(data_.train, result_.choice, *std::move(weights), options_.fine_tuning, kFineTuned);
     if (!tuned.ok()) return tuned.status();
     result_.report.fine_tuning = Described(*tuned);
     network_ = std::move(tuned->weights);
-    auto evaluated =
-        supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, /*batch=*/0, options_.cancel);
+    auto evaluated = supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, evaluation);
     if (!evaluated.ok()) return evaluated.status();
     result_.test_accuracy = evaluated->accuracy;
     test.fine_tuned = {evaluated->accuracy};
@@ -468,9 +515,8 @@ class Job {
                           {"threads", options_.latency.threads}}},
                         {"cost", {{"flops", cost->total.flops}, {"parameters", cost->total.parameters}}}};
     const int64_t side = space_.input_shape(result_.choice)[0], channels = space_.input_shape(result_.choice)[2];
-    if (space_.takes_any_image_size()) {
-      const supernet::ResolutionOptions resolution =
-          supernet::ResolutionFor(*supernet::Referring(data_.train), side, channels);
+    if (supernet::AreResized(space_, *data_.train)) {
+      const supernet::ResolutionOptions resolution = supernet::ResolutionFor(*data_.train, side, channels);
       information["resizing"] = {{"crop", resolution.resizing.evaluation_crop}};
     }
     result_.network_path = Path("network.mathnas");
@@ -478,7 +524,7 @@ class Job {
         .graph = std::move(folded->graph),
         .weights = std::move(folded->weights),
         .input = "image",
-        .normalisation = {PerChannel(data_.train.mean, channels), PerChannel(data_.train.stddev, channels)},
+        .normalisation = {PerChannel(data_.train->mean(), channels), PerChannel(data_.train->stddev(), channels)},
         .output = "logits",
         .class_names = {},
         .information = information.dump()};
@@ -531,8 +577,8 @@ class Job {
 
   const SearchNetworkOptions& options_;
   const supernet::SearchSpace& space_;
-  supernet::DatasetPair data_;
-  ImageDataset validation_;
+  supernet::ImageSources data_;
+  ImageSourcePtr training_, validation_;  // as blocks see them: without and with what is held out
   supernet::Checkpoint supernet_;
   std::unique_ptr<profile::Meter> meter_;
   core::BlockTable table_;
@@ -545,7 +591,7 @@ class Job {
 
 }  // namespace
 
-absl::StatusOr<SearchNetworkResult> SearchNetwork(supernet::DatasetPair data, const SearchNetworkOptions& options) {
+absl::StatusOr<SearchNetworkResult> SearchNetwork(supernet::ImageSources data, const SearchNetworkOptions& options) {
   return Job(std::move(data), options).Run();
 }
 

@@ -16,7 +16,8 @@
 #include "mathnas/core/search.h"
 #include "mathnas/profile/meter.h"
 #include "mathnas/report/report.h"
-#include "supernet/data/dataset.h"
+#include "supernet/data/image_source.h"
+#include "supernet/data/loader.h"
 #include "supernet/search_space.h"
 #include "supernet/training/trainer.h"
 
@@ -26,7 +27,8 @@ struct SearchNetworkOptions {
   std::shared_ptr<const supernet::SearchSpace> space;
   std::shared_ptr<kernels::Device> device;
   std::string data_name;             // as given to --data
-  int64_t validation_images = 5000;  // held out of the training part: blocks are scored on them
+  int64_t validation_images = 5000;  // HoldOut: blocks are scored on them
+  supernet::ReadingOptions reading = {};
 
   // Everything is written into this folder: supernet.safetensors, measurements.json, table.json, finetuned.safetensors,
   // network.mathnas, report.html, result.json.
@@ -34,7 +36,11 @@ struct SearchNetworkOptions {
   bool resume = false;                    // go on with what lies in `out`
   std::optional<std::string> checkpoint;  // a trained supernet to use instead; its tensors must be the space's
   supernet::TrainingRecipe supernet;
-  supernet::TrainingRecipe fine_tuning;  // of the chosen network, on training and validation images
+  // In its place, stages of progressive shrinking in their order (stages.h), for mobilenetv3: each with `shrinking`.
+  // Each stage but the last leaves stage-NAME.safetensors in `out`.
+  std::vector<supernet::TrainingRecipe> stages = {};
+  // Of the chosen network, on all of the training part, what was held out of it included.
+  supernet::TrainingRecipe fine_tuning;
   double checkpoint_seconds = 60;
 
   std::set<std::string, std::less<>> metrics = {"accuracy", "latency", "energy", "flops", "parameters", "memory"};
@@ -58,7 +64,14 @@ struct SearchNetworkOptions {
   const std::atomic<bool>* cancel = nullptr;
 };
 
+// One stage of progressive shrinking, finished.
+struct TrainedStage {
+  std::string name, checkpoint;
+  std::vector<supernet::EpochRecord> epochs;
+};
+
 struct SearchNetworkResult {
+  std::vector<TrainedStage> stages;
   core::SearchResult search;  // of the limits as requested
   bool infeasible = false;    // no network meets them; nothing else below is set then
   supernet::Choice choice;    // of the space
@@ -70,8 +83,9 @@ struct SearchNetworkResult {
   report::Report report;
 };
 
-// Runs all stages. `data` is consumed. Errors: of the stages; Cancelled when interrupted, and then --resume goes on.
-absl::StatusOr<SearchNetworkResult> SearchNetwork(supernet::DatasetPair data, const SearchNetworkOptions& options);
+// Runs all stages. Files are decoded as their batches come up. Errors: of the stages; Cancelled when interrupted, and
+// then --resume goes on.
+absl::StatusOr<SearchNetworkResult> SearchNetwork(supernet::ImageSources data, const SearchNetworkOptions& options);
 
 }  // namespace mathnas::job
 

@@ -74,14 +74,14 @@ absl::StatusOr<std::unique_ptr<Meter::Runnable>> Meter::MakeRunnable(const Choic
 
 absl::StatusOr<std::unique_ptr<Meter>> Meter::Create(std::shared_ptr<const supernet::SearchSpace> space,
                                                      std::shared_ptr<kernels::Device> device, const TensorMap& shared,
-                                                     const supernet::ImageDataset& training,
-                                                     const supernet::ImageDataset& validation, MeterOptions options) {
+                                                     supernet::ImageSourcePtr training,
+                                                     supernet::ImageSourcePtr validation, MeterOptions options) {
   std::unique_ptr<Meter> meter(new Meter);
   meter->space_ = std::move(space);
   meter->device_ = std::move(device);
   meter->shared_ = &shared;
-  meter->training_ = &training;
-  meter->validation_ = &validation;
+  meter->training_ = std::move(training);
+  meter->validation_ = std::move(validation);
   meter->options_ = std::move(options);
   auto latency_device = kernels::CpuDevice(meter->options_.latency.threads);
   if (!latency_device.ok()) return latency_device.status();
@@ -98,7 +98,8 @@ absl::Status Meter::Cancelled() const {
 absl::StatusOr<TensorMap> Meter::OwnWeights(const Choice& choice) {
   auto weights = supernet::ExtractWeights(*space_, choice, *shared_);
   if (!weights.ok()) return weights.status();
-  auto s = supernet::Recalibrate(*space_, choice, *weights, device_, *training_, options_.recalibration);
+  auto s =
+      supernet::Recalibrate(*space_, choice, *weights, device_, training_, options_.recalibration, options_.reading);
   if (!s.ok()) return s;
   return weights;
 }
@@ -107,7 +108,8 @@ absl::Status Meter::MeasureOneAccuracy(const Choice& choice) {
   if (auto s = Cancelled(); !s.ok()) return s;
   auto weights = OwnWeights(choice);
   if (!weights.ok()) return weights.status();
-  auto result = supernet::Evaluate(*space_, choice, *weights, device_, *validation_, /*batch=*/0, options_.cancel);
+  auto result = supernet::Evaluate(*space_, choice, *weights, device_, validation_,
+                                   {.reading = options_.reading, .cancel = options_.cancel});
   if (!result.ok()) return result.status();
   known_[choice].accuracy = result->accuracy;
   known_[choice].loss = result->loss;

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "mathnas/profile/latency.h"
-#include "supernet/data/dataset.h"
+#include "supernet/data/image_source.h"
 #include "supernet/evaluation.h"
 #include "supernet/recalibration.h"
 #include "supernet/search_space.h"
@@ -42,6 +42,7 @@ struct MeterProgress {
 
 struct MeterOptions {
   supernet::RecalibrationOptions recalibration;
+  supernet::ReadingOptions reading = {};
   LatencyOptions latency;
   // Networks that are timed in turn are in memory together, at most so many bytes of them, or one.
   int64_t latency_bytes = int64_t{4} << 30;
@@ -54,14 +55,14 @@ struct MeterOptions {
 
 class Meter {
  public:
-  // References must outlive the meter; `shared` are the supernet's weights, `training` the images that statistics are
+  // `shared`, which must outlive the meter, are the supernet's weights, `training` the images that statistics are
   // recalibrated on, `validation` those that accuracy is measured on. InvalidArgument: a journal that is damaged or of
   // another identity.
   static absl::StatusOr<std::unique_ptr<Meter>> Create(std::shared_ptr<const supernet::SearchSpace> space,
                                                        std::shared_ptr<kernels::Device> device,
                                                        const kernels::TensorMap& shared,
-                                                       const supernet::ImageDataset& training,
-                                                       const supernet::ImageDataset& validation, MeterOptions options);
+                                                       supernet::ImageSourcePtr training,
+                                                       supernet::ImageSourcePtr validation, MeterOptions options);
 
   // Each measures those of the networks that it does not know yet.
   absl::Status MeasureAccuracy(const std::vector<Choice>& choices);
@@ -95,8 +96,7 @@ class Meter {
   std::shared_ptr<kernels::Device> device_;
   std::shared_ptr<kernels::Device> latency_device_;
   const kernels::TensorMap* shared_ = nullptr;
-  const supernet::ImageDataset* training_ = nullptr;
-  const supernet::ImageDataset* validation_ = nullptr;
+  supernet::ImageSourcePtr training_, validation_;
   MeterOptions options_;
   std::map<Choice, Measurement> known_;
 };

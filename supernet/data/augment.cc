@@ -39,24 +39,26 @@ void MapPixels(const uint8_t* in, int64_t count, int64_t channels, bool mirrored
 
 int DefaultCropPadding(int64_t size) { return size >= 28 ? 4 : 2; }
 
-absl::StatusOr<ImageTransform> ImageTransform::Create(const ImageDataset& dataset, const AugmentOptions& options) {
+absl::StatusOr<ImageTransform> ImageTransform::Create(const ImageSource& images, const AugmentOptions& options) {
   auto fail = [&](std::string_view what) {
-    return absl::InvalidArgumentError(fmt::format("{}: {}", dataset.name, what));
+    return absl::InvalidArgumentError(fmt::format("{}: {}", images.name(), what));
   };
   ImageTransform t;
-  t.height_ = dataset.height;
-  t.width_ = dataset.width;
-  t.channels_ = dataset.channels;
+  const std::optional<ImageSize> size = images.one_size();
+  if (!size) return fail("images of any size, expected all of one");
+  t.height_ = size->height;
+  t.width_ = size->width;
+  t.channels_ = images.channels();
   t.options_ = options;
-  const size_t channels = static_cast<size_t>(dataset.channels);
-  if (dataset.mean.size() != channels || dataset.stddev.size() != channels) {
-    return fail(fmt::format("mean and stddev of {} and {} channels, expected {}", dataset.mean.size(),
-                            dataset.stddev.size(), channels));
+  const size_t channels = static_cast<size_t>(images.channels());
+  if (images.mean().size() != channels || images.stddev().size() != channels) {
+    return fail(fmt::format("mean and stddev of {} and {} channels, expected {}", images.mean().size(),
+                            images.stddev().size(), channels));
   }
   for (size_t c = 0; c < channels; ++c) {
-    if (!std::isfinite(dataset.mean[c]) || !std::isfinite(dataset.stddev[c]) || dataset.stddev[c] <= 0) {
+    if (!std::isfinite(images.mean()[c]) || !std::isfinite(images.stddev()[c]) || images.stddev()[c] <= 0) {
       return fail(fmt::format("channel {}: mean {}, stddev {}, expected finite numbers and a positive stddev", c,
-                              dataset.mean[c], dataset.stddev[c]));
+                              images.mean()[c], images.stddev()[c]));
     }
   }
   const int64_t side = std::min(t.height_, t.width_);
@@ -70,7 +72,7 @@ absl::StatusOr<ImageTransform> ImageTransform::Create(const ImageDataset& datase
   t.table_.resize(channels * 256);
   for (size_t c = 0; c < channels; ++c) {
     for (size_t v = 0; v < 256; ++v) {
-      t.table_[c * 256 + v] = static_cast<float>((static_cast<double>(v) - dataset.mean[c]) / dataset.stddev[c]);
+      t.table_[c * 256 + v] = static_cast<float>((static_cast<double>(v) - images.mean()[c]) / images.stddev()[c]);
     }
   }
   for (int64_t x = 0; x < t.width_; ++x) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "supernet/data/dataset.h"
+#include "supernet/data/image_source.h"
 
 namespace mathnas::supernet {
 
@@ -31,9 +31,10 @@ struct AugmentDraw {
 // Immutable, shared between threads.
 class ImageTransform {
  public:
-  // Takes the size, mean and deviation of `dataset` and keeps no reference to it. InvalidArgument: mean or stddev not
-  // of one entry per channel, stddev not positive and finite, a padding below -1 or not smaller than the image.
-  static absl::StatusOr<ImageTransform> Create(const ImageDataset& dataset, const AugmentOptions& options);
+  // Takes the size, mean and deviation of `images` and keeps no reference to it. InvalidArgument: images that do not
+  // all have one size, mean or stddev not of one entry per channel, stddev not positive and finite, a padding below -1
+  // or not smaller than the image.
+  static absl::StatusOr<ImageTransform> Create(const ImageSource& images, const AugmentOptions& options);
 
   // Depends on (seed, epoch, index) alone. 0 <= epoch < 2^24, 0 <= index < 2^32.
   AugmentDraw Draw(int64_t epoch, int64_t index) const;

@@ -9,24 +9,27 @@
 namespace mathnas::supernet {
 namespace {
 
+// Of a set that it holds or refers to.
+template <typename Dataset>
 class DatasetImages : public ImageSource {
  public:
-  explicit DatasetImages(ImageDataset dataset) : dataset_(std::move(dataset)) {
+  explicit DatasetImages(Dataset dataset) : dataset_(std::forward<Dataset>(dataset)) {
     name_ = dataset_.name;
     classes_ = dataset_.classes;
     channels_ = dataset_.channels;
-    labels_ = std::move(dataset_.labels);
+    labels_.assign(dataset_.labels.begin(), dataset_.labels.begin() + dataset_.count);
     mean_ = dataset_.mean;
     stddev_ = dataset_.stddev;
   }
 
+  std::optional<ImageSize> one_size() const override { return ImageSize{dataset_.height, dataset_.width}; }
   std::string Origin(int64_t index) const override { return fmt::format("{}: image {}", name(), index); }
   absl::StatusOr<ImageView> Decode(int64_t index, Buffer&) const override {
     return ImageView{dataset_.height, dataset_.width, dataset_.channels, dataset_.image(index).data()};
   }
 
  private:
-  ImageDataset dataset_;
+  const Dataset dataset_;
 };
 
 // Some images of another source.
@@ -37,6 +40,7 @@ class SelectedImages : public ImageSource {
         source_(std::move(source)),
         selected_(std::move(selected)) {}
 
+  std::optional<ImageSize> one_size() const override { return source_->one_size(); }
   std::string Origin(int64_t index) const override { return source_->Origin(selected_[static_cast<size_t>(index)]); }
   absl::StatusOr<ImageView> Decode(int64_t index, Buffer& buffer) const override {
     return source_->Decode(selected_[static_cast<size_t>(index)], buffer);
@@ -56,7 +60,13 @@ class SelectedImages : public ImageSource {
 
 }  // namespace
 
-ImageSourcePtr InMemory(ImageDataset dataset) { return std::make_shared<DatasetImages>(std::move(dataset)); }
+ImageSourcePtr InMemory(ImageDataset dataset) {
+  return std::make_shared<DatasetImages<ImageDataset>>(std::move(dataset));
+}
+
+ImageSourcePtr Referring(const ImageDataset& dataset) {
+  return std::make_shared<DatasetImages<const ImageDataset&>>(dataset);
+}
 
 absl::StatusOr<ImageSources> LoadImages(std::string_view spec, const DatasetOptions& options) {
   if (spec.starts_with(kFolderPrefix)) return OpenFolder(std::string(spec.substr(kFolderPrefix.size())), options);
@@ -82,6 +92,14 @@ absl::StatusOr<SourceSplit> SplitTrainValidation(const ImageSourcePtr& source, i
   }
   return SourceSplit{std::make_shared<SelectedImages>(source, source->name(), std::move(kept)),
                      std::make_shared<SelectedImages>(source, source->name() + "/validation", *std::move(held_out))};
+}
+
+absl::StatusOr<SourceSplit> HoldOut(const ImageSources& images, int64_t validation_count, uint64_t seed) {
+  if (images.validation == nullptr) return SplitTrainValidation(images.train, validation_count, seed);
+  if (images.validation->count() <= validation_count) return SourceSplit{images.train, images.validation};
+  absl::StatusOr<SourceSplit> some = SplitTrainValidation(images.validation, validation_count, seed);
+  if (!some.ok()) return some.status();
+  return SourceSplit{images.train, some->validation};
 }
 
 }  // namespace mathnas::supernet

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,10 @@ namespace mathnas::supernet {
 struct ImageView {
   int64_t height = 0, width = 0, channels = 0;
   const uint8_t* pixels = nullptr;  // {height, width, channels}, row-major
+};
+
+struct ImageSize {
+  int64_t height = 0, width = 0;
 };
 
 // One part (training, validation, test) of a set of images. Immutable: threads share it.
@@ -43,6 +48,8 @@ class ImageSource {
   // Per channel, on the scale 0 .. 255, as in ImageDataset.
   const std::vector<double>& mean() const { return mean_; }
   const std::vector<double>& stddev() const { return stddev_; }
+  // That of every image, where all have the same and it is known without decoding them.
+  virtual std::optional<ImageSize> one_size() const { return std::nullopt; }
 
   // Where image `index` comes from, for messages: a path, or "cifar10/train: image 7".
   virtual std::string Origin(int64_t index) const = 0;
@@ -73,6 +80,8 @@ using ImageSourcePtr = std::shared_ptr<const ImageSource>;
 
 // A set in memory as a source; it takes the set over.
 ImageSourcePtr InMemory(ImageDataset dataset);
+// The same, but it refers to the set, which must outlive it. Labels are copied.
+ImageSourcePtr Referring(const ImageDataset& dataset);
 
 struct ImageSources {
   ImageSourcePtr train, test;
@@ -98,6 +107,11 @@ struct SourceSplit {
 // As SplitTrainValidation of an ImageDataset, the same images for the same labels and seed; both parts refer to
 // `source`.
 absl::StatusOr<SourceSplit> SplitTrainValidation(const ImageSourcePtr& source, int64_t validation_count, uint64_t seed);
+
+// What a network is trained on and what its blocks are scored on. Of a set with a validation part of its own, all of
+// the training part, and `validation_count` images of the validation part or all of it, where it has no more; otherwise
+// as SplitTrainValidation.
+absl::StatusOr<SourceSplit> HoldOut(const ImageSources& images, int64_t validation_count, uint64_t seed);
 
 }  // namespace mathnas::supernet
 

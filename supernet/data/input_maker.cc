@@ -7,21 +7,25 @@ namespace {
 
 class FixedSize : public InputMaker {
  public:
-  FixedSize(const ImageDataset& dataset, ImageTransform transform, bool augment)
-      : dataset_(dataset), transform_(std::move(transform)), augment_(augment) {}
+  FixedSize(ImageSourcePtr source, ImageTransform transform, bool augment)
+      : source_(std::move(source)), size_(*source_->one_size()), transform_(std::move(transform)), augment_(augment) {}
 
-  kernels::Shape InputShape(int64_t) const override { return {dataset_.height, dataset_.width, dataset_.channels}; }
-  absl::Status Make(int64_t epoch, uint32_t index, int64_t, Scratch&, std::span<float> out) const override {
+  kernels::Shape InputShape(int64_t) const override { return {size_.height, size_.width, source_->channels()}; }
+  absl::Status Make(int64_t epoch, uint32_t index, int64_t, Scratch& scratch, std::span<float> out) const override {
+    absl::StatusOr<ImageView> image = source_->Decode(index, scratch.buffer);
+    if (!image.ok()) return image.status();
+    const std::span<const uint8_t> pixels(image->pixels, out.size());
     if (augment_) {
-      transform_.Apply(dataset_.image(index), transform_.Draw(epoch, index), out);
+      transform_.Apply(pixels, transform_.Draw(epoch, index), out);
     } else {
-      transform_.Normalise(dataset_.image(index), out);
+      transform_.Normalise(pixels, out);
     }
     return absl::OkStatus();
   }
 
  private:
-  const ImageDataset& dataset_;
+  const ImageSourcePtr source_;
+  const ImageSize size_;
   const ImageTransform transform_;
   const bool augment_;
 };
@@ -53,8 +57,8 @@ class Resizing : public InputMaker {
 
 }  // namespace
 
-std::unique_ptr<InputMaker> FixedSizeMaker(const ImageDataset& dataset, ImageTransform transform, bool augment) {
-  return std::make_unique<FixedSize>(dataset, std::move(transform), augment);
+std::unique_ptr<InputMaker> FixedSizeMaker(ImageSourcePtr source, ImageTransform transform, bool augment) {
+  return std::make_unique<FixedSize>(std::move(source), std::move(transform), augment);
 }
 
 std::unique_ptr<InputMaker> ResizingMaker(ImageSourcePtr source, ResizingTransform transform, bool augment) {

@@ -31,8 +31,8 @@ class InputMaker {
                             std::span<float> out) const = 0;
 };
 
-// Sizes are those of the set, whatever is asked for. `dataset` must outlive it.
-std::unique_ptr<InputMaker> FixedSizeMaker(const ImageDataset& dataset, ImageTransform transform, bool augment);
+// Sizes are that of the images, whatever is asked for; `source` must have one_size().
+std::unique_ptr<InputMaker> FixedSizeMaker(ImageSourcePtr source, ImageTransform transform, bool augment);
 std::unique_ptr<InputMaker> ResizingMaker(ImageSourcePtr source, ResizingTransform transform, bool augment);
 
 }  // namespace mathnas::supernet

@@ -94,7 +94,8 @@ struct BatchLoader::State {
   LoaderOptions options;
   ResolutionOptions resolution;
   std::unique_ptr<const InputMaker> maker;
-  std::span<const int32_t> labels;
+  ImageSourcePtr source;
+  std::span<const int32_t> labels;  // of the source
   int64_t batches_per_epoch = 0;
   std::vector<Slot> ring;
 
@@ -266,16 +267,21 @@ absl::Status BatchLoader::State::Start() {
 
 absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(const ImageDataset& dataset,
                                                                  const LoaderOptions& options) {
+  return Create(Referring(dataset), options);
+}
+
+absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(ImageSourcePtr source, const LoaderOptions& options) {
   auto state = std::make_unique<State>();
-  state->name = dataset.name;
+  state->name = source->name();
   state->options = options;
-  state->labels = std::span(dataset.labels).first(static_cast<size_t>(dataset.count));
-  if (dataset.count > 0) {
+  state->labels = source->labels();
+  if (source->count() > 0) {
     absl::StatusOr<ImageTransform> transform = ImageTransform::Create(
-        dataset, {.flip = options.flip, .crop_padding = options.crop_padding, .seed = options.seed});
+        *source, {.flip = options.flip, .crop_padding = options.crop_padding, .seed = options.seed});
     if (!transform.ok()) return transform.status();
-    state->maker = FixedSizeMaker(dataset, *std::move(transform), options.augment);
+    state->maker = FixedSizeMaker(source, *std::move(transform), options.augment);
   }
+  state->source = std::move(source);
   if (absl::Status s = state->Start(); !s.ok()) return s;
   return std::unique_ptr<BatchLoader>(new BatchLoader(std::move(state)));
 }
@@ -296,7 +302,8 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(ImageSourcePtr 
   resizing.seed = options.seed;
   absl::StatusOr<ResizingTransform> transform = ResizingTransform::Create(*source, resizing);
   if (!transform.ok()) return transform.status();
-  state->maker = ResizingMaker(std::move(source), *std::move(transform), options.augment);
+  state->maker = ResizingMaker(source, *std::move(transform), options.augment);
+  state->source = std::move(source);
   if (absl::Status s = state->Start(); !s.ok()) return s;
   return std::unique_ptr<BatchLoader>(new BatchLoader(std::move(state)));
 }
@@ -324,7 +331,10 @@ const Batch* BatchLoader::Next() {
     return nullptr;
   }
   const State::Slot& slot = s.slot(s.released);
-  for (const DamagedImage& d : slot.damaged) s.damaged.emplace(d.index, d.message);
+  for (const DamagedImage& d : slot.damaged) {
+    const bool first = s.damaged.emplace(d.index, d.message).second;
+    if (first && s.resolution.on_damage) s.resolution.on_damage(d);
+  }
   if (!slot.status.ok()) {
     s.status.Update(slot.status);
     return nullptr;

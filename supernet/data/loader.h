@@ -44,6 +44,13 @@ struct LoaderOptions {
   static LoaderOptions Evaluation(int64_t batch);
 };
 
+// An image that could not be decoded.
+struct DamagedImage {
+  uint32_t index = 0;   // its place in the set
+  std::string message;  // names the file
+  bool operator==(const DamagedImage&) const = default;
+};
+
 // Batches from an ImageSource: `augment` and `flip` of LoaderOptions count for them too, the crop is that of
 // `resizing`.
 struct ResolutionOptions {
@@ -57,15 +64,17 @@ struct ResolutionOptions {
   // the loader counts it. With this, the sequence of batches ends before it, and status() says why. It ends as well
   // after kMaxDamagedInARow such images in a row, and when memory or file descriptors are wanting.
   bool stop_at_damage = false;
+  // Called in Next() with every image of damaged() when it is met first.
+  std::function<void(const DamagedImage&)> on_damage;
 };
 
 inline constexpr int kMaxDamagedInARow = 64;
 
-// An image that could not be decoded.
-struct DamagedImage {
-  uint32_t index = 0;   // its place in the set
-  std::string message;  // names the file
-  bool operator==(const DamagedImage&) const = default;
+// How a job reads its images, in all of its loaders: part of their options.
+struct ReadingOptions {
+  int threads = 1;              // as in LoaderOptions
+  bool stop_at_damage = false;  // as in ResolutionOptions
+  std::function<void(const DamagedImage&)> on_damage;
 };
 
 // One batch, in buffers of the loader.
@@ -82,8 +91,10 @@ struct Batch {
 // timing. One consumer.
 class BatchLoader {
  public:
-  // Starts the threads. `dataset` must outlive the loader. InvalidArgument: no images, batch below 1 or larger than the
-  // data set, first_epoch or first_batch out of range, threads not 1 to 256, or what ImageTransform::Create refuses.
+  // Starts the threads. InvalidArgument: no images, batch below 1 or larger than their number, first_epoch or
+  // first_batch out of range, threads not 1 to 256, or what ImageTransform::Create refuses.
+  static absl::StatusOr<std::unique_ptr<BatchLoader>> Create(ImageSourcePtr source, const LoaderOptions& options);
+  // `dataset` must outlive the loader.
   static absl::StatusOr<std::unique_ptr<BatchLoader>> Create(const ImageDataset& dataset, const LoaderOptions& options);
   // Input of any size, {size, side, side, channels}. InvalidArgument as above, for `largest` out of range, and what
   // ResizingTransform::Create refuses.

@@ -357,6 +357,15 @@ absl::StatusOr<Choice> ChoiceOf(const SearchSpace& space, const Architecture& ar
   return (*own)->Encode(Canonical(architecture));
 }
 
+absl::StatusOr<std::shared_ptr<const SearchSpace>> LayersOf(std::shared_ptr<const SearchSpace> space) {
+  if (const auto own = Own(*space); !own.ok()) return own.status();
+  auto macro = ParseMobileNetV3Macro(space->MacroJson());
+  if (!macro.ok()) return macro.status();
+  if (!macro->blocks) return space;
+  macro->blocks.reset();
+  return MobileNetV3(*macro);
+}
+
 absl::Status SortChannels(const SearchSpace& space, int stage, const std::vector<int>& expansions,
                           kernels::TensorMap& weights) {
   const auto own = Own(space);

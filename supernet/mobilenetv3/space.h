@@ -46,6 +46,9 @@ absl::StatusOr<MobileNetV3Macro> ParseMobileNetV3Macro(std::string_view json);
 absl::StatusOr<mobilenetv3::Architecture> ArchitectureOf(const SearchSpace& space, const Choice& choice);
 absl::StatusOr<Choice> ChoiceOf(const SearchSpace& space, const mobilenetv3::Architecture& architecture);
 
+// That space, or the one with the same supernet whose nodes are its layers: all that a stage of training draws from.
+absl::StatusOr<std::shared_ptr<const SearchSpace>> LayersOf(std::shared_ptr<const SearchSpace> space);
+
 // Channel sorting (channel_sorting.h) of this space's supernet.
 absl::Status SortChannels(const SearchSpace& space, int stage, const std::vector<int>& expansions,
                           kernels::TensorMap& weights);

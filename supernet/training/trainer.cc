@@ -10,6 +10,7 @@
 #include "nlohmann/json.hpp"
 #include "supernet/data/loader.h"
 #include "supernet/mobilenetv3/space.h"
+#include "supernet/network_input.h"
 #include "supernet/training/teacher.h"
 
 namespace mathnas::supernet {
@@ -21,13 +22,11 @@ double Seconds(Clock::time_point since) { return std::chrono::duration<double>(C
 
 class Run {
  public:
-  // The images are in one of both.
-  Run(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device, const ImageDataset* data,
-      ImageSourcePtr source, const std::optional<Choice>& own, const TrainingRecipe& recipe, const TrainingRun& options)
+  Run(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device, ImageSourcePtr images,
+      const std::optional<Choice>& own, const TrainingRecipe& recipe, const TrainingRun& options)
       : space_(std::move(space)),
         device_(std::move(device)),
-        data_(data),
-        source_(std::move(source)),
+        images_(std::move(images)),
         own_(own),
         recipe_(recipe),
         options_(options) {}
@@ -42,9 +41,10 @@ class Run {
     loading.first_epoch = state_.epoch;
     loading.first_batch = state_.batch;
     loading.end_epoch = recipe_.epochs;
-    batches_ = (data_ != nullptr ? data_->count : source_->count()) / recipe_.batch;
-    auto loader =
-        data_ != nullptr ? BatchLoader::Create(*data_, loading) : BatchLoader::Create(source_, loading, Resolution());
+    loading.threads = options_.reading.threads;
+    batches_ = images_->count() / recipe_.batch;
+    auto loader = AreResized(*space_, *images_) ? BatchLoader::Create(images_, loading, Resolution())
+                                                : BatchLoader::Create(images_, loading);
     if (!loader.ok()) return loader.status();
 
     TrainingStep step(space_, device_, state_.weights,
@@ -80,7 +80,7 @@ class Run {
  private:
   absl::Status Start(kernels::TensorMap weights) {
     if (auto s = Check(recipe_); !s.ok()) return s;
-    if (auto s = data_ != nullptr ? CheckData(*space_, *data_) : CheckData(*space_, *source_); !s.ok()) return s;
+    if (auto s = CheckImages(*space_, *images_); !s.ok()) return s;
     if (recipe_.shrinking && space_->name() != "mobilenetv3") {
       return absl::InvalidArgumentError(
           fmt::format("progressive shrinking: expected the space mobilenetv3, found {}", space_->name()));
@@ -139,8 +139,8 @@ class Run {
   }
 
   ResolutionOptions Resolution() const {
-    ResolutionOptions options;
-    options.largest = SideOf(std::nullopt);
+    ResolutionOptions options =
+        ResolutionFor(*images_, SideOf(std::nullopt), space_->input_shape()[2], options_.reading);
     if (const int shared = space_->structure().shared; shared >= 0) {
       Choice choice = space_->base();
       for (choice[shared] = 0; choice[shared] < std::ssize(space_->nodes()[shared].candidates); ++choice[shared]) {
@@ -153,8 +153,7 @@ class Run {
       const auto paths = Paths(epoch, batch);
       return SideOf(paths.ok() ? paths->front() : std::nullopt);
     };
-    options.resizing.repeat_grey = source_->channels() == 1 && space_->input_shape()[2] == 3;
-    if (source_->channels() == 1) options.resizing.saturation = 0;
+    if (images_->channels() == 1) options.resizing.saturation = 0;
     return options;
   }
 
@@ -242,8 +241,7 @@ class Run {
 
   std::shared_ptr<const SearchSpace> space_;
   std::shared_ptr<kernels::Device> device_;
-  const ImageDataset* data_;
-  ImageSourcePtr source_;
+  ImageSourcePtr images_;
   const std::optional<Choice>& own_;
   const TrainingRecipe& recipe_;
   const TrainingRun& options_;
@@ -257,15 +255,9 @@ class Run {
 }  // namespace
 
 absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
-                                 const ImageDataset& data, const std::optional<Choice>& own, kernels::TensorMap weights,
-                                 const TrainingRecipe& recipe, const TrainingRun& run) {
-  return Run(std::move(space), std::move(device), &data, nullptr, own, recipe, run).Train(std::move(weights));
-}
-
-absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
                                  const ImageSourcePtr& images, const std::optional<Choice>& own,
                                  kernels::TensorMap weights, const TrainingRecipe& recipe, const TrainingRun& run) {
-  return Run(std::move(space), std::move(device), nullptr, images, own, recipe, run).Train(std::move(weights));
+  return Run(std::move(space), std::move(device), images, own, recipe, run).Train(std::move(weights));
 }
 
 std::string ToJson(const TrainingRecipe& r) {
@@ -293,6 +285,7 @@ std::string ToJson(const TrainingRecipe& r) {
                            {"subnets", stage.subnets},
                            {"rule", Name(r.shrinking->rule)},
                            {"resolutions", r.shrinking->resolutions}};
+    if (!r.shrinking->after.empty()) recipe["shrinking"]["after"] = r.shrinking->after;
   }
   return recipe.dump();
 }
@@ -313,32 +306,6 @@ absl::Status Check(const TrainingRecipe& r) {
     if (!(f.value >= f.low && f.value <= f.high)) {
       return absl::InvalidArgumentError(fmt::format("{}: {}, expected {} to {}", f.name, f.value, f.low, f.high));
     }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckData(const SearchSpace& space, const ImageSource& images) {
-  const int64_t channels = space.input_shape()[2];
-  if (images.channels() != channels && !(images.channels() == 1 && channels == 3)) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: {} channels, the network takes {}", images.name(), images.channels(), channels));
-  }
-  if (images.classes() != space.classes()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: {} classes, the network has {}", images.name(), images.classes(), space.classes()));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckData(const SearchSpace& space, const ImageDataset& data) {
-  const kernels::Shape images = {data.height, data.width, data.channels};
-  if (images != space.input_shape()) {
-    return absl::InvalidArgumentError(fmt::format("{}: images are {}, the network takes {}", data.name,
-                                                  kernels::ToString(images), kernels::ToString(space.input_shape())));
-  }
-  if (data.classes != space.classes()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: {} classes, the network has {}", data.name, data.classes, space.classes()));
   }
   return absl::OkStatus();
 }

@@ -10,8 +10,8 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
-#include "supernet/data/dataset.h"
 #include "supernet/data/image_source.h"
+#include "supernet/data/loader.h"
 #include "supernet/search_space.h"
 #include "supernet/training/checkpoint.h"
 #include "supernet/training/progressive_shrinking.h"
@@ -26,6 +26,7 @@ struct Shrinking {
   ShrinkingStage stage;
   SubnetRule rule = SubnetRule::kRandom;
   std::vector<int> resolutions;  // of the space; all networks of a step have the same
+  std::string after = {};        // the stages before it and their epochs (stages.h), for the record
 };
 
 // Defaults are the recipe of NAS-Bench-201 (spec/search-spaces.md 2.8), but for the number of epochs.
@@ -70,6 +71,7 @@ struct TrainingRun {
   // Distillation: the own weights of the base network, whose softmax in training mode (without gradient) is a target
   // beside the labels (spec/search-spaces.md 3.8). Null: none.
   const kernels::TensorMap* teacher = nullptr;
+  ReadingOptions reading = {};
   std::function<void(const TrainingProgress&)> progress;  // about once a second
   const std::atomic<bool>* cancel = nullptr;              // stop after the batch under way
 };
@@ -77,12 +79,8 @@ struct TrainingRun {
 // Trains the supernet (no `own`), or one network with own weights, in place; `weights` are initialised by the caller
 // and replaced when resuming. Returns the final state. Errors: InvalidArgument for data that do not fit the space, a
 // recipe that makes no sense, a checkpoint of another run; Cancelled when interrupted, after writing a checkpoint.
-absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
-                                 const ImageDataset& data, const std::optional<Choice>& own, kernels::TensorMap weights,
-                                 const TrainingRecipe& recipe, const TrainingRun& run);
-
-// The same on images of any size, which are brought to the size of each step's networks by random resized crops; grey
-// ones become three channels where the space has three.
+// Images that are resized (network_input.h) are brought to the size of each step's networks by random resized crops;
+// grey ones become three channels where the space has three. Others are flipped, and cropped out of their padding.
 absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
                                  const ImageSourcePtr& images, const std::optional<Choice>& own,
                                  kernels::TensorMap weights, const TrainingRecipe& recipe, const TrainingRun& run);
@@ -91,9 +89,6 @@ absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::
 std::string ToJson(const TrainingRecipe& recipe);
 // InvalidArgument names the field that is out of range.
 absl::Status Check(const TrainingRecipe& recipe);
-// InvalidArgument when images or labels are not what the space takes.
-absl::Status CheckData(const SearchSpace& space, const ImageDataset& data);
-absl::Status CheckData(const SearchSpace& space, const ImageSource& images);
 
 }  // namespace mathnas::supernet
 

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "gtest/gtest.h"
+#include "tests/bindings/block_set.h"
 #include "tests/bindings/process.h"
 
 namespace mathnas::cli {
@@ -13,21 +14,6 @@ using nlohmann::json;
 
 // As many as make the test a matter of seconds.
 const std::string kData = "synthetic:N=64,test=32,size=16,classes=4";
-
-json Ok(const std::vector<std::string>& arguments) {
-  const Finished run = RunProgram(arguments);
-  EXPECT_EQ(run.exit_status, 0) << run.err;
-  return run.json();
-}
-
-std::string TwoEach(const TemporaryFolder& folder) {
-  const json small = {{"d", 2}, {"ks", 3}, {"e", 3}}, large = {{"d", 3}, {"ks", 5}, {"e", 4}};
-  json set = {{"format", "mathnas-block-set/1"}, {"name", "two"}, {"stages", json::array()}};
-  for (int stage = 0; stage < 5; ++stage) set["stages"].push_back({small, large});
-  const std::string path = folder / "blocks.json";
-  std::ofstream(path) << set.dump();
-  return path;
-}
 
 TEST(ElasticCli, MainJobOverTwoResolutions) {
   const TemporaryFolder folder;
@@ -65,6 +51,17 @@ TEST(ElasticCli, MainJobOverTwoResolutions) {
                            "--subnet", codes.dump(), "--json"});
   EXPECT_NEAR(counted["flops"].get<double>() * 1e-6, fixed["predicted"]["flops"].get<double>(), 1e-4);
   EXPECT_NEAR(counted["parameters"].get<double>() * 1e-6, fixed["predicted"]["parameters"].get<double>(), 1e-9);
+
+  // A network is evaluated by its choice as by its blocks.
+  const auto evaluate = [&](const std::string& form, const json& subnet) {
+    return Ok({"evaluate", "--checkpoint", out + "/supernet.safetensors", "--data", kData, "--recalibration-batches",
+               "1", "--blocks", form, "--resolutions", "32,48", "--subnet", subnet.dump(), "--json"});
+  };
+  const json chosen = evaluate(blocks, codes), written_out = evaluate("layers", chosen["subnet"]);
+  EXPECT_TRUE(chosen["subnet"].contains("ks")) << chosen["subnet"];
+  EXPECT_EQ(chosen["loss"], written_out["loss"]);
+  EXPECT_EQ(chosen["accuracy"], written_out["accuracy"]);
+  EXPECT_EQ(chosen["images"], 32);
 
   // The deployed network sees images as it did when it was tested.
   const json run = Ok({"run", job["network"], "--runs", "3", "--data", kData, "--json"});

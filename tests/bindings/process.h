@@ -76,6 +76,13 @@ inline Finished RunProgram(const std::vector<std::string>& arguments) {
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, ReadFile(folder / "out"), ReadFile(folder / "err")};
 }
 
+// The JSON of a run that must succeed.
+inline nlohmann::json Ok(const std::vector<std::string>& arguments) {
+  const Finished run = RunProgram(arguments);
+  EXPECT_EQ(run.exit_status, 0) << run.err;
+  return run.json();
+}
+
 // Bad input: status 2, nothing on stdout, and one line on stderr that has `error` in it.
 inline void ExpectRefused(const std::vector<std::string>& arguments, const std::string& error) {
   std::string command;

@@ -1,11 +1,11 @@
 // kill -9 at any moment, --resume, and the final weights are those of a run that was never disturbed: bit for bit.
 #include <chrono>
-#include <cstring>
 #include <thread>
 
 #include "gtest/gtest.h"
 #include "kernels/random.h"
 #include "supernet/safetensors.h"
+#include "tests/bindings/checkpoints.h"
 #include "tests/bindings/process.h"
 
 namespace mathnas::cli {
@@ -40,19 +40,6 @@ std::vector<std::string> TrainArguments(const std::string& out, const std::strin
           "--resume"};
 }
 
-// Every tensor of two checkpoints, momentum included.
-void ExpectSameTensors(const std::string& a, const std::string& b) {
-  auto first = supernet::SafetensorsFile::Open(a), second = supernet::SafetensorsFile::Open(b);
-  ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
-  ASSERT_EQ(first->names(), second->names());
-  for (const std::string& name : first->names()) {
-    const auto x = *first->Get(name), y = *second->Get(name);
-    ASSERT_EQ(x.desc, y.desc) << name;
-    EXPECT_EQ(std::memcmp(x.data, y.data, x.desc.bytes()), 0) << name;
-  }
-  EXPECT_EQ(first->metadata().at("recipe"), second->metadata().at("recipe"));
-}
-
 TEST(Resume, KilledAtRandomPointsGivesTheSameBits) {
   const TemporaryFolder folder;
   const std::string undisturbed = folder / "undisturbed";
@@ -80,7 +67,7 @@ TEST(Resume, KilledAtRandomPointsGivesTheSameBits) {
       }
       ++kills;
     }
-    ExpectSameTensors(undisturbed + "/checkpoint.safetensors", out + "/checkpoint.safetensors");
+    ExpectSameRun(undisturbed + "/checkpoint.safetensors", out + "/checkpoint.safetensors");
   }
 }
 
@@ -91,8 +78,8 @@ TEST(Resume, SameSeedAndThreadsGiveTheSameBits) {
       const Finished run = RunProgram(TrainArguments(folder / (std::string(out) + sampling), sampling, "2"));
       ASSERT_EQ(run.exit_status, 0) << run.err;
     }
-    ExpectSameTensors(folder / (std::string("a") + sampling) + "/checkpoint.safetensors",
-                      folder / (std::string("b") + sampling) + "/checkpoint.safetensors");
+    ExpectSameRun(folder / (std::string("a") + sampling) + "/checkpoint.safetensors",
+                  folder / (std::string("b") + sampling) + "/checkpoint.safetensors");
   }
 }
 

@@ -191,7 +191,8 @@ class ElasticMeasuring : public ::testing::Test {
     return options;
   }
   absl::StatusOr<std::unique_ptr<Meter>> Open(MeterOptions options) {
-    return Meter::Create(space_, device_, shared_, data_.train, data_.test, std::move(options));
+    return Meter::Create(space_, device_, shared_, supernet::Referring(data_.train), supernet::Referring(data_.test),
+                         std::move(options));
   }
 
   std::shared_ptr<const SearchSpace> space_;

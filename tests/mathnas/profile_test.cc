@@ -361,7 +361,8 @@ class Measuring : public ::testing::Test {
   absl::StatusOr<std::unique_ptr<Meter>> Open(MeterOptions options) {
     reports_.clear();
     cancel_ = false;
-    return Meter::Create(space_, device_, shared_, data_.train, data_.test, std::move(options));
+    return Meter::Create(space_, device_, shared_, supernet::Referring(data_.train), supernet::Referring(data_.test),
+                         std::move(options));
   }
   std::vector<Choice> Networks() const { return NetworksOf(*PlanSwitches(*space_, *CountedTable(*space_))); }
 
@@ -415,9 +416,10 @@ TEST_F(Measuring, InterruptedAccuracyGoesOnWhereItStopped) {
   // What was measured is the network with inherited weights and statistics of its own.
   auto weights = supernet::ExtractWeights(*space_, networks[0], shared_);
   ASSERT_TRUE(weights.ok());
-  ASSERT_TRUE(
-      supernet::Recalibrate(*space_, networks[0], *weights, device_, data_.train, {.batches = 2, .batch = 16}).ok());
-  const auto evaluation = supernet::Evaluate(*space_, networks[0], *weights, device_, data_.test);
+  ASSERT_TRUE(supernet::Recalibrate(*space_, networks[0], *weights, device_, supernet::Referring(data_.train),
+                                    {.batches = 2, .batch = 16})
+                  .ok());
+  const auto evaluation = supernet::Evaluate(*space_, networks[0], *weights, device_, supernet::Referring(data_.test));
   EXPECT_EQ((*third)->of(networks[0]).accuracy, evaluation->accuracy);
   EXPECT_EQ((*third)->of(networks[0]).loss, evaluation->loss);
 }

@@ -78,7 +78,7 @@ TEST(Augment, EveryFlipAndCropAgainstNaive) {
     for (const auto& [height, width] : sizes) {
       const ImageDataset d = Images(2, height, width, channels);
       for (int padding : {0, 1, 2, 4}) {
-        absl::StatusOr<ImageTransform> t = ImageTransform::Create(d, {.crop_padding = padding});
+        absl::StatusOr<ImageTransform> t = ImageTransform::Create(*Referring(d), {.crop_padding = padding});
         ASSERT_TRUE(t.ok()) << t.status();
         for (bool flip : {false, true}) {
           for (int top = 0; top <= 2 * padding; ++top) {
@@ -97,7 +97,7 @@ TEST(Augment, EveryFlipAndCropAgainstNaive) {
 
 TEST(Augment, NormaliseOnly) {
   const ImageDataset d = Images(1, 6, 4, 3);
-  absl::StatusOr<ImageTransform> t = ImageTransform::Create(d, {});
+  absl::StatusOr<ImageTransform> t = ImageTransform::Create(*Referring(d), {});
   ASSERT_TRUE(t.ok()) << t.status();
   std::vector<float> out(d.image_bytes());
   t->Normalise(d.image(0), out);
@@ -108,7 +108,7 @@ TEST(Augment, PaddingIsPixelZero) {
   ImageDataset d = Images(1, 4, 4, 1);
   d.mean = {255};
   d.stddev = {51};
-  absl::StatusOr<ImageTransform> t = ImageTransform::Create(d, {.crop_padding = 1});
+  absl::StatusOr<ImageTransform> t = ImageTransform::Create(*Referring(d), {.crop_padding = 1});
   std::vector<float> out(16);
   t->Apply(d.image(0), {false, 0, 0}, out);
   for (size_t x = 0; x < 4; ++x) EXPECT_EQ(out[x], -5.0f);
@@ -122,9 +122,9 @@ TEST(Augment, DefaultPadding) {
 
 TEST(Augment, DrawsDependOnSeedEpochAndImageAlone) {
   const ImageDataset d = Images(1, 32, 32, 3);
-  const ImageTransform a = *ImageTransform::Create(d, {.seed = 1});
-  const ImageTransform b = *ImageTransform::Create(d, {.seed = 2});
-  const ImageTransform no_flip = *ImageTransform::Create(d, {.flip = false, .seed = 1});
+  const ImageTransform a = *ImageTransform::Create(*Referring(d), {.seed = 1});
+  const ImageTransform b = *ImageTransform::Create(*Referring(d), {.seed = 2});
+  const ImageTransform no_flip = *ImageTransform::Create(*Referring(d), {.flip = false, .seed = 1});
   auto key = [](const AugmentDraw& r) { return r.flip * 10000 + r.top * 100 + r.left; };
   std::map<int, int> tops, lefts;
   int flips = 0, same_epoch = 0, same_seed = 0;
@@ -158,7 +158,7 @@ TEST(Augment, DrawsDependOnSeedEpochAndImageAlone) {
 TEST(Augment, Refuses) {
   ImageDataset d = Images(1, 8, 6, 2);
   auto message = [&](const AugmentOptions& options) {
-    return std::string(ImageTransform::Create(d, options).status().message());
+    return std::string(ImageTransform::Create(*Referring(d), options).status().message());
   };
   EXPECT_NE(message({.crop_padding = 6}).find("crop padding 6, expected -1 (by size) to 5"), std::string::npos);
   EXPECT_NE(message({.crop_padding = -2}).find("crop padding -2"), std::string::npos);

@@ -60,7 +60,7 @@ TEST(Recalibrate, AveragesBatchMeansAndUnbiasedVariances) {
                                    InDouble(weights), batches);
     for (const auto& device : {FloatDevice(2), kernels::ReferenceDevice(DType::kF32)}) {
       TensorMap recalibrated = before.Clone();
-      const absl::Status status = Recalibrate(*space, choice, recalibrated, device, Data().train, options);
+      const absl::Status status = Recalibrate(*space, choice, recalibrated, device, Referring(Data().train), options);
       ASSERT_TRUE(status.ok()) << status;
       size_t statistics = 0;
       for (const auto& [prefix, s] : expected) {
@@ -100,7 +100,9 @@ TEST(Recalibrate, DoesNotDependOnTheStatisticsBefore) {
     }
   }
   for (TensorMap* weights : {&a, &b}) {
-    ASSERT_TRUE(Recalibrate(*space, choice, *weights, FloatDevice(), Data().train, {.batches = 2, .batch = 32}).ok());
+    ASSERT_TRUE(
+        Recalibrate(*space, choice, *weights, FloatDevice(), Referring(Data().train), {.batches = 2, .batch = 32})
+            .ok());
   }
   for (const TensorMap::Entry& e : a.entries()) {
     if (e.tensor.desc().dtype != DType::kF32) continue;
@@ -113,7 +115,7 @@ TEST(Recalibrate, NeverTakesABatchLargerThanTheData) {
   const Choice choice = {1, 1, 1, 1, 1, 1};
   TensorMap weights = OwnWeights(*space, choice);
   const absl::Status status =
-      Recalibrate(*space, choice, weights, FloatDevice(), Data().train, {.batches = 1, .batch = 128});
+      Recalibrate(*space, choice, weights, FloatDevice(), Referring(Data().train), {.batches = 1, .batch = 128});
   ASSERT_TRUE(status.ok()) << status;
   const auto expected =
       testing::AverageStatistics(space->Network(choice, {.batch = 70, .mode = Mode::kTraining, .real = DType::kF64}),
@@ -157,12 +159,13 @@ TEST(Evaluate, EqualsALoopOverImagesThroughTheUnfoldedNetwork) {
   const auto space = Space();
   for (const Choice& choice : SomeChoices(*space)) {
     TensorMap weights = OwnWeights(*space, choice);
-    ASSERT_TRUE(Recalibrate(*space, choice, weights, FloatDevice(), Data().train, {.batches = 4, .batch = 32}).ok());
+    ASSERT_TRUE(
+        Recalibrate(*space, choice, weights, FloatDevice(), Referring(Data().train), {.batches = 4, .batch = 32}).ok());
     const NaiveEvaluation expected = EvaluateNaively(*space, choice, weights, Data().test);
     ASSERT_LE(expected.close, 2);
     // The last batch is a whole one, an incomplete one, all images, more than there are.
     for (int64_t batch : {1, 15, 16, 45, 256}) {
-      const auto result = Evaluate(*space, choice, weights, FloatDevice(2), Data().test, batch);
+      const auto result = Evaluate(*space, choice, weights, FloatDevice(2), Referring(Data().test), {.batch = batch});
       ASSERT_TRUE(result.ok()) << result.status();
       EXPECT_EQ(result->images, 45);
       EXPECT_NEAR(result->accuracy * 45 / 100, static_cast<double>(expected.correct),
@@ -177,7 +180,7 @@ TEST(Evaluate, LossOfHugeLogitsIsFinite) {
   const Choice choice = {1, 1, 1, 1, 1, 1};
   TensorMap weights = OwnWeights(*space, choice);
   for (float& v : weights.Find("classifier.weight")->as<float>()) v *= 1e4F;
-  const auto result = Evaluate(*space, choice, weights, FloatDevice(), Data().test);
+  const auto result = Evaluate(*space, choice, weights, FloatDevice(), Referring(Data().test));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(std::isfinite(result->loss));
   EXPECT_GT(result->loss, 1000);
@@ -187,7 +190,7 @@ TEST(Evaluate, LeavesTheWeightsAlone) {
   const auto space = Space();
   const Choice choice = {3, 2, 3, 1, 3, 2};
   const TensorMap weights = OwnWeights(*space, choice), before = weights.Clone();
-  ASSERT_TRUE(Evaluate(*space, choice, weights, FloatDevice(), Data().test).ok());
+  ASSERT_TRUE(Evaluate(*space, choice, weights, FloatDevice(), Referring(Data().test)).ok());
   for (const TensorMap::Entry& e : before.entries()) {
     EXPECT_EQ(std::memcmp(weights.Find(e.name)->data(), e.tensor.data(), e.tensor.desc().bytes()), 0) << e.name;
   }
@@ -209,8 +212,8 @@ TEST(Evaluation, WhatDoesNotFitIsAnError) {
   const auto both = [&](const Choice& c, const TensorMap& w, const ImageDataset& data, absl::StatusCode code,
                         const std::vector<std::string>& fragments) {
     TensorMap copy = w.Clone();
-    expect(Recalibrate(*space, c, copy, device, data, {.batches = 1, .batch = 16}), code, fragments);
-    expect(Evaluate(*space, c, w, device, data).status(), code, fragments);
+    expect(Recalibrate(*space, c, copy, device, Referring(data), {.batches = 1, .batch = 16}), code, fragments);
+    expect(Evaluate(*space, c, w, device, Referring(data)).status(), code, fragments);
   };
   both(choice, weights, LoadDataset("synthetic:N=16,size=12,classes=5")->train, kInvalid, {"12x12x3", "8x8x3"});
   both(choice, weights, LoadDataset("synthetic:N=16,size=8,channels=1,classes=5")->train, kInvalid, {"8x8x1", "8x8x3"});
@@ -230,24 +233,25 @@ TEST(Evaluation, WhatDoesNotFitIsAnError) {
   both(choice, incomplete, Data().train, absl::StatusCode::kNotFound, {"cells.2.layers.0.op.2.running_var"});
   TensorMap misshapen = weights.Clone();
   misshapen.Put("classifier.weight", kernels::Tensor(DType::kF32, {5, 8}));
-  expect(Evaluate(*space, choice, misshapen, device, Data().test).status(), kInvalid,
+  expect(Evaluate(*space, choice, misshapen, device, Referring(Data().test)).status(), kInvalid,
          {"classifier.weight", "5x8", "5x32"});
   TensorMap statistic = weights.Clone();
   statistic.Put("stem.1.running_mean", kernels::Tensor(DType::kF32, {9}));
   both(choice, statistic, Data().train, kInvalid, {"stem.1.running_mean", "9", "8"});
 
   for (int64_t batch : {0, -1}) {
-    expect(Evaluate(*space, choice, weights, device, Data().test, batch - 1).status(), kInvalid, {"batch"});
-    expect(Recalibrate(*space, choice, weights, device, Data().train, {.batches = 1, .batch = batch}), kInvalid,
+    expect(Evaluate(*space, choice, weights, device, Referring(Data().test), {.batch = batch - 1}).status(), kInvalid,
            {"batch"});
+    expect(Recalibrate(*space, choice, weights, device, Referring(Data().train), {.batches = 1, .batch = batch}),
+           kInvalid, {"batch"});
   }
   for (int64_t batches : {0, -1}) {
-    expect(Recalibrate(*space, choice, weights, device, Data().train, {.batches = batches, .batch = 16}), kInvalid,
-           {"batches", std::to_string(batches)});
+    expect(Recalibrate(*space, choice, weights, device, Referring(Data().train), {.batches = batches, .batch = 16}),
+           kInvalid, {"batches", std::to_string(batches)});
   }
   const std::atomic<bool> cancel = true;
-  expect(Evaluate(*space, choice, weights, device, Data().test, 16, &cancel).status(), absl::StatusCode::kCancelled,
-         {});
+  expect(Evaluate(*space, choice, weights, device, Referring(Data().test), {.batch = 16, .cancel = &cancel}).status(),
+         absl::StatusCode::kCancelled, {});
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ TEST(BatchLoader, EpochIsThePermutationAugmentedByTheTransform) {
   LoaderOptions options = LoaderOptions::Training(8, 11);
   const std::vector<Copy> batches = Take(Data(), options, 12);  // two epochs of six
   ASSERT_EQ(batches.size(), 12u);
-  const ImageTransform transform = *ImageTransform::Create(Data(), {.seed = 11});
+  const ImageTransform transform = *ImageTransform::Create(*Referring(Data()), {.seed = 11});
   for (int64_t epoch = 0; epoch < 2; ++epoch) {
     std::vector<uint32_t> order(50);
     std::iota(order.begin(), order.end(), 0u);
@@ -116,7 +116,7 @@ TEST(BatchLoader, EvaluationGivesEveryImageOnceInOrder) {
   ASSERT_EQ(batches.size(), 4u);
   EXPECT_EQ(batches[3].size, 2);
   EXPECT_EQ(batches[3].images.size(), 2u * 192);
-  const ImageTransform transform = *ImageTransform::Create(Data(), {});
+  const ImageTransform transform = *ImageTransform::Create(*Referring(Data()), {});
   uint32_t next = 0;
   for (const Copy& batch : batches) {
     for (size_t i = 0; i < batch.image_index.size(); ++i, ++next) {

@@ -217,7 +217,7 @@ TEST(NetworkInput, ImagesAreBroughtToTheResolution) {
     Choice choice = space->base();
     choice.back() = resolution;
     const int64_t side = resolution == 0 ? 32 : 48;
-    const auto loader = InputOf(*space, choice, data.test, LoaderOptions::Evaluation(2));
+    const auto loader = InputOf(*space, choice, Referring(data.test), LoaderOptions::Evaluation(2));
     ASSERT_TRUE(loader.ok()) << loader.status();
     int64_t image = 0;
     while (const Batch* batch = (*loader)->Next()) {
@@ -242,7 +242,7 @@ TEST(NetworkInput, ImagesAreBroughtToTheResolution) {
 TEST(NetworkInput, GreyImagesAndWrongOnes) {
   const auto grey = *LoadDataset("synthetic:N=12,test=4,size=16,channels=1,classes=5");
   const auto space = Stages();
-  const auto loader = InputOf(*space, space->base(), grey.test, LoaderOptions::Evaluation(4));
+  const auto loader = InputOf(*space, space->base(), Referring(grey.test), LoaderOptions::Evaluation(4));
   ASSERT_TRUE(loader.ok()) << loader.status();
   const Batch* batch = (*loader)->Next();
   ASSERT_EQ(batch->images.desc.shape, kernels::Shape({4, 48, 48, 3}));
@@ -252,7 +252,7 @@ TEST(NetworkInput, GreyImagesAndWrongOnes) {
     ASSERT_EQ(values[k], values[k + 2]);
   }
   const auto other = *LoadDataset("synthetic:N=12,test=4,size=16,classes=4");
-  const auto status = InputOf(*space, space->base(), other.test, LoaderOptions::Evaluation(4)).status();
+  const auto status = InputOf(*space, space->base(), Referring(other.test), LoaderOptions::Evaluation(4)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(kernels::Message(status).find("4 classes, the network has 5"), std::string::npos);
 }

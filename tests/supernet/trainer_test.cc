@@ -76,7 +76,7 @@ TrainingRun Into(std::string path) {
 absl::StatusOr<Checkpoint> TrainOnce(const Setting& setting, const TrainingRecipe& recipe, const TrainingRun& run = {},
                                      int threads = 1) {
   const auto space = Space();
-  return Train(space, FloatDevice(threads), Data(), setting.own, Weights(*space, setting.own), recipe, run);
+  return Train(space, FloatDevice(threads), Referring(Data()), setting.own, Weights(*space, setting.own), recipe, run);
 }
 
 bool SameBits(const kernels::Tensor& a, const kernels::Tensor& b) {
@@ -209,7 +209,8 @@ TEST(Train, ResumesOnlyWhatItBegan) {
   expect(TrainOnce(Settings()[2], Recipe(Settings()[2]), resume), "recipe");
   expect(TrainOnce(Settings()[3], Recipe(uniform), resume), "subnet");
   const auto larger = *NasBench201({.channels = 16, .cells = 1, .classes = 4, .height = 8, .width = 8});
-  expect(Train(larger, FloatDevice(), Data(), std::nullopt, Weights(*larger, std::nullopt), Recipe(uniform), resume),
+  expect(Train(larger, FloatDevice(), Referring(Data()), std::nullopt, Weights(*larger, std::nullopt), Recipe(uniform),
+               resume),
          "macro");
   testing::Write(path, "rubbish");
   EXPECT_FALSE(TrainOnce(uniform, Recipe(uniform), resume).ok());
@@ -289,15 +290,18 @@ TEST(Train, WhatMakesNoSenseIsRefused) {
   for (const auto& [field, recipe] : recipes) expect(TrainOnce(uniform, recipe).status(), {field});
   const auto train = [&](const std::string& spec) {
     const ImageDataset data = LoadDataset(spec)->train;
-    return Train(space, FloatDevice(), data, std::nullopt, Weights(*space, std::nullopt), {.batch = 4}, {}).status();
+    return Train(space, FloatDevice(), Referring(data), std::nullopt, Weights(*space, std::nullopt), {.batch = 4}, {})
+        .status();
   };
   expect(train("synthetic:N=16,size=12,classes=4"), {"12x12x3", "8x8x3"});
   expect(train("synthetic:N=16,size=8,classes=5"), {"5 classes"});
   expect(
-      Train(space, FloatDevice(), Data(), Choice{1, 2, 3}, Weights(*space, std::nullopt), {.batch = 32}, {}).status(),
+      Train(space, FloatDevice(), Referring(Data()), Choice{1, 2, 3}, Weights(*space, std::nullopt), {.batch = 32}, {})
+          .status(),
       {"3 entries"});
   // Weights of another network.
-  expect(Train(space, FloatDevice(), Data(), std::nullopt, Weights(*space, Choice{3, 3, 3, 3, 3, 3}), {.batch = 32}, {})
+  expect(Train(space, FloatDevice(), Referring(Data()), std::nullopt, Weights(*space, Choice{3, 3, 3, 3, 3, 3}),
+               {.batch = 32}, {})
              .status(),
          {"missing"});
 }

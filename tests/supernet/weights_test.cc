@@ -275,7 +275,9 @@ TEST(ExtractWeights, OfASupernetWithoutAffineNormalisation) {
 
       auto own = ExtractWeights(*space, choice, shared);
       ASSERT_TRUE(own.ok()) << own.status();
-      ASSERT_TRUE(Recalibrate(*space, choice, *own, device, data.train, {.batches = 6, .batch = 16, .seed = 5}).ok());
+      ASSERT_TRUE(
+          Recalibrate(*space, choice, *own, device, Referring(data.train), {.batches = 6, .batch = 16, .seed = 5})
+              .ok());
       request.weights = Weights::kOwn;
       const NetworkGraph network = space->Network(choice, request);
       const auto logits =
