@@ -187,9 +187,11 @@ void AddSearchNetwork(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   o.recipe.AddTo(command);
-  command->add_option("--stages", o.stages,
-                      "mobilenetv3: train by progressive shrinking, stage after stage, each NAME or NAME:EPOCHS: full, "
-                      "kernel, depth (depth1,depth2), width (expand1,expand2), e.g. full:20,kernel:10,depth:5,width:5");
+  command
+      ->add_option("--stages", o.stages,
+                   "mobilenetv3: train by progressive shrinking, stage after stage, each NAME or NAME:EPOCHS: full, "
+                   "kernel, depth (depth1,depth2), width (expand1,expand2), e.g. full:20,kernel:10,depth:5,width:5")
+      ->excludes(command->get_option("--sampling"));
   command->add_option("--subnet-rule", o.rule, "Networks of a step of a stage: random or sandwich")
       ->capture_default_str();
   o.measuring.AddTo(command);

@@ -150,9 +150,11 @@ void AddTrain(CLI::App& app) {
       ->add_option("--validation", o.validation,
                    "Training images to hold out (none where the set has validation images of its own)")
       ->capture_default_str();
-  command->add_option("--stage", o.stage,
-                      "mobilenetv3: a stage of progressive shrinking and its recipe: full, kernel, depth1, depth2, "
-                      "expand1 or expand2");
+  command
+      ->add_option("--stage", o.stage,
+                   "mobilenetv3: a stage of progressive shrinking and its recipe: full, kernel, depth1, depth2, "
+                   "expand1 or expand2")
+      ->excludes(command->get_option("--sampling"));
   command->add_option("--subnet-rule", o.rule, "Networks of a step of a stage: random or sandwich")
       ->capture_default_str();
   command->add_option("--from", o.from, "Begin with the weights of this checkpoint, e.g. of the stage before");

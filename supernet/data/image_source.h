@@ -89,13 +89,12 @@ struct ImageSources {
 };
 
 // `spec` is one of
-//   folder:FOLDER   FOLDER/train/CLASS/* and FOLDER/test/CLASS/* or FOLDER/val/CLASS/*: files that end in .jpg, .jpeg
-//   or
-//                   .png in any case; others, and what begins with '.', are not looked at. The classes are the names
-//                   of the folders in train, in order of their bytes; the other parts have no class besides. With both
-//                   test and val, val is the validation part, otherwise what there is is the test part. Images are
-//                   decoded when they are asked for; always three channels; mean and deviation are ImageNet's
-//                   (search-spaces.md 3.7).
+//   folder:FOLDER   FOLDER/train/CLASS/* and FOLDER/test/CLASS/* or FOLDER/val/CLASS/*: files that end in .jpg,
+//                   .jpeg or .png in any case; others, and what begins with '.', are not looked at. The classes are
+//                   the names of the folders in train, in order of their bytes; the other parts have no class besides.
+//                   With both test and val, val is the validation part, otherwise what there is is the test part.
+//                   Images are decoded when they are asked for; always three channels; mean and deviation are
+//                   ImageNet's (search-spaces.md 3.7).
 //   anything else   as LoadDataset, InMemory.
 // InvalidArgument names folder and what was expected; NotFound a folder that is missing.
 absl::StatusOr<ImageSources> LoadImages(std::string_view spec, const DatasetOptions& options = {});
