@@ -158,16 +158,17 @@ class Search {
     if (root && !incumbents_.ties()) root_multiplier_ = point.u;
     if (dual_.Proven(point)) return;
 
-    const std::vector<int> x = internal::ChoiceOf(space_, part, point.minimum);
-    incumbents_.Offer(x);
-    if (parts_++ % kRepairEvery == 0) internal::Repair(space_, whole_, x, incumbents_);
+    dual_.OfferMinimum(part, point);
+    if (parts_++ % kRepairEvery == 0) {
+      internal::Repair(space_, whole_, internal::ChoiceOf(space_, part, point.minimum), incumbents_);
+    }
     dual_.Evaluate(part, point);  // lambda may have changed
     if (dual_.Proven(point)) return;
     const double error = 2 * dual_.Error(point.u);
     const auto proven = [&](double excess) { return incumbents_.Proven(point.value + excess, error); };
     if (internal::Drop(space_, point.values, point.minimum, proven, part)) dual_.Evaluate(part, point);
     // The least x may be another one by now, and the only one that is left.
-    incumbents_.Offer(internal::ChoiceOf(space_, part, point.minimum));
+    dual_.OfferMinimum(part, point);
     if (enumeration_.Finish(part, point, 2 * dual_.Error(point.u))) return;
     part.bound = point.value - dual_.Error(point.u);
     part.multiplier = point.u;

@@ -1,17 +1,23 @@
 #include "mathnas/core/internal/solver/part.h"
 
+#include <numeric>
+
 namespace mathnas::core::internal {
+
+std::vector<uint64_t> AllDepths(const Program& program) {
+  std::vector<uint64_t> depths;
+  for (const Program::Chain& chain : program.chains) {
+    depths.push_back(((uint64_t{1} << chain.length) - 1) << 1 & chain.depths);
+  }
+  return depths;
+}
 
 Part Whole(const Space& space) {
   Part part;
-  part.start.push_back(0);
-  for (const Program::Node& node : space.program.nodes) {
-    part.start.push_back(part.start.back() + static_cast<int>(node.a.size()));
-  }
-  for (int c = 0; c < part.start.back(); ++c) part.candidates.push_back(c);
-  for (const Program::Chain& chain : space.program.chains) {
-    part.depths.push_back(((uint64_t{1} << chain.length) - 1) << 1 & chain.depths);
-  }
+  part.start = space.first;
+  part.candidates.resize(space.first.back());
+  std::iota(part.candidates.begin(), part.candidates.end(), 0);
+  part.depths = AllDepths(space.program);
   part.multiplier.assign(space.k, 0);
   return part;
 }
@@ -25,19 +31,26 @@ std::vector<int> ChoiceOf(const Space& space, const Part& part, const Minimum<do
 }
 
 bool KeepWithinLimits(const Space& space, std::span<const int64_t> limits, Part& part) {
+  Values<int64_t> values;
+  Minimum<int64_t> minimum;
   for (bool again = true; again;) {
     again = false;
     for (size_t l = 0; l < space.k; ++l) {
-      const auto of_node = [&](const Program::Node& n) -> const auto& { return n.w[l]; };
-      const auto of_chain = [&](const Program::Chain& c) -> const auto& { return c.end_w[l]; };
-      const Values<int64_t> values = Integers(space, part, 1, of_node, of_chain);
-      Minimum<int64_t> minimum;
+      values.candidates.resize(part.candidates.size());
+      for (int i = 0; i < space.m; ++i) {
+        const std::vector<int64_t>& w = space.program.nodes[i].w[l];
+        for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
+          values.candidates[p] = w[part.candidates[p] - space.first[i]];
+        }
+      }
+      values.ends = Ends(
+          space.program, 1, [l](const Program::Chain& c) -> const auto& { return c.end_w[l]; });
       Minimise(space.program, part, values, minimum);
       const int64_t slack = limits[l] - minimum.total;
       if (slack < 0) return false;
-      if (Drop(
-              space, values, minimum, [&](int64_t excess) { return excess > slack; }, part))
-        again = true;
+      if (slack >= space.widest_w[l]) continue;
+      const auto too_much = [slack](int64_t excess) { return excess > slack; };
+      again |= Drop(space, values, minimum, too_much, part);
     }
   }
   return true;
