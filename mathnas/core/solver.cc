@@ -99,8 +99,8 @@ class Search {
       // Whatever was below the target would have been found.
       if (last || incumbents_.lambda() < target) return true;
       proven_ = std::max(proven_, target);
-      // A target that was refuted at once was far too low.
-      distance *= explored_ - before < 8 ? 4 : 2;
+      // A target that was refuted at once was far too low; where no network is known, perhaps there is none.
+      distance *= explored_ - before >= 8 ? 2 : incumbents_.kept().empty() ? 1000 : 4;
     }
   }
 

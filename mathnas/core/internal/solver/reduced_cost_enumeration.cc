@@ -8,7 +8,7 @@
 namespace mathnas::core::internal {
 namespace {
 
-constexpr size_t kMaxExchanges = 2000;       // of all chains
+constexpr size_t kMaxExchanges = 200;        // of all chains
 constexpr double kMaxNetworks = 80000;       // that may be looked at one by one
 constexpr double kQuantiles[] = {0.1, 0.5};  // of the changes of a multiplier that are tried
 
