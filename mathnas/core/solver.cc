@@ -78,6 +78,11 @@ class Search {
     root_multiplier_.assign(space_.k, 0);
     // Few networks need no preparation.
     const double relaxed = space_.Small() ? incumbents_.lambda() : Relaxation();
+    if (!space_.Small() && !options_.accept) {
+      ReduceWhole(root_multiplier_);
+      const internal::Ratios ratios = {incumbents_.least_ratio(), incumbents_.Ratio(), incumbents_.always_positive()};
+      internal::DropDominated(space_, ratios, options_.keep, whole_);
+    }
     double distance = std::min(1e-2 * (incumbents_.Ratio() - relaxed), 1e-5 * std::abs(relaxed));
     if (!(distance > 0)) distance = 1e-2 * std::max(0.0, incumbents_.Ratio() - relaxed);
     for (;;) {

@@ -30,7 +30,9 @@ bool Incumbents::Start() {
   const int64_t least_a = program.a0 + least(1, space_.extremes_a, end_a);
   const int64_t most_f = program.f0 - least(-1, space_.extremes_f, end_f);
   if (most_f <= 0) return false;
-  least_f_ = std::max<int64_t>(1, program.f0 + least(1, space_.extremes_f, end_f));
+  const int64_t least_f = program.f0 + least(1, space_.extremes_f, end_f);
+  always_positive_ = least_f > 0;
+  least_f_ = std::max<int64_t>(1, least_f);
   worst_a_ = most_a + 1;
   worst_f_ = most_a >= 0 ? least_f_ : most_f;
   AimBelowWorst();

@@ -1,8 +1,26 @@
 #include "mathnas/core/internal/solver/part.h"
 
+#include <cmath>
 #include <numeric>
 
 namespace mathnas::core::internal {
+namespace {
+
+// Whether candidate `j` instead of `i` of a node makes a - lambda f smaller for every ratio lambda (in which it is
+// linear), surely in spite of rounding, and no limit harder to hold.
+bool Dominates(const Space& space, const Ratios& ratios, const Program::Node& node, int j, int i) {
+  if (!ratios.positive && node.f[j] < node.f[i]) return false;
+  const auto a = static_cast<double>(node.a[j] - node.a[i]), f = static_cast<double>(node.f[j] - node.f[i]);
+  for (const double lambda : {ratios.least, ratios.greatest}) {
+    if (!(a - lambda * f < -0x1p-48 * (std::abs(a) + std::abs(lambda * f)))) return false;
+  }
+  for (size_t l = 0; l < space.k; ++l) {
+    if (node.w[l][j] > node.w[l][i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 std::vector<uint64_t> AllDepths(const Program& program) {
   std::vector<uint64_t> depths;
@@ -54,6 +72,29 @@ bool KeepWithinLimits(const Space& space, std::span<const int64_t> limits, Part&
     }
   }
   return true;
+}
+
+void DropDominated(const Space& space, const Ratios& ratios, int keep, Part& part) {
+  int64_t pairs = 0;
+  for (int i = 0; i < space.m; ++i) pairs += static_cast<int64_t>(part.count(i)) * part.count(i);
+  if (pairs > kMaxDominancePairs) return;
+  int kept = 0;
+  std::vector<int> candidates;  // of a node
+  for (int i = 0; i < space.m; ++i) {
+    const Program::Node& node = space.program.nodes[i];
+    candidates.clear();
+    for (int p = part.start[i]; p < part.start[i + 1]; ++p) candidates.push_back(space.candidate[part.candidates[p]]);
+    part.start[i] = kept;
+    for (int candidate : candidates) {
+      int better = 0;
+      for (size_t c = 0; c < candidates.size() && better < keep; ++c) {
+        better += Dominates(space, ratios, node, candidates[c], candidate) ? 1 : 0;
+      }
+      if (better < keep) part.candidates[kept++] = space.first[i] + candidate;
+    }
+  }
+  part.start[space.m] = kept;
+  part.candidates.resize(kept);
 }
 
 void KeepOneOfAbsent(const Space& space, Part& part) {

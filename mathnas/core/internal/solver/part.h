@@ -65,6 +65,17 @@ std::vector<int> ChoiceOf(const Space& space, const Part& part, const Minimum<do
 // Takes out what breaks one of `limits` whatever the rest does; false if that leaves nothing.
 bool KeepWithinLimits(const Space& space, std::span<const int64_t> limits, Part& part);
 
+// Where a network may be that is looked for.
+struct Ratios {
+  double least, greatest;
+  bool positive;  // whether every choice has a positive denominator
+};
+
+// Takes out candidates than which `keep` others of their node are better in every network within `ratios`: no network
+// with them is among the `keep` best, nor as good. Nothing if that takes more than kMaxDominancePairs comparisons.
+void DropDominated(const Space& space, const Ratios& ratios, int keep, Part& part);
+inline constexpr int64_t kMaxDominancePairs = 200'000;
+
 // Nodes behind every depth that is left are the same whatever they choose: one candidate stays.
 void KeepOneOfAbsent(const Space& space, Part& part);
 
