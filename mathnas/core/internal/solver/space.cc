@@ -56,7 +56,7 @@ Space::Space(const Program& of)
   }
   for (size_t l = 0; l < k; ++l) {
     for (int i = 0; i < m; ++i) widest_w[l] = std::max(widest_w[l], extremes_w[l].high[i] - extremes_w[l].low[i]);
-    scale[l] = std::ldexp(1.0, std::ilogb(static_cast<double>(std::max<int64_t>(1, widest_w[l]))));
+    scale[l] = static_cast<double>(std::max<int64_t>(1, widest_w[l]));
   }
   Convert();
   size_a = Size(program.a0) + SumOfLargest(extremes_a);

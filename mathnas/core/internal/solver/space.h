@@ -40,7 +40,7 @@ struct Space {
   std::vector<int> chain_of;           // by node; -1: none
   Extremes extremes_a, extremes_f;
   std::vector<Extremes> extremes_w;  // by limit
-  std::vector<double> scale;         // by limit: the widest range of w in a node, as a power of two
+  std::vector<double> scale;         // by limit: the widest range of w in a node
   std::vector<int64_t> widest_w;  // by limit: no choice of a candidate or a depth adds more than this to the least sum
   // The largest |sum| there can be; that of w by limit, divided by `scale`.
   double size_a, size_f;
