@@ -181,6 +181,11 @@ absl::StatusOr<double> Estimator::Predict(std::string_view metric, const Choice&
     return absl::FailedPreconditionError("choice: expected a cell with a way from input to output, found a cut one");
   }
   const Choice choice = CanonicalChoice(*table_, requested);
+  return PredictCanonical(metric, choice, ContributingNodes(*table_, choice), shared);
+}
+
+absl::StatusOr<double> Estimator::PredictCanonical(std::string_view metric, const Choice& choice,
+                                                   const std::vector<bool>& contributes, int shared) const {
   if (const NetworkPredictors::Function* function = FunctionOf(metric)) {
     const double value = (*function)(choice, shared);
     if (!std::isnan(value)) return value;
@@ -189,7 +194,6 @@ absl::StatusOr<double> Estimator::Predict(std::string_view metric, const Choice&
   }
   const absl::StatusOr<const MetricForm*> form = FormOf(metric, shared);
   if (!form.ok()) return form.status();
-  const std::vector<bool> contributes = ContributingNodes(*table_, choice);
   const Totals sum = Total((*form)->sum, choice, contributes);
   Totals flops;
   if ((*form)->divided) flops = Total((*form)->denominator, choice, contributes);
@@ -210,12 +214,19 @@ absl::StatusOr<double> Estimator::Predict(std::string_view metric, const Choice&
   return value;
 }
 
-absl::StatusOr<std::map<std::string, double>> Estimator::PredictAll(const Choice& choice, int shared) const {
-  if (absl::Status status = CheckChoice(*table_, choice, shared); !status.ok()) return status;
+absl::StatusOr<std::map<std::string, double>> Estimator::PredictAll(const Choice& requested, int shared) const {
+  if (absl::Status status = CheckChoice(*table_, requested, shared); !status.ok()) return status;
+  const bool computes = ComputesSomething(*table_, requested);
+  const Choice choice = computes ? CanonicalChoice(*table_, requested) : requested;
+  const std::vector<bool> contributes = ContributingNodes(*table_, choice);
   std::map<std::string, double> predicted;
   for (const auto& [name, forms] : forms_) {
-    const absl::StatusOr<double> value = Predict(name, choice, shared);
-    predicted[name] = value.ok() ? *value : std::numeric_limits<double>::quiet_NaN();
+    double value = std::numeric_limits<double>::quiet_NaN();
+    if (computes) {
+      const absl::StatusOr<double> known = PredictCanonical(name, choice, contributes, shared);
+      if (known.ok()) value = *known;
+    }
+    predicted.emplace_hint(predicted.end(), name, value);
   }
   return predicted;
 }

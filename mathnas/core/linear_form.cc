@@ -23,6 +23,8 @@ struct Decimal {
 // The shortest decimal that reads back as `value`: what stood in the table's file. Nullopt if it has more than 18
 // digits or does not fit; a double needs 17 at most.
 std::optional<Decimal> ShortestDecimal(double value) {
+  // Of whole numbers, which most tables of FLOPs have, the digits are known; zeros at their end do no harm.
+  if (std::abs(value) < 1e15 && value == std::trunc(value)) return Decimal{.digits = static_cast<int64_t>(value)};
   char text[32];
   const auto [end, error] = std::to_chars(text, text + sizeof(text), value, std::chars_format::scientific);
   if (error != std::errc()) return std::nullopt;
@@ -49,12 +51,11 @@ std::optional<Decimal> ShortestDecimal(double value) {
 }
 
 // value * 10^decimals as an exact integer below 2^53, or nullopt.
-std::optional<double> Scaled(double value, int decimals) {
-  const std::optional<Decimal> decimal = ShortestDecimal(value);
-  if (!decimal || decimal->decimals > decimals) return std::nullopt;
-  double scaled = static_cast<double>(decimal->digits);
+std::optional<double> Scaled(const Decimal& decimal, int decimals) {
+  if (decimal.decimals > decimals) return std::nullopt;
+  double scaled = static_cast<double>(decimal.digits);
   if (std::abs(scaled) >= kExactIntegers) return std::nullopt;
-  for (int k = decimal->decimals; k < decimals; ++k) {
+  for (int k = decimal.decimals; k < decimals; ++k) {
     scaled *= 10;
     if (std::abs(scaled) >= kExactIntegers) return std::nullopt;
   }
@@ -70,17 +71,6 @@ bool AllNumbers(const LinearForm& form, Visit visit) {
     }
   }
   return true;
-}
-
-std::optional<int> CommonDecimals(const LinearForm& form) {
-  int decimals = 0;
-  const bool ok = AllNumbers(form, [&decimals](double value) {
-    const std::optional<Decimal> decimal = ShortestDecimal(value);
-    if (!decimal || decimal->decimals > kMaxDecimals) return false;
-    decimals = std::max(decimals, decimal->digits == 0 ? 0 : decimal->decimals);
-    return true;
-  });
-  return ok ? std::optional(decimals) : std::nullopt;
 }
 
 double LargestMagnitude(const std::vector<double>& row) {
@@ -99,12 +89,21 @@ double LargestSum(const LinearForm& form) {
 }
 
 std::optional<LinearForm> ScaledByTen(const LinearForm& form) {
-  const std::optional<int> decimals = CommonDecimals(form);
-  if (!decimals) return std::nullopt;
+  std::vector<Decimal> read;  // in the order of AllNumbers
+  int decimals = 0;
+  const bool ok = AllNumbers(form, [&](double value) {
+    const std::optional<Decimal> decimal = ShortestDecimal(value);
+    if (!decimal || decimal->decimals > kMaxDecimals) return false;
+    decimals = std::max(decimals, decimal->digits == 0 ? 0 : decimal->decimals);
+    read.push_back(*decimal);
+    return true;
+  });
+  if (!ok) return std::nullopt;
   LinearForm scaled = form;
-  for (int k = 0; k < *decimals; ++k) scaled.scale *= 10;
-  const auto scale = [&decimals](double& value) {
-    const std::optional<double> integer = Scaled(value, *decimals);
+  for (int k = 0; k < decimals; ++k) scaled.scale *= 10;
+  auto next = read.begin();
+  const auto scale = [&](double& value) {
+    const std::optional<double> integer = Scaled(*next++, decimals);
     if (integer) value = *integer;
     return integer.has_value();
   };

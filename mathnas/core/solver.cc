@@ -26,7 +26,9 @@ using internal::LagrangianDual;
 using internal::Part;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int64_t kFewParts = 20;     // before which a better incumbent is not worth its time
+constexpr int64_t kFewParts = 20;  // before which a better incumbent is not worth its time
+constexpr int64_t kManyCandidates = 4000, kSampledOfNode = 12;
+constexpr double kManyMeans = 4;      // what is far above the mean of a node in the dual
 constexpr int64_t kRepairEvery = 64;  // parts: it takes as long as many bounds
 
 class Search {
@@ -76,15 +78,20 @@ class Search {
     root_multiplier_.assign(space_.k, 0);
     // Few networks need no preparation.
     const double relaxed = space_.Small() ? incumbents_.lambda() : Relaxation();
+    if (!space_.Small() && !options_.accept) {
+      ReduceWhole(root_multiplier_);
+      const internal::Ratios ratios = {incumbents_.least_ratio(), incumbents_.Ratio(), incumbents_.always_positive()};
+      internal::DropDominated(space_, ratios, options_.keep, whole_);
+    }
     double distance = std::min(1e-2 * (incumbents_.Ratio() - relaxed), 1e-5 * std::abs(relaxed));
     if (!(distance > 0)) distance = 1e-2 * std::max(0.0, incumbents_.Ratio() - relaxed);
     for (;;) {
       const int64_t before = explored_;
       const double target = relaxed + distance;
-      ReduceWhole();
+      ReduceWhole(root_multiplier_);
       if (before > kFewParts) {
         internal::ImproveByPairs(space_, whole_, incumbents_);
-        ReduceWhole();
+        ReduceWhole(root_multiplier_);
       }
       const bool last = !(target < incumbents_.Ratio());
       if (last) {
@@ -97,8 +104,8 @@ class Search {
       // Whatever was below the target would have been found.
       if (last || incumbents_.lambda() < target) return true;
       proven_ = std::max(proven_, target);
-      // A target that was refuted at once was far too low.
-      distance *= explored_ - before < 8 ? 4 : 2;
+      // A target that was refuted at once was far too low; where no network is known, perhaps there is none.
+      distance *= explored_ - before >= 8 ? 2 : incumbents_.kept().empty() ? 1000 : 4;
     }
   }
 
@@ -158,31 +165,61 @@ class Search {
     if (root && !incumbents_.ties()) root_multiplier_ = point.u;
     if (dual_.Proven(point)) return;
 
-    const std::vector<int> x = internal::ChoiceOf(space_, part, point.minimum);
-    incumbents_.Offer(x);
-    if (parts_++ % kRepairEvery == 0) internal::Repair(space_, whole_, x, incumbents_);
+    dual_.OfferMinimum(part, point);
+    if (parts_++ % kRepairEvery == 0) {
+      internal::Repair(space_, whole_, internal::ChoiceOf(space_, part, point.minimum), incumbents_);
+    }
     dual_.Evaluate(part, point);  // lambda may have changed
     if (dual_.Proven(point)) return;
     const double error = 2 * dual_.Error(point.u);
     const auto proven = [&](double excess) { return incumbents_.Proven(point.value + excess, error); };
     if (internal::Drop(space_, point.values, point.minimum, proven, part)) dual_.Evaluate(part, point);
     // The least x may be another one by now, and the only one that is left.
-    incumbents_.Offer(internal::ChoiceOf(space_, part, point.minimum));
+    dual_.OfferMinimum(part, point);
     if (enumeration_.Finish(part, point, 2 * dual_.Error(point.u))) return;
     part.bound = point.value - dual_.Error(point.u);
     part.multiplier = point.u;
     internal::Divide(space_, part, point, dual_.mix(), open);
   }
 
+  // Multipliers, networks and cuts from a few candidates of each node, where all of them take long to look at: first
+  // any, then those that are best with the multipliers of the first.
+  void RaiseSamples() {
+    if (std::ssize(whole_.candidates) < kManyCandidates) return;
+    Part sample = whole_;
+    sample.candidates.clear();
+    for (int i = 0; i < space_.m; ++i) {
+      sample.start[i] = static_cast<int>(sample.candidates.size());
+      const int step = 1 + (whole_.count(i) - 1) / kSampledOfNode;
+      for (int p = whole_.start[i]; p < whole_.start[i + 1]; p += step)
+        sample.candidates.push_back(whole_.candidates[p]);
+    }
+    sample.start[space_.m] = static_cast<int>(sample.candidates.size());
+    DualPoint point;
+    point.u = root_multiplier_;
+    // Proven: perhaps there are networks in the rest, but nothing to start from.
+    if (dual_.Raise(sample, point)) return;
+    root_multiplier_ = point.u;
+    sample = whole_;
+    dual_.Evaluate(sample, point);
+    const double much = kManyMeans * std::abs(point.value) / space_.m;
+    const auto too_much = [much](double excess) { return excess > much; };
+    internal::Drop(space_, point.values, point.minimum, too_much, sample);
+    if (!dual_.Raise(sample, point)) root_multiplier_ = point.u;
+  }
+
   // Where the root's dual is about zero (Dinkelbach's steps on the relaxation); finds first networks on the way.
   double Relaxation() {
     if (!internal::KeepWithinLimits(space_, incumbents_.limits(), whole_)) return incumbents_.lambda();
+    RaiseSamples();
     DualPoint point;
     point.u = root_multiplier_;
     // Lambda is above every ratio yet: a proof says that nothing holds the limits.
     const bool empty = dual_.Raise(whole_, point);
+    ReduceWhole(point.u);
     for (int step = 0; !empty && step < 12; ++step) {
       dual_.Raise(whole_, point, LagrangianDual::kHighest);
+      ReduceWhole(point.u);
       const double lambda = incumbents_.lambda();
       dual_.Evaluate(whole_, point);
       internal::Repair(space_, whole_, internal::ChoiceOf(space_, whole_, point.minimum), incumbents_);
@@ -202,15 +239,17 @@ class Search {
 
   // Takes out of the whole space what can neither be better than the incumbent nor as good (reduced-cost fixing,
   // Ingargiola and Korsh 1973).
-  void ReduceWhole() {
+  void ReduceWhole(const std::vector<double>& multiplier) {
     if (!incumbents_.full()) return;
+    const double lambda = incumbents_.lambda();
     incumbents_.AimBelowWorst();
     DualPoint point;
-    point.u = root_multiplier_;
+    point.u = multiplier;
     dual_.Evaluate(whole_, point);
     const double error = 2 * dual_.Error(point.u);
     const auto too_much = [&](double excess) { return point.value + excess - error > 0; };
     internal::Drop(space_, point.values, point.minimum, too_much, whole_);
+    incumbents_.AimAt(lambda);
   }
 
   const SolverOptions& options_;

@@ -1,6 +1,8 @@
 // The exact solver against instances with known optima and against brute force, decided in integers.
 #include "mathnas/core/solver.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <random>
@@ -214,6 +216,62 @@ TEST(Solver, AgreesWithBruteForce) {
   EXPECT_GT(feasible, cases / 4);
   EXPECT_GT(infeasible, cases / 100);
   EXPECT_GT(tied, cases / 100);
+}
+
+// Three nodes with so many candidates that the solver prepares (Space::Small), most of them worse than another one.
+Program WideProgram(std::mt19937_64& random) {
+  const auto below = [&](int64_t n) { return static_cast<int64_t>(random() % static_cast<uint64_t>(n)); };
+  Program p;
+  const int k = static_cast<int>(below(3));
+  const int64_t flops = below(4) == 0 ? 1 : 6;
+  p.a0 = below(40) - 20;
+  p.f0 = below(3) == 0 ? -4 : 1;
+  p.limits.assign(k, 0);
+  for (int i = 0; i < 3; ++i) {
+    Program::Node n;
+    n.w.resize(k);
+    for (int j = 0; j < 48; ++j) {
+      n.a.push_back(below(60) - 20);
+      n.f.push_back(below(flops));
+      for (auto& w : n.w) w.push_back(below(9) - 3);
+    }
+    p.nodes.push_back(std::move(n));
+  }
+  for (int64_t& limit : p.limits) limit = below(12) - 8;
+  if (below(2) == 0) {
+    p.chains = {{1, 2, {below(30) - 10}, {below(flops)}, std::vector<std::vector<int64_t>>(k)}};
+    for (auto& w : p.chains[0].end_w) w.push_back(below(5) - 2);
+  }
+  return p;
+}
+
+TEST(Solver, ManyDominatedCandidates) {
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const Program p = WideProgram(random);
+    std::vector<Network> networks = BruteForce(p, false);
+    SolverOptions options;
+    options.keep = std::array{1, 2, 7}[seed % 3];
+    options.before = [](std::span<const int> x, std::span<const int> y) {
+      return std::lexicographical_compare(y.begin(), y.end(), x.begin(), x.end());
+    };
+    const auto first = networks.begin() + std::min<ptrdiff_t>(options.keep, std::ssize(networks));
+    std::partial_sort(networks.begin(), first, networks.end(), [&](const Network& u, const Network& v) {
+      if (LessRatio(u.totals.a, u.totals.f, v.totals.a, v.totals.f)) return true;
+      if (LessRatio(v.totals.a, v.totals.f, u.totals.a, u.totals.f)) return false;
+      return options.before(u.x, v.x);
+    });
+    const auto s = Solve(p, options);
+    ASSERT_TRUE(s.ok()) << s.status();
+    ExpectHonest(p, *s);
+    ASSERT_EQ(s->status, networks.empty() ? SolutionStatus::kInfeasible : SolutionStatus::kOptimal);
+    if (networks.empty()) continue;
+    std::vector<std::vector<int>> found = s->runners_up;
+    found.insert(found.begin(), s->x);
+    ASSERT_EQ(std::ssize(found), first - networks.begin());
+    for (size_t n = 0; n < found.size(); ++n) EXPECT_EQ(found[n], networks[n].x) << "number " << n;
+  }
 }
 
 Program OneNode() {

@@ -154,6 +154,7 @@ class FrontLists {
   }
 
   absl::Status Extend(int node, const std::vector<int64_t>& rest, List& list) {
+    if (!fractional_ && row_.size() == 1) return ExtendStairs(node, rest[0], list);
     const Program::Node& n = program_.nodes[node];
     List next;
     for (int j : Undominated(n)) {
@@ -161,6 +162,48 @@ class FrontLists {
     }
     list = std::move(next);
     return Reduce(list);
+  }
+
+  // The same where w and a are all there is: lists are stairs, w rises and a falls, and so they stay when a candidate
+  // is added. One candidate after the other is merged into what is kept.
+  absl::Status ExtendStairs(int node, int64_t rest, List& list) {
+    struct Point {
+      int64_t w, a;
+      size_t from;
+      int candidate;
+    };
+    if (absl::Status status = Interrupted(); !status.ok()) return status;
+    const Program::Node& n = program_.nodes[node];
+    const int64_t most = program_.limits[row_[0]] - rest;
+    std::vector<Point> kept, merged;
+    for (int j : Undominated(n)) {
+      merged.clear();
+      const int64_t w = n.w[row_[0]][j], a = n.a[j];
+      const auto keep = [&merged](const Point& point) {
+        if (merged.empty() || point.a < merged.back().a) merged.push_back(point);
+      };
+      size_t k = 0;
+      for (size_t s = 0; s < list.size() && list.w[s] + w <= most; ++s) {
+        const Point point = {list.w[s] + w, list.a[s] + a, s, j};
+        // Of equal ones the first stays.
+        while (k < kept.size() && (kept[k].w < point.w || (kept[k].w == point.w && kept[k].a <= point.a))) {
+          keep(kept[k++]);
+        }
+        keep(point);
+      }
+      for (; k < kept.size(); ++k) keep(kept[k]);
+      std::swap(kept, merged);
+    }
+    List next;
+    for (const Point& point : kept) {
+      next.a.push_back(point.a);
+      next.f.push_back(list.f[point.from]);
+      next.w.push_back(point.w);
+      next.step.push_back(static_cast<int>(steps_.size()));
+      steps_.push_back({list.step[point.from], node, point.candidate});
+    }
+    list = std::move(next);
+    return std::ssize(steps_) > kMaxFrontStates ? TooMany() : absl::OkStatus();
   }
 
   absl::Status WalkChain(const Program::Chain& chain, const std::vector<int64_t>& rest, List& list) {
@@ -288,7 +331,9 @@ class FrontLists {
     std::vector<std::vector<int>> points;
     std::vector<size_t> kept;
     for (size_t s : order) {
-      const bool dominated = std::any_of(kept.rbegin(), kept.rend(), [&](size_t t) {
+      // With one row the last that was kept has the least ratio.
+      const auto last = fronts_ == 1 && !kept.empty() ? kept.rbegin() + 1 : kept.rend();
+      const bool dominated = std::any_of(kept.rbegin(), last, [&](size_t t) {
         if (LessRatio(list.a[s], list.f[s], list.a[t], list.f[t])) return false;
         for (size_t r = 1; r < fronts_; ++r) {
           if (w(t, r) > w(s, r)) return false;

@@ -103,6 +103,7 @@ class Enumeration {
   void TakeNetworks(const std::vector<Ranked>& front) {
     result_.status = SearchStatus::kOptimal;
     for (const Ranked& network : top_.Take()) result_.networks.push_back(Describe(estimator_, problem_, network));
+    result_.front.reserve(front.size());
     for (const Ranked& network : front) result_.front.push_back(Describe(estimator_, problem_, network));
     result_.bound = result_.networks[0].objective;
   }

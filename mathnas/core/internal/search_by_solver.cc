@@ -275,6 +275,7 @@ class SolverSearch {
       return absl::ResourceExhaustedError(
           fmt::format("front: expected at most {} points, found more", size_t{kMaxListed}));
     }
+    result_.front.reserve(front->size());
     for (const Ranked& network : *front) result_.front.push_back(Describe(estimator_, problem_, network));
     return absl::OkStatus();
   }

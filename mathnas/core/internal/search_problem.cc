@@ -102,6 +102,7 @@ FoundNetwork Describe(const Estimator& estimator, const Problem& problem, const 
   const BlockTable& table = estimator.table();
   FoundNetwork found;
   found.choice = network.choice;
+  found.names.reserve(found.choice.size());
   for (size_t i = 0; i < found.choice.size(); ++i) {
     found.names.push_back(table.nodes[i].candidates[found.choice[i]]);
   }

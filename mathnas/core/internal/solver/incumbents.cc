@@ -14,21 +14,25 @@ bool Incumbents::Better::operator()(const Network& p, const Network& q) const {
 
 bool Incumbents::Start() {
   const Program& program = space_.program;
-  const Part whole = Whole(space_);
-  const auto least = [&](int64_t sign, const auto& of_node, const auto& of_chain) {
+  const std::vector<uint64_t> depths = AllDepths(program);
+  const auto least = [&](int64_t sign, const Extremes& extremes, const auto& of_chain) {
     Minimum<int64_t> minimum;
-    Minimise(program, whole, Integers(space_, whole, sign, of_node, of_chain), minimum);
+    for (int i = 0; i < space_.m; ++i) {
+      minimum.node.push_back(sign > 0 ? extremes.low[i] : -extremes.high[i]);
+      minimum.total += minimum.node.back();
+    }
+    MinimiseChains(program, depths, Ends(program, sign, of_chain), minimum);
     return minimum.total;
   };
-  const auto node_a = [](const Program::Node& n) -> const auto& { return n.a; };
-  const auto node_f = [](const Program::Node& n) -> const auto& { return n.f; };
   const auto end_a = [](const Program::Chain& c) -> const auto& { return c.end_a; };
   const auto end_f = [](const Program::Chain& c) -> const auto& { return c.end_f; };
-  const int64_t most_a = program.a0 - least(-1, node_a, end_a);
-  const int64_t least_a = program.a0 + least(1, node_a, end_a);
-  const int64_t most_f = program.f0 - least(-1, node_f, end_f);
+  const int64_t most_a = program.a0 - least(-1, space_.extremes_a, end_a);
+  const int64_t least_a = program.a0 + least(1, space_.extremes_a, end_a);
+  const int64_t most_f = program.f0 - least(-1, space_.extremes_f, end_f);
   if (most_f <= 0) return false;
-  least_f_ = std::max<int64_t>(1, program.f0 + least(1, node_f, end_f));
+  const int64_t least_f = program.f0 + least(1, space_.extremes_f, end_f);
+  always_positive_ = least_f > 0;
+  least_f_ = std::max<int64_t>(1, least_f);
   worst_a_ = most_a + 1;
   worst_f_ = most_a >= 0 ? least_f_ : most_f;
   AimBelowWorst();

@@ -37,8 +37,9 @@ class Incumbents {
   bool full() const { return std::ssize(kept_) >= options_.keep; }
   // Of the worst kept network, once there are as many as asked for; above all ratios before.
   double Ratio() const { return static_cast<double>(worst_a_) / static_cast<double>(worst_f_); }
-  double least_ratio() const { return least_ratio_; }  // no network is below
-  int64_t least_f() const { return least_f_; }         // no network is below
+  double least_ratio() const { return least_ratio_; }        // no network is below
+  int64_t least_f() const { return least_f_; }               // no network is below
+  bool always_positive() const { return always_positive_; }  // whether every choice has a positive denominator
 
   // What networks are looked for: those with a - lambda f below zero.
   double lambda() const { return lambda_; }
@@ -81,6 +82,7 @@ class Incumbents {
   int64_t worst_a_ = 0, worst_f_ = 1;
   int64_t least_f_ = 1;
   double least_ratio_ = 0;
+  bool always_positive_ = false;
   double lambda_ = 0, margin_ = 0;  // a - lambda f <= -margin is looked for
   bool ties_ = false;
   int64_t ties_seen_ = 0;

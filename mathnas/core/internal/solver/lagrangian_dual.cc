@@ -11,15 +11,9 @@ namespace mathnas::core::internal {
 void LagrangianDual::Evaluate(const Part& part, DualPoint& point) const {
   const Program& program = space_.program;
   const double lambda = incumbents_.lambda();
-  const size_t k = space_.k, n = part.candidates.size();
+  const size_t k = space_.k;
   const std::vector<double>& u = point.u;
-  point.values.candidates.resize(n);
-  for (size_t p = 0; p < n; ++p) {
-    const int c = part.candidates[p];
-    double v = space_.a[c] - lambda * space_.f[c];
-    for (size_t l = 0; l < k; ++l) v += u[l] * space_.w[l][c];
-    point.values.candidates[p] = v;
-  }
+  EvaluateCandidates(part, u, point.values.candidates);
   point.values.ends.resize(program.chains.size());
   for (size_t c = 0; c < program.chains.size(); ++c) {
     const Program::Chain& chain = program.chains[c];
@@ -39,18 +33,51 @@ void LagrangianDual::Evaluate(const Part& part, DualPoint& point) const {
     value += u[l] * point.above[l];
   }
   point.value = value;
+  point.a = static_cast<double>(program.a0);
+  point.f = static_cast<double>(program.f0);
   for (int i = 0; i < space_.m; ++i) {
     if (!space_.Present(i, minimum.depth)) continue;
     const int c = part.candidates[minimum.arg[i]];
+    point.a += space_.a[c];
+    point.f += space_.f[c];
     for (size_t l = 0; l < k; ++l) point.above[l] += space_.w[l][c];
   }
   for (size_t c = 0; c < program.chains.size(); ++c) {
     const Program::Chain& chain = program.chains[c];
     if (minimum.depth[c] == chain.length) continue;
-    for (size_t l = 0; l < k; ++l) {
-      point.above[l] += static_cast<double>(chain.end_w[l][minimum.depth[c] - 1]) / space_.scale[l];
-    }
+    const int end = minimum.depth[c] - 1;
+    point.a += static_cast<double>(chain.end_a[end]);
+    point.f += static_cast<double>(chain.end_f[end]);
+    for (size_t l = 0; l < k; ++l) point.above[l] += static_cast<double>(chain.end_w[l][end]) / space_.scale[l];
   }
+}
+
+// a - lambda f + u w, by candidate of the part.
+void LagrangianDual::EvaluateCandidates(const Part& part, const std::vector<double>& u,
+                                        std::vector<double>& values) const {
+  const double lambda = incumbents_.lambda();
+  const size_t n = part.candidates.size();
+  values.resize(n);
+  // Row by row: rows are in one piece where nothing was taken out, which is where there are many.
+  const auto fill = [&](const auto& candidate) {
+    for (size_t p = 0; p < n; ++p) values[p] = space_.a[candidate(p)] - lambda * space_.f[candidate(p)];
+    for (size_t l = 0; l < space_.k; ++l) {
+      const std::vector<double>& w = space_.w[l];
+      for (size_t p = 0; p < n; ++p) values[p] += u[l] * w[candidate(p)];
+    }
+  };
+  if (n == space_.a.size()) {
+    fill([](size_t p) { return p; });
+  } else {
+    fill([&part](size_t p) { return static_cast<size_t>(part.candidates[p]); });
+  }
+}
+
+bool LagrangianDual::OfferMinimum(const Part& part, const DualPoint& point) const {
+  for (size_t l = 0; l < space_.k; ++l) {
+    if (point.above[l] > space_.size_w[l] * 0x1p-50 * (space_.m + 16)) return false;
+  }
+  return incumbents_.Offer(ChoiceOf(space_, part, point.minimum));
 }
 
 double LagrangianDual::Error(const std::vector<double>& u) const {
@@ -88,13 +115,11 @@ bool LagrangianDual::Raise(const Part& part, DualPoint& point, Aim aim) {
       best_u = u;
     }
     std::vector<int> x = ChoiceOf(space_, part, point.minimum);
-    const Totals totals = core::Evaluate(space_.program, x);
-    const bool better = incumbents_.Offer(x, totals);
+    const bool better = OfferMinimum(part, point);
     if (k == 0) break;
     const bool known = std::any_of(cuts.begin(), cuts.end(), [&x](const auto& cut) { return cut->x == x; });
     if (!known) {
-      cuts.push_back(std::make_shared<const Cut>(
-          Cut{static_cast<double>(totals.a), static_cast<double>(totals.f), point.above, std::move(x)}));
+      cuts.push_back(std::make_shared<const Cut>(Cut{point.a, point.f, point.above, std::move(x)}));
       planes.Add(0, point.above);
     }
     const double lambda = incumbents_.lambda();
@@ -104,8 +129,8 @@ bool LagrangianDual::Raise(const Part& part, DualPoint& point, Aim aim) {
     // At the maximum of the planes a known x says that they are the dual there.
     const bool exact = known && round > 0;
     // Near a value of zero what counts is what it does to the ratio.
-    const double near = root ? std::max(1e-4 * std::abs(best), 1e-6 * std::abs(lambda * static_cast<double>(totals.f)))
-                             : 1e-2 * std::abs(best);
+    const double near =
+        root ? std::max(1e-4 * std::abs(best), 1e-6 * std::abs(lambda * point.f)) : 1e-2 * std::abs(best);
     if (better || (!exact && most - best > near)) continue;
     bool at_border = false;
     for (size_t l = 0; l < k; ++l) {

@@ -23,7 +23,8 @@ struct DualPoint {
   double value = 0;       // D(u)
   Values<double> values;  // a - lambda f + u w, whose minimum this is
   Minimum<double> minimum;
-  std::vector<double> above;  // by limit: how far the x of the minimum is above it, divided by Space::scale
+  double a = 0, f = 0;        // sums of the x of the minimum, constants included
+  std::vector<double> above;  // by limit: how far that x is above it, divided by Space::scale
 };
 
 // The networks that the relaxation mixes, and their shares, which add up to 1 but for rounding.
@@ -37,6 +38,8 @@ class LagrangianDual {
   void Evaluate(const Part& part, DualPoint& point) const;
   // D(u) is off by rounding errors, and those stay below this: each term is off by a few ulp of its size.
   double Error(const std::vector<double>& u) const;
+  // Offers the x of the minimum unless it surely breaks a limit; true if lambda became smaller.
+  bool OfferMinimum(const Part& part, const DualPoint& point) const;
   // Whether D says that nothing is left to look for in a part.
   bool Proven(const DualPoint& point) const { return incumbents_.Proven(point.value, Error(point.u)); }
 
@@ -50,6 +53,8 @@ class LagrangianDual {
   const Mix& mix() const { return mix_; }
 
  private:
+  void EvaluateCandidates(const Part& part, const std::vector<double>& u, std::vector<double>& values) const;
+
   const Space& space_;
   Incumbents& incumbents_;
   Cuts root_cuts_;

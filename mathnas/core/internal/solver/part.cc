@@ -1,17 +1,41 @@
 #include "mathnas/core/internal/solver/part.h"
 
+#include <cmath>
+#include <numeric>
+
 namespace mathnas::core::internal {
+namespace {
+
+// Whether candidate `j` instead of `i` of a node makes a - lambda f smaller for every ratio lambda (in which it is
+// linear), surely in spite of rounding, and no limit harder to hold.
+bool Dominates(const Space& space, const Ratios& ratios, const Program::Node& node, int j, int i) {
+  if (!ratios.positive && node.f[j] < node.f[i]) return false;
+  const auto a = static_cast<double>(node.a[j] - node.a[i]), f = static_cast<double>(node.f[j] - node.f[i]);
+  for (const double lambda : {ratios.least, ratios.greatest}) {
+    if (!(a - lambda * f < -0x1p-48 * (std::abs(a) + std::abs(lambda * f)))) return false;
+  }
+  for (size_t l = 0; l < space.k; ++l) {
+    if (node.w[l][j] > node.w[l][i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<uint64_t> AllDepths(const Program& program) {
+  std::vector<uint64_t> depths;
+  for (const Program::Chain& chain : program.chains) {
+    depths.push_back(((uint64_t{1} << chain.length) - 1) << 1 & chain.depths);
+  }
+  return depths;
+}
 
 Part Whole(const Space& space) {
   Part part;
-  part.start.push_back(0);
-  for (const Program::Node& node : space.program.nodes) {
-    part.start.push_back(part.start.back() + static_cast<int>(node.a.size()));
-  }
-  for (int c = 0; c < part.start.back(); ++c) part.candidates.push_back(c);
-  for (const Program::Chain& chain : space.program.chains) {
-    part.depths.push_back(((uint64_t{1} << chain.length) - 1) << 1 & chain.depths);
-  }
+  part.start = space.first;
+  part.candidates.resize(space.first.back());
+  std::iota(part.candidates.begin(), part.candidates.end(), 0);
+  part.depths = AllDepths(space.program);
   part.multiplier.assign(space.k, 0);
   return part;
 }
@@ -25,22 +49,52 @@ std::vector<int> ChoiceOf(const Space& space, const Part& part, const Minimum<do
 }
 
 bool KeepWithinLimits(const Space& space, std::span<const int64_t> limits, Part& part) {
+  Values<int64_t> values;
+  Minimum<int64_t> minimum;
   for (bool again = true; again;) {
     again = false;
     for (size_t l = 0; l < space.k; ++l) {
-      const auto of_node = [&](const Program::Node& n) -> const auto& { return n.w[l]; };
-      const auto of_chain = [&](const Program::Chain& c) -> const auto& { return c.end_w[l]; };
-      const Values<int64_t> values = Integers(space, part, 1, of_node, of_chain);
-      Minimum<int64_t> minimum;
+      values.candidates.resize(part.candidates.size());
+      for (int i = 0; i < space.m; ++i) {
+        const std::vector<int64_t>& w = space.program.nodes[i].w[l];
+        for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
+          values.candidates[p] = w[part.candidates[p] - space.first[i]];
+        }
+      }
+      values.ends = Ends(
+          space.program, 1, [l](const Program::Chain& c) -> const auto& { return c.end_w[l]; });
       Minimise(space.program, part, values, minimum);
       const int64_t slack = limits[l] - minimum.total;
       if (slack < 0) return false;
-      if (Drop(
-              space, values, minimum, [&](int64_t excess) { return excess > slack; }, part))
-        again = true;
+      if (slack >= space.widest_w[l]) continue;
+      const auto too_much = [slack](int64_t excess) { return excess > slack; };
+      again |= Drop(space, values, minimum, too_much, part);
     }
   }
   return true;
+}
+
+void DropDominated(const Space& space, const Ratios& ratios, int keep, Part& part) {
+  int64_t pairs = 0;
+  for (int i = 0; i < space.m; ++i) pairs += static_cast<int64_t>(part.count(i)) * part.count(i);
+  if (pairs > kMaxDominancePairs) return;
+  int kept = 0;
+  std::vector<int> candidates;  // of a node
+  for (int i = 0; i < space.m; ++i) {
+    const Program::Node& node = space.program.nodes[i];
+    candidates.clear();
+    for (int p = part.start[i]; p < part.start[i + 1]; ++p) candidates.push_back(space.candidate[part.candidates[p]]);
+    part.start[i] = kept;
+    for (int candidate : candidates) {
+      int better = 0;
+      for (size_t c = 0; c < candidates.size() && better < keep; ++c) {
+        better += Dominates(space, ratios, node, candidates[c], candidate) ? 1 : 0;
+      }
+      if (better < keep) part.candidates[kept++] = space.first[i] + candidate;
+    }
+  }
+  part.start[space.m] = kept;
+  part.candidates.resize(kept);
 }
 
 void KeepOneOfAbsent(const Space& space, Part& part) {

@@ -55,6 +55,8 @@ struct Minimum {
   std::vector<T> forced;               // by node: excess of the node being there at all; 0 outside chains
 };
 
+// By chain: the depths that the program allows.
+std::vector<uint64_t> AllDepths(const Program& program);
 Part Whole(const Space& space);
 
 // The x of the minimum.
@@ -63,54 +65,50 @@ std::vector<int> ChoiceOf(const Space& space, const Part& part, const Minimum<do
 // Takes out what breaks one of `limits` whatever the rest does; false if that leaves nothing.
 bool KeepWithinLimits(const Space& space, std::span<const int64_t> limits, Part& part);
 
+// Where a network may be that is looked for.
+struct Ratios {
+  double least, greatest;
+  bool positive;  // whether every choice has a positive denominator
+};
+
+// Takes out candidates than which `keep` others of their node are better in every network within `ratios`: no network
+// with them is among the `keep` best, nor as good. Nothing if that takes more than kMaxDominancePairs comparisons.
+void DropDominated(const Space& space, const Ratios& ratios, int keep, Part& part);
+inline constexpr int64_t kMaxDominancePairs = 200'000;
+
 // Nodes behind every depth that is left are the same whatever they choose: one candidate stays.
 void KeepOneOfAbsent(const Space& space, Part& part);
 
-// sign * of_node(node)[candidate], and at ends sign * of_chain(chain)[depth - 1].
-template <typename OfNode, typename OfChain>
-Values<int64_t> Integers(const Space& space, const Part& part, int64_t sign, const OfNode& of_node,
-                         const OfChain& of_chain) {
-  Values<int64_t> values;
-  values.candidates.reserve(part.candidates.size());
-  for (int c : part.candidates) {
-    values.candidates.push_back(sign * of_node(space.program.nodes[space.node_of[c]])[space.candidate[c]]);
-  }
-  for (const Program::Chain& chain : space.program.chains) {
-    std::vector<int64_t>& ends = values.ends.emplace_back();
+// The ends of chains, sign * of_chain(chain)[depth - 1] each.
+template <typename OfChain>
+std::vector<std::vector<int64_t>> Ends(const Program& program, int64_t sign, const OfChain& of_chain) {
+  std::vector<std::vector<int64_t>> all;
+  for (const Program::Chain& chain : program.chains) {
+    std::vector<int64_t>& ends = all.emplace_back();
     for (int64_t v : of_chain(chain)) ends.push_back(sign * v);
     ends.push_back(0);
   }
-  return values;
+  return all;
 }
 
+// The least of every chain, from out.node, whose sum is out.total: the rest of `out` but `arg`.
 template <typename T>
-void Minimise(const Program& program, const Part& part, const Values<T>& values, Minimum<T>& out) {
-  const int m = static_cast<int>(program.nodes.size());
-  out.node.resize(m);
-  out.arg.resize(m);
-  out.forced.assign(m, 0);
+void MinimiseChains(const Program& program, const std::vector<uint64_t>& depths,
+                    const std::vector<std::vector<T>>& ends, Minimum<T>& out) {
+  out.forced.assign(out.node.size(), 0);
   out.depth.resize(program.chains.size());
   out.excess.resize(program.chains.size());
-  out.total = 0;
-  for (int i = 0; i < m; ++i) {
-    int best = part.start[i];
-    for (int p = best + 1; p < part.start[i + 1]; ++p) {
-      if (values.candidates[p] < values.candidates[best]) best = p;
-    }
-    out.arg[i] = best;
-    out.node[i] = values.candidates[best];
-    out.total += out.node[i];
-  }
   for (size_t c = 0; c < program.chains.size(); ++c) {
     const Program::Chain& chain = program.chains[c];
+    const auto has_depth = [&](int t) { return (depths[c] >> t & 1) != 0; };
     std::vector<T>& excess = out.excess[c];
     excess.assign(chain.length, 0);
     T prefix = 0, best = 0;
     int depth = 0;
     for (int t = 1; t <= chain.length; ++t) {
       prefix += out.node[chain.first + t - 1];
-      excess[t - 1] = prefix + values.ends[c][t - 1];
-      if (part.has_depth(c, t) && (depth == 0 || excess[t - 1] < best)) {
+      excess[t - 1] = prefix + ends[c][t - 1];
+      if (has_depth(t) && (depth == 0 || excess[t - 1] < best)) {
         best = excess[t - 1];
         depth = t;
       }
@@ -121,7 +119,7 @@ void Minimise(const Program& program, const Part& part, const Values<T>& values,
     T later = 0;
     bool any = false;
     for (int t = chain.length; t >= 1; --t) {
-      if (part.has_depth(c, t)) {
+      if (has_depth(t)) {
         excess[t - 1] -= best;
         later = any ? std::min(later, excess[t - 1]) : excess[t - 1];
         any = true;
@@ -129,6 +127,28 @@ void Minimise(const Program& program, const Part& part, const Values<T>& values,
       out.forced[chain.first + t - 1] = later;
     }
   }
+}
+
+template <typename T>
+void Minimise(const Program& program, const Part& part, const Values<T>& values, Minimum<T>& out) {
+  const int m = static_cast<int>(program.nodes.size());
+  out.node.resize(m);
+  out.arg.resize(m);
+  out.total = 0;
+  for (int i = 0; i < m; ++i) {
+    int best = part.start[i];
+    T least = values.candidates[best];
+    for (int p = best + 1; p < part.start[i + 1]; ++p) {
+      if (values.candidates[p] < least) {
+        best = p;
+        least = values.candidates[p];
+      }
+    }
+    out.arg[i] = best;
+    out.node[i] = least;
+    out.total += least;
+  }
+  MinimiseChains(program, part.depths, values.ends, out);
 }
 
 // Takes out what `too_much` says of the excess over the minimum; true if there was something. What reaches the minimum

@@ -8,8 +8,9 @@
 namespace mathnas::core::internal {
 namespace {
 
-constexpr size_t kMaxExchanges = 2000;  // of all chains
-constexpr double kMaxNetworks = 20000;  // that are looked at one by one
+constexpr size_t kMaxExchanges = 200;        // of all chains
+constexpr double kMaxNetworks = 80000;       // that may be looked at one by one
+constexpr double kQuantiles[] = {0.1, 0.5};  // of the changes of a multiplier that are tried
 
 // At least as many as there are networks whose excess is `budget` or less, by the excesses of groups of exchanges, at
 // most one of a group: counted with excesses rounded down.
@@ -42,6 +43,7 @@ bool ReducedCostEnumeration::Finish(const Part& part, const DualPoint& point, do
   if (!Few(part, point, budget)) return false;
   ListExchanges(part, point, budget);
   OrderGroups();
+  ListSlants(point, error);
   const Totals least = Evaluate(space_.program, x_);
   std::vector<int64_t> totals = {least.a, least.f};
   totals.insert(totals.end(), least.w.begin(), least.w.end());
@@ -156,7 +158,7 @@ void ReducedCostEnumeration::AddEnd(const Program::Chain& chain, int depth, int6
 
 // prefix_ instead of what x_ has there.
 void ReducedCostEnumeration::AddExchange(double excess) {
-  exchanges_.push_back({excess, choices_.size(), choices_.size() + prefix_.size(), sums_.size(), 0, 0});
+  exchanges_.push_back({excess, choices_.size(), choices_.size() + prefix_.size(), sums_.size(), 0, 0, 0});
   sums_.resize(sums_.size() + space_.k + 2, 0);
   int64_t* sums = &sums_[exchanges_.back().sums];
   const auto add = [&](int node, int candidate, int64_t sign) {
@@ -208,6 +210,58 @@ void ReducedCostEnumeration::OrderGroups() {
   exchanges_ = std::move(ordered);
 }
 
+void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
+  slants_.clear();
+  for (size_t l = 0; l < space_.k; ++l) {
+    for (const double sign : {1.0, -1.0}) {
+      // The changes at which an exchange begins to lower the bound.
+      breaks_.clear();
+      for (const Exchange& exchange : exchanges_) {
+        const double falls = -sign * static_cast<double>(sums_[exchange.sums + 2 + l]);
+        if (falls > 0) breaks_.push_back(exchange.excess / falls);
+      }
+      if (breaks_.empty()) continue;
+      std::sort(breaks_.begin(), breaks_.end());
+      for (const double quantile : kQuantiles) {
+        double change = breaks_[static_cast<size_t>(quantile * static_cast<double>(breaks_.size() - 1))];
+        if (sign < 0) change = std::min(change, point.u[l] / space_.scale[l]);
+        // A bound is off as much as that of `point`, and by ulps of what the change multiplies.
+        const double size = change * space_.scale[l] * space_.size_w[l];
+        const double off = 2 * error + size * 0x1p-50 * static_cast<double>(space_.m + 16);
+        if (change > 0) slants_.push_back({l, sign * change, off});
+      }
+    }
+  }
+  const size_t count = slants_.size();
+  slant_rests_.assign((groups_.size() + 1) * count, 0);
+  // Exchanges are in the order of groups by now.
+  size_t g = groups_.size();
+  for (size_t end = exchanges_.size(); end > 0; --g) {
+    size_t begin = end;
+    while (begin > 0 && exchanges_[begin - 1].next == end) --begin;
+    double* rests = &slant_rests_[(g - 1) * count];
+    for (size_t s = 0; s < count; ++s) {
+      double least = 0;
+      for (size_t e = begin; e < end; ++e) {
+        const auto w = static_cast<double>(sums_[exchanges_[e].sums + 2 + slants_[s].limit]);
+        least = std::min(least, exchanges_[e].excess + slants_[s].change * w);
+      }
+      rests[s] = rests[count + s] + least;
+    }
+    for (size_t e = begin; e < end; ++e) exchanges_[e].slant_rest = g * count;
+    end = begin;
+  }
+}
+
+bool ReducedCostEnumeration::ProvenBySlant(double value, const int64_t* totals, size_t slant_rest) const {
+  for (size_t s = 0; s < slants_.size(); ++s) {
+    const Slant& slant = slants_[s];
+    const auto above = static_cast<double>(totals[2 + slant.limit] - space_.program.limits[slant.limit]);
+    if (incumbents_.Proven(value + slant.change * above + slant_rests_[slant_rest + s], slant.error)) return true;
+  }
+  return false;
+}
+
 void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double value, double error,
                                           std::vector<int64_t>& totals) {
   const size_t k = space_.k, size = k + 2;
@@ -231,6 +285,7 @@ void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double val
     }
     ++e;
     if (!reachable) continue;
+    if (ProvenBySlant(value + exchange.excess, after, exchange.slant_rest)) continue;
     const size_t undo = undo_.size();
     for (size_t c = exchange.choices_begin; c < exchange.choices_end; ++c) {
       const auto [node, candidate] = choices_[c];

@@ -31,6 +31,12 @@ class ReducedCostEnumeration {
     size_t sums;                        // in sums_: what it adds to a, f and every w
     size_t next;                        // the first exchange of the groups behind
     size_t rest;                        // in least_rests_: what those can take off every w at most
+    size_t slant_rest;                  // in slant_rests_: by slant, what those can take off the bound at most
+  };
+  struct Slant {
+    size_t limit;
+    double change;  // of its multiplier, per unit of w
+    double error;   // of a bound by it
   };
 
   // Whether there are few enough exchanges of chains and few enough networks within the budget: in most parts there are
@@ -45,6 +51,10 @@ class ReducedCostEnumeration {
   void AddExchange(double excess);
   void AddGroup(size_t first);
   void OrderGroups();
+  // Other multipliers than those of `point`, one of which is larger or smaller: once some exchanges are made, they
+  // prove what those of the whole part do not.
+  void ListSlants(const DualPoint& point, double error);
+  bool ProvenBySlant(double value, const int64_t* totals, size_t slant_rest) const;
   // Every set of exchanges, at most one of a group, from exchange `first` on that is not proven to be no better.
   // `totals` has those of x at position `level`.
   void TryExchanges(size_t first, size_t level, double value, double error, std::vector<int64_t>& totals);
@@ -56,6 +66,8 @@ class ReducedCostEnumeration {
   std::vector<std::pair<size_t, size_t>> groups_;             // of exchanges
   std::vector<std::pair<int, int>> choices_, prefix_, undo_;  // node and candidate
   std::vector<int64_t> sums_, least_rests_;
+  std::vector<Slant> slants_;
+  std::vector<double> slant_rests_, breaks_;
   std::vector<double> excesses_;  // of one group
 };
 

@@ -2,56 +2,100 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace mathnas::core::internal {
 namespace {
 
-double Largest(const std::vector<int64_t>& values) {
+double Size(int64_t v) { return std::abs(static_cast<double>(v)); }
+
+// The largest |value| of an end; 0 for the full depth, which adds nothing.
+double LargestEnd(const std::vector<int64_t>& ends) {
   double largest = 0;
-  for (int64_t v : values) largest = std::max(largest, std::abs(static_cast<double>(v)));
+  for (int64_t v : ends) largest = std::max(largest, Size(v));
   return largest;
+}
+
+void Include(const std::vector<int64_t>& values, Extremes& extremes) {
+  int64_t low = values[0], high = values[0];
+  for (int64_t v : values) {
+    low = std::min(low, v);
+    high = std::max(high, v);
+  }
+  extremes.low.push_back(low);
+  extremes.high.push_back(high);
+}
+
+double SumOfLargest(const Extremes& extremes) {
+  double sum = 0;
+  for (size_t i = 0; i < extremes.low.size(); ++i) sum += std::max(Size(extremes.low[i]), Size(extremes.high[i]));
+  return sum;
 }
 
 }  // namespace
 
 Space::Space(const Program& of)
-    : program(of), m(static_cast<int>(of.nodes.size())), k(of.limits.size()), w(k), scale(k, 1), size_w(k, 0) {
-  for (int i = 0; i < m; ++i) {
-    const Program::Node& node = program.nodes[i];
-    for (size_t j = 0; j < node.a.size(); ++j) {
-      node_of.push_back(i);
-      candidate.push_back(static_cast<int>(j));
-      a.push_back(static_cast<double>(node.a[j]));
-      f.push_back(static_cast<double>(node.f[j]));
-    }
+    : program(of),
+      m(static_cast<int>(of.nodes.size())),
+      k(of.limits.size()),
+      w(k),
+      extremes_w(k),
+      scale(k, 1),
+      widest_w(k, 0),
+      size_w(k, 0) {
+  first.push_back(0);
+  for (const Program::Node& node : program.nodes) {
+    first.push_back(first.back() + static_cast<int>(node.a.size()));
+    Include(node.a, extremes_a);
+    Include(node.f, extremes_f);
+    for (size_t l = 0; l < k; ++l) Include(node.w[l], extremes_w[l]);
   }
   chain_of.assign(m, -1);
   for (int c = 0; c < std::ssize(program.chains); ++c) {
     std::fill_n(chain_of.begin() + program.chains[c].first, program.chains[c].length, c);
   }
   for (size_t l = 0; l < k; ++l) {
-    for (const Program::Node& node : program.nodes) {
-      const auto [low, high] = std::minmax_element(node.w[l].begin(), node.w[l].end());
-      scale[l] = std::max(scale[l], static_cast<double>(*high - *low));
-    }
-    for (const Program::Node& node : program.nodes) {
-      for (int64_t v : node.w[l]) w[l].push_back(static_cast<double>(v) / scale[l]);
-    }
+    for (int i = 0; i < m; ++i) widest_w[l] = std::max(widest_w[l], extremes_w[l].high[i] - extremes_w[l].low[i]);
+    scale[l] = static_cast<double>(std::max<int64_t>(1, widest_w[l]));
   }
-  size_a = std::abs(static_cast<double>(program.a0));
-  size_f = std::abs(static_cast<double>(program.f0));
-  for (const Program::Node& node : program.nodes) {
-    size_a += Largest(node.a);
-    size_f += Largest(node.f);
-    for (size_t l = 0; l < k; ++l) size_w[l] += Largest(node.w[l]);
-  }
+  Convert();
+  size_a = Size(program.a0) + SumOfLargest(extremes_a);
+  size_f = Size(program.f0) + SumOfLargest(extremes_f);
+  for (size_t l = 0; l < k; ++l) size_w[l] = SumOfLargest(extremes_w[l]);
   for (const Program::Chain& chain : program.chains) {
-    size_a += Largest(chain.end_a);
-    size_f += Largest(chain.end_f);
-    for (size_t l = 0; l < k; ++l) size_w[l] += Largest(chain.end_w[l]);
+    size_a += LargestEnd(chain.end_a);
+    size_f += LargestEnd(chain.end_f);
+    for (size_t l = 0; l < k; ++l) {
+      size_w[l] += LargestEnd(chain.end_w[l]);
+      // A candidate and a depth for it: what the candidate adds, and at most the whole chain twice.
+      int64_t span = 0;
+      for (int64_t v : chain.end_w[l]) span = std::max(span, std::abs(v));
+      span *= 2;
+      for (int i = chain.first; i < chain.first + chain.length; ++i) {
+        span += 3 * std::max(std::abs(extremes_w[l].low[i]), std::abs(extremes_w[l].high[i]));
+      }
+      widest_w[l] = std::max(widest_w[l], span);
+    }
   }
-  for (size_t l = 0; l < k; ++l) {
-    size_w[l] = (size_w[l] + std::abs(static_cast<double>(program.limits[l]))) / scale[l];
+  for (size_t l = 0; l < k; ++l) size_w[l] = (size_w[l] + Size(program.limits[l])) / scale[l];
+}
+
+// What bounds are made of.
+void Space::Convert() {
+  const int n = first.back();
+  candidate.resize(n);
+  a.resize(n);
+  f.resize(n);
+  for (std::vector<double>& row : w) row.resize(n);
+  const auto convert = [](const std::vector<int64_t>& from, double factor, double* to) {
+    for (size_t j = 0; j < from.size(); ++j) to[j] = static_cast<double>(from[j]) * factor;
+  };
+  for (int i = 0; i < m; ++i) {
+    const Program::Node& node = program.nodes[i];
+    std::iota(candidate.begin() + first[i], candidate.begin() + first[i + 1], 0);
+    convert(node.a, 1, &a[first[i]]);
+    convert(node.f, 1, &f[first[i]]);
+    for (size_t l = 0; l < k; ++l) convert(node.w[l], 1 / scale[l], &w[l][first[i]]);
   }
 }
 

@@ -3,12 +3,18 @@
 #ifndef MATHNAS_CORE_INTERNAL_SOLVER_SPACE_H_
 #define MATHNAS_CORE_INTERNAL_SOLVER_SPACE_H_
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
 #include "mathnas/core/program.h"
 
 namespace mathnas::core::internal {
+
+// By node: the least and the greatest of its candidates.
+struct Extremes {
+  std::vector<int64_t> low, high;
+};
 
 struct Space {
   // `of` must be valid and outlive the space.
@@ -27,14 +33,21 @@ struct Space {
   const int m;     // nodes
   const size_t k;  // limits
   // By candidate of all nodes, one node after the other.
-  std::vector<int> node_of, candidate;  // candidate: its index in the node
+  std::vector<int> candidate;  // its index in the node
   std::vector<double> a, f;
   std::vector<std::vector<double>> w;  // by limit first; divided by `scale`
+  std::vector<int> first;              // by node, and one more: its candidate 0 among those of all nodes
   std::vector<int> chain_of;           // by node; -1: none
-  std::vector<double> scale;           // by limit: the widest range of w in a node
+  Extremes extremes_a, extremes_f;
+  std::vector<Extremes> extremes_w;  // by limit
+  std::vector<double> scale;         // by limit: the widest range of w in a node
+  std::vector<int64_t> widest_w;  // by limit: no choice of a candidate or a depth adds more than this to the least sum
   // The largest |sum| there can be; that of w by limit, divided by `scale`.
   double size_a, size_f;
   std::vector<double> size_w;
+
+ private:
+  void Convert();
 };
 
 }  // namespace mathnas::core::internal
