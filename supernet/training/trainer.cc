@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/internal/json_text.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/data/loader.h"
@@ -294,7 +295,7 @@ std::string ToJson(const TrainingRecipe& r) {
                            {"rule", Name(r.shrinking->rule)},
                            {"resolutions", r.shrinking->resolutions}};
   }
-  return recipe.dump();
+  return kernels::internal::JsonText(recipe);
 }
 
 absl::Status Check(const TrainingRecipe& r) {
