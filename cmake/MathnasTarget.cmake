@@ -67,6 +67,12 @@ function(mathnas_library name)
   set_property(GLOBAL APPEND PROPERTY MATHNAS_LIBRARIES mathnas_${name})
 endfunction()
 
+# mathnas_compile_briefly(SOURCE ...): sources in which a program spends no time that counts, while the optimiser spends a
+# third of theirs.
+function(mathnas_compile_briefly)
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O1>)
+endfunction()
+
 # Whether a library found on the system consists of headers alone.
 function(mathnas_is_header_only library result)
   set(${result} OFF PARENT_SCOPE)

@@ -60,18 +60,15 @@ json Attribute(const Extents& attribute) {
 absl::StatusOr<json> Attributes(const Operator& op) {
   json attributes = json::object();
   absl::Status status;
-  std::visit(
-      [&](auto o) {  // by value: Visit hands out references that a reader may assign to
-        o.Visit([&](std::string_view name, const auto& attribute) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(attribute)>, double>) {
-            if (!std::isfinite(attribute)) {
-              status = OperatorError(o.kName, fmt::format("{} is {}, expected a finite number", name, attribute));
-            }
-          }
-          attributes[std::string(name)] = Attribute(attribute);
-        });
-      },
-      op);
+  const auto write = [&](std::string_view name, const auto& attribute) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(attribute)>, double>) {
+      if (!std::isfinite(attribute)) {
+        status = OperatorError(NameOf(op), fmt::format("{} is {}, expected a finite number", name, attribute));
+      }
+    }
+    attributes[std::string(name)] = Attribute(attribute);
+  };
+  std::visit([&](auto o) { o.Visit(write); }, op);  // by value: Visit hands out references that a reader may assign to
   if (!status.ok()) return status;
   return attributes;
 }
