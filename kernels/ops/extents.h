@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <utility>
 
 #include "kernels/tensor.h"
@@ -21,10 +22,8 @@ class Extents {
 
   Extents() = default;
   // Extents beyond kMaxRank are counted and not kept: the shape rule of an operator refuses them.
-  Extents(const Shape& shape) : rank_(shape.size()) {  // NOLINT: a shape is what it stands for
-    std::copy_n(shape.begin(), std::min(rank_, kMaxRank), extents_.begin());
-  }
-  Extents(std::initializer_list<int64_t> extents) : Extents(Shape(extents)) {}
+  Extents(const Shape& shape) : Extents(std::span(shape.data(), shape.size())) {}  // a shape is what it stands for
+  Extents(std::initializer_list<int64_t> extents) : Extents(std::span(extents.begin(), extents.size())) {}
 
   // As given, so more than kMaxRank where that is too many.
   size_t rank() const { return rank_; }
@@ -37,6 +36,10 @@ class Extents {
   }
 
  private:
+  explicit Extents(std::span<const int64_t> extents) : rank_(extents.size()) {
+    std::copy_n(extents.begin(), std::min(rank_, kMaxRank), extents_.begin());
+  }
+
   size_t rank_ = 0;
   std::array<int64_t, kMaxRank> extents_ = {};
 };
