@@ -13,11 +13,37 @@ if(MATHNAS_SANITIZE)
   add_link_options(-fsanitize=${MATHNAS_SANITIZE})
 endif()
 
-# mathnas_library(NAME SOURCES ... [PUBLIC ...] [PRIVATE ...]): one floor, exported as mathnas::NAME.
+# Headers that nearly every source reads: reading them was a third of the build. Headers of others only, so that a change
+# of one of ours rebuilds what includes it and no more. Every source includes what it uses all the same: the preset `ci`
+# builds without them.
+set(MATHNAS_PRECOMPILED_HEADERS
+    <algorithm>
+    <array>
+    <cmath>
+    <cstdint>
+    <functional>
+    <map>
+    <memory>
+    <optional>
+    <span>
+    <string>
+    <string_view>
+    <utility>
+    <variant>
+    <vector>
+    <absl/container/flat_hash_map.h>
+    <absl/container/inlined_vector.h>
+    <absl/hash/hash.h>
+    <absl/status/statusor.h>
+    <absl/types/span.h>
+    <fmt/format.h>)
+
+# mathnas_library(NAME SOURCES ... [PUBLIC ...] [PRIVATE ...] [PRECOMPILED ...]): one floor, exported as mathnas::NAME.
 # PUBLIC is what its headers include, PRIVATE what only its sources include. A private library that has headers only is
 # no business of whoever links the installed floor, and is not exported.
+# PRECOMPILED: a library, compiled with the same options, whose precompiled headers serve this one too.
 function(mathnas_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(mathnas_${name} ${ARG_SOURCES})
   add_library(mathnas::${name} ALIAS mathnas_${name})
   set_target_properties(mathnas_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
@@ -33,7 +59,18 @@ function(mathnas_library name)
     target_link_libraries(mathnas_${name} PRIVATE ${library})
   endforeach()
   mathnas_compile_options(mathnas_${name})
+  if(ARG_PRECOMPILED)
+    target_precompile_headers(mathnas_${name} REUSE_FROM mathnas_${ARG_PRECOMPILED})
+  else()
+    target_precompile_headers(mathnas_${name} PRIVATE ${MATHNAS_PRECOMPILED_HEADERS})
+  endif()
   set_property(GLOBAL APPEND PROPERTY MATHNAS_LIBRARIES mathnas_${name})
+endfunction()
+
+# mathnas_compile_briefly(SOURCE ...): sources in which a program spends no time that counts, while the optimiser spends a
+# third of theirs.
+function(mathnas_compile_briefly)
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # Whether a library found on the system consists of headers alone.

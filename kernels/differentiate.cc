@@ -46,8 +46,7 @@ class Differentiator {
     Flow& flow = flows_[v.id];
     if (flow.none()) return Value{};
     if (flow.terms.empty()) {
-      const Shape& shape = graph_.desc(v).shape;
-      flow.terms = {graph_.Apply(Fill{.value = 0, .shape = {shape.begin(), shape.end()}}, {})[0]};
+      flow.terms = {graph_.Apply(Fill{.value = 0, .shape = graph_.desc(v).shape}, {})[0]};
     } else if (flow.terms.size() > 1) {
       flow.terms = {graph_.Apply(Add{}, flow.terms)[0]};
     }

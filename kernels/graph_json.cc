@@ -28,7 +28,6 @@ constexpr std::string_view kFormat = "mathnas-graph/1";
 constexpr size_t kMaxBytes = size_t{64} << 20;
 constexpr int kMaxDepth = 8;
 constexpr size_t kMaxEntries = 1'000'000;  // leaves, nodes, blocks, names
-constexpr size_t kMaxRank = 8;
 constexpr size_t kMaxInputs = 1024;
 // The multiply-adds of a convolution are at most the product of two tensors' elements: these fit 63 bits.
 constexpr int64_t kMaxElements = std::numeric_limits<int32_t>::max();
@@ -48,25 +47,28 @@ std::string_view KindOf(const Graph::ValueInfo& leaf) {
   }
 }
 
+template <typename T>
+json Attribute(const T& attribute) {
+  return attribute;
+}
+json Attribute(Activation attribute) { return Name(attribute); }
+json Attribute(const Extents& attribute) {
+  const Shape shape = attribute.shape();
+  return std::vector<int64_t>(shape.begin(), shape.end());
+}
+
 absl::StatusOr<json> Attributes(const Operator& op) {
   json attributes = json::object();
   absl::Status status;
-  std::visit(
-      [&](auto o) {  // by value: Visit hands out references that a reader may assign to
-        o.Visit([&](std::string_view name, const auto& attribute) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(attribute)>, double>) {
-            if (!std::isfinite(attribute)) {
-              status = OperatorError(o.kName, fmt::format("{} is {}, expected a finite number", name, attribute));
-            }
-          }
-          if constexpr (std::is_same_v<std::decay_t<decltype(attribute)>, Activation>) {
-            attributes[std::string(name)] = Name(attribute);
-          } else {
-            attributes[std::string(name)] = attribute;
-          }
-        });
-      },
-      op);
+  const auto write = [&](std::string_view name, const auto& attribute) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(attribute)>, double>) {
+      if (!std::isfinite(attribute)) {
+        status = OperatorError(NameOf(op), fmt::format("{} is {}, expected a finite number", name, attribute));
+      }
+    }
+    attributes[std::string(name)] = Attribute(attribute);
+  };
+  std::visit([&](auto o) { o.Visit(write); }, op);  // by value: Visit hands out references that a reader may assign to
   if (!status.ok()) return status;
   return attributes;
 }
@@ -105,22 +107,27 @@ absl::Status ReadAttribute(std::string_view path, const json& value, Activation&
 }
 
 // Extents of at least 1 whose product is at most kMaxElements.
-absl::Status ReadAttribute(std::string_view path, const json& value, std::vector<int64_t>& attribute) {
-  if (!value.is_array() || value.size() > kMaxRank) {
-    return Expected(path, fmt::format("an array of at most {} extents", kMaxRank), value);
+absl::Status ReadShape(std::string_view path, const json& value, Shape& shape) {
+  if (!value.is_array() || value.size() > Extents::kMaxRank) {
+    return Expected(path, fmt::format("an array of at most {} extents", Extents::kMaxRank), value);
   }
   int64_t elements = 1;
-  attribute.clear();
   for (const json& e : value) {
     const std::optional<int64_t> extent = IntegerIn(e, 1, kMaxElements);
-    if (!extent)
-      return Expected(fmt::format("{}[{}]", path, attribute.size()), fmt::format("1 to {}", kMaxElements), e);
+    if (!extent) return Expected(fmt::format("{}[{}]", path, shape.size()), fmt::format("1 to {}", kMaxElements), e);
     elements *= *extent;
-    attribute.push_back(*extent);
+    shape.push_back(*extent);
     if (elements > kMaxElements) {
       return absl::InvalidArgumentError(fmt::format("{}: more than {} elements", path, kMaxElements));
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status ReadAttribute(std::string_view path, const json& value, Extents& attribute) {
+  Shape shape;
+  if (auto s = ReadShape(path, value, shape); !s.ok()) return s;
+  attribute = shape;
   return absl::OkStatus();
 }
 
@@ -271,11 +278,10 @@ class Reader {
     const absl::StatusOr<const json*> extents = leaf.Get("shape", json::value_t::array);
     if (!extents.ok()) return extents.status();
     if (auto s = leaf.NoOthers(); !s.ok()) return s;
-    std::vector<int64_t> list;
-    if (auto s = ReadAttribute(leaf.PathOf("shape"), **extents, list); !s.ok()) return s;
+    Shape shape;
+    if (auto s = ReadShape(leaf.PathOf("shape"), **extents, shape); !s.ok()) return s;
     if (graph_.Find(*name).valid()) return Expected(leaf.PathOf("name"), "every name once", *name);
 
-    const Shape shape(list.begin(), list.end());
     if (*kind == "input") {
       values_.push_back(graph_.Input(*name, shape));
     } else if (*kind == "labels") {

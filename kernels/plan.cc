@@ -251,9 +251,12 @@ std::string Plan::ToString() const {
   std::string text;
   for (const Step& s : steps_) {
     text += fmt::format("{:20} {:26}", blocks_[s.block], NameOf(s.op));
-    for (const TensorDesc& d : s.input_descs) text += " " + mathnas::kernels::ToString(d.shape);
+    const auto append = [&text](const Descs& descs) {
+      for (const TensorDesc& d : descs) text.append(" ").append(mathnas::kernels::ToString(d.shape));
+    };
+    append(s.input_descs);
     text += " ->";
-    for (const TensorDesc& d : s.output_descs) text += " " + mathnas::kernels::ToString(d.shape);
+    append(s.output_descs);
     text += fmt::format("  [{}, scratch {}]\n", s.kernel->implementation(), s.kernel->scratch_bytes());
   }
   text += fmt::format("{} steps, {} bytes of activations, {} of scratch\n", steps_.size(), activation_bytes_,

@@ -2,7 +2,6 @@
 #ifndef MATHNAS_KERNELS_STATUS_H_
 #define MATHNAS_KERNELS_STATUS_H_
 
-#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -15,10 +14,7 @@ inline std::string_view Message(const absl::Status& status) {
 }
 
 // The same code with "CONTEXT: " in front of the text; an OK status stays as it is.
-inline absl::Status Annotate(const absl::Status& status, std::string_view context) {
-  if (status.ok() || context.empty()) return status;
-  return absl::Status(status.code(), std::string(context) + ": " + std::string(Message(status)));
-}
+absl::Status Annotate(const absl::Status& status, std::string_view context);
 
 }  // namespace mathnas::kernels
 

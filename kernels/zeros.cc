@@ -36,8 +36,7 @@ ReducedGraph FollowZeros(const Graph& graph) {
     }
     if (is_zero) {
       zero[node.outputs[0].id] = true;
-      const Shape& shape = graph.desc(node.outputs[0]).shape;
-      item.op = Fill{.value = 0, .shape = {shape.begin(), shape.end()}};
+      item.op = Fill{.value = 0, .shape = graph.desc(node.outputs[0]).shape};
       item.inputs.clear();
     }
     reduced.nodes.push_back(std::move(item));

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/internal/json_text.h"
 #include "nlohmann/json.hpp"
 #include "supernet/atomic_file.h"
 #include "supernet/input_file.h"
@@ -24,12 +25,14 @@ static_assert(std::endian::native == std::endian::little, "safetensors holds lit
 constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 
+using kernels::internal::JsonText;
+using kernels::internal::ParseJson;
 using nlohmann::json;
 
 // A JSON string; InvalidArgument when the text is not UTF-8.
 absl::StatusOr<std::string> Quote(const std::string& text, std::string_view path, std::string_view what) {
-  std::string quoted = json(text).dump(-1, ' ', false, json::error_handler_t::replace);
-  const json back = json::parse(quoted, nullptr, /*allow_exceptions=*/false);
+  std::string quoted = JsonText(text);
+  const json back = ParseJson(quoted);
   if (!back.is_string() || back.get_ref<const std::string&>() != text) {
     return absl::InvalidArgumentError(fmt::format("{}: {} {}: expected UTF-8", path, what, quoted));
   }
@@ -63,7 +66,7 @@ absl::StatusOr<std::string> Header(const std::string& path, std::span<const Name
     const uint64_t end = at + t->view.desc.bytes();
     const json shape(std::vector<int64_t>(t->view.desc.shape.begin(), t->view.desc.shape.end()));
     header += fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{},{}]}}", *name,
-                          kernels::Name(t->view.desc.dtype), shape.dump(), at, end);
+                          kernels::Name(t->view.desc.dtype), JsonText(shape), at, end);
     at = end;
   }
   header += '}';

@@ -144,8 +144,7 @@ absl::StatusOr<Answer> Inference(const Options& o) {
 
 void AddBench(CLI::App& app) {
   static Options o;
-  CLI::App* bench = app.add_subcommand("bench", "Time of a training step, of an inference, of the estimator");
-  bench->require_subcommand(1);
+  CLI::App* bench = AddGroup(app, "bench", "Time of a training step, of an inference, of the estimator");
   const auto add = [&](const char* name, const char* what, const char* example, Action action) {
     CLI::App* command = AddCommand(*bench, name, what, example, o.common, std::move(action));
     o.space.AddTo(command);

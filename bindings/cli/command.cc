@@ -8,6 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include "CLI/Config.hpp"
+#include "CLI/Formatter.hpp"
 #include "fmt/format.h"
 #include "kernels/status.h"
 
@@ -47,6 +49,12 @@ int Finish(const absl::StatusOr<Answer>& answer, bool json) {
 
 int Common::thread_count() const {
   return threads != 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description) {
+  CLI::App* group = app.add_subcommand(name, description);
+  group->require_subcommand(1);
+  return group;
 }
 
 CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description, const std::string& example,

@@ -8,8 +8,6 @@
 #include <string>
 
 #include "CLI/App.hpp"
-#include "CLI/Config.hpp"
-#include "CLI/Formatter.hpp"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
@@ -36,6 +34,10 @@ struct Answer {
   int exit_status = 0;
 };
 using Action = std::function<absl::StatusOr<Answer>()>;
+
+// Adds a command that only holds others, one of which must be given. Commands are made here and in main.cc alone: a
+// source that makes one compiles all of CLI11's help and configuration files too, which takes seconds.
+CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description);
 
 // Adds a sub-command with the common options. `action` runs after parsing, if the command was given; its answer goes to
 // stdout, its error as one line to stderr.

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <exception>
 
+#include "CLI/Config.hpp"
+#include "CLI/Formatter.hpp"
 #include "bindings/cli/command.h"
 #include "fmt/format.h"
 

@@ -35,8 +35,7 @@ absl::StatusOr<Answer> Describe(const Options& o) {
 
 void AddSpace(CLI::App& app) {
   static Options o;
-  CLI::App* space = app.add_subcommand("space", "What a search space consists of");
-  space->require_subcommand(1);
+  CLI::App* space = AddGroup(app, "space", "What a search space consists of");
   CLI::App* describe = AddCommand(*space, "describe", "Nodes, candidates, reference blocks, number of networks",
                                   "mathnas space describe nasbench201 --json", o.common, [] { return Describe(o); });
   o.space.AddTo(describe);

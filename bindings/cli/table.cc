@@ -103,8 +103,7 @@ absl::StatusOr<Answer> Import(const Options& o) {
 
 void AddTable(CLI::App& app) {
   static Options o;
-  CLI::App* table = app.add_subcommand("table", "Makes block tables of measurements, and checks them");
-  table->require_subcommand(1);
+  CLI::App* table = AddGroup(app, "table", "Makes block tables of measurements, and checks them");
   CLI::App* import = AddCommand(*table, "import", "A block table from CSV, one row per node and candidate",
                                 "mathnas table import --csv measured.csv --out table.json\n\n"
                                 "measured.csv:\n"

@@ -37,7 +37,10 @@ absl::StatusOr<Descs> InferOutputs(const Add& op, DescSpan inputs) {
 
 absl::StatusOr<Descs> InferOutputs(const Fill& op, DescSpan inputs) {
   if (auto s = CheckInputs(op.kName, inputs, {}); !s.ok()) return s;
-  const Shape shape(op.shape.begin(), op.shape.end());
+  if (op.shape.rank() > Extents::kMaxRank) {
+    return OperatorError(op.kName, fmt::format("rank {}, expected at most {}", op.shape.rank(), Extents::kMaxRank));
+  }
+  const Shape shape = op.shape.shape();
   if (std::any_of(shape.begin(), shape.end(), [](int64_t extent) { return extent < 0; })) {
     return OperatorError(op.kName, fmt::format("shape {}: an extent is negative", ToString(shape)));
   }

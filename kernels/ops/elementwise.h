@@ -2,8 +2,7 @@
 #ifndef MATHNAS_KERNELS_OPS_ELEMENTWISE_H_
 #define MATHNAS_KERNELS_OPS_ELEMENTWISE_H_
 
-#include <vector>
-
+#include "kernels/ops/extents.h"
 #include "kernels/ops/rules.h"
 
 namespace mathnas::kernels {
@@ -53,10 +52,10 @@ struct Zero {
   bool operator==(const Zero&) const = default;
 };
 
-// A constant tensor, without inputs.
+// A constant tensor, without inputs; of at most Extents::kMaxRank axes.
 struct Fill {
   double value = 0;
-  std::vector<int64_t> shape;
+  Extents shape;
 
   static constexpr std::string_view kName = "fill";
   template <typename V>

@@ -4,6 +4,10 @@
 
 namespace mathnas::kernels {
 
+std::string_view NameOf(const Operator& op) {
+  return std::visit([](const auto& o) { return o.kName; }, op);
+}
+
 bool ChangesState(const Operator& op) {
   if (const auto* bn = std::get_if<BatchNormTraining>(&op)) return bn->track;
   return std::holds_alternative<Accumulate>(op);

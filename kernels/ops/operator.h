@@ -3,6 +3,8 @@
 #ifndef MATHNAS_KERNELS_OPS_OPERATOR_H_
 #define MATHNAS_KERNELS_OPS_OPERATOR_H_
 
+#include <string_view>
+#include <type_traits>
 #include <variant>
 
 #include "kernels/ops/activation.h"
@@ -29,9 +31,9 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               SoftmaxCrossEntropy, SoftmaxCrossEntropyBackward, SoftTargetCrossEntropy,
                               SoftTargetCrossEntropyBackward, Slice>;
 
-inline std::string_view NameOf(const Operator& op) {
-  return std::visit([](const auto& o) { return o.kName; }, op);
-}
+static_assert(std::is_trivially_copyable_v<Operator>);  // see extents.h
+
+std::string_view NameOf(const Operator& op);
 
 // Whether running the operator changes a state: it runs even if nobody reads its outputs, and is never merged with its
 // twin.

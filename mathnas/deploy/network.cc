@@ -59,8 +59,10 @@ absl::StatusOr<Graph> WithBatch(const Graph& graph, int64_t batch) {
   for (const Graph::Node& node : graph.nodes()) {
     result.SetBlock(graph.blocks()[node.block]);
     kernels::Operator op = node.op;
-    if (auto* fill = std::get_if<kernels::Fill>(&op); fill != nullptr && !fill->shape.empty()) {
-      if (fill->shape[0] == *old_batch) fill->shape[0] = batch;
+    if (auto* fill = std::get_if<kernels::Fill>(&op)) {
+      kernels::Shape extents = fill->shape.shape();
+      if (!extents.empty() && extents[0] == *old_batch) extents[0] = batch;
+      fill->shape = extents;
     }
     kernels::Values inputs;
     for (Value v : node.inputs) inputs.push_back(built[v.id]);

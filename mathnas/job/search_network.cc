@@ -9,6 +9,7 @@
 
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "kernels/internal/json_text.h"
 #include "kernels/status.h"
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/core/interaction.h"
@@ -33,6 +34,8 @@ namespace mathnas::job {
 namespace {
 
 using kernels::TensorMap;
+using kernels::internal::JsonText;
+using kernels::internal::ParseJson;
 using nlohmann::json;
 using profile::LatencyStats;
 using supernet::Choice;
@@ -59,10 +62,10 @@ std::vector<double> PerChannel(std::vector<double> values, int64_t channels) {
 
 report::Training Described(const supernet::Checkpoint& checkpoint) {
   report::Training training;
-  const json recipe = json::parse(checkpoint.recipe, nullptr, /*allow_exceptions=*/false);
+  const json recipe = ParseJson(checkpoint.recipe);
   if (recipe.is_object()) {
     for (const auto& [key, value] : recipe.items()) {
-      training.settings.push_back({key, value.is_string() ? value.get<std::string>() : value.dump()});
+      training.settings.push_back({key, value.is_string() ? value.get<std::string>() : JsonText(value)});
     }
   }
   for (const supernet::EpochRecord& e : checkpoint.epochs) {
@@ -147,10 +150,10 @@ class Job {
     r.created_at = options_.created_at;
     r.command = options_.command;
     r.environment = options_.environment;
-    const json macro = json::parse(space_.MacroJson());
+    const json macro = ParseJson(space_.MacroJson());
     for (const auto& [key, value] : macro.items()) {
       const bool named = value.is_object() && value.contains("name");
-      r.macro.push_back({key, named ? value["name"].get<std::string>() : value.dump()});
+      r.macro.push_back({key, named ? value["name"].get<std::string>() : JsonText(value)});
     }
     return absl::OkStatus();
   }
@@ -503,8 +506,8 @@ class Job {
       if (std::isfinite(value)) predicted[metric] = value;
     }
     json information = {{"space", std::string(space_.name())},
-                        {"subnet", json::parse(result_.subnet)},
-                        {"macro", json::parse(space_.MacroJson())},
+                        {"subnet", ParseJson(result_.subnet)},
+                        {"macro", ParseJson(space_.MacroJson())},
                         {"data", options_.data_name},
                         {"limits", limits},
                         {"predicted", predicted},
@@ -527,14 +530,14 @@ class Job {
         .normalisation = {PerChannel(data_.train->mean(), channels), PerChannel(data_.train->stddev(), channels)},
         .output = "logits",
         .class_names = {},
-        .information = information.dump()};
+        .information = JsonText(information)};
     DescribeChosen(*cost);
     return deploy::Save(result_.network_path, network);
   }
 
   void DescribeChosen(const supernet::NetworkCost& cost) {
     report::ChosenNetwork& chosen = result_.report.chosen;
-    const json subnet = json::parse(result_.subnet);
+    const json subnet = ParseJson(result_.subnet);
     chosen.architecture = subnet.contains("arch") ? subnet["arch"].get<std::string>() : result_.subnet;
     chosen.choice = chosen_.choice;
     chosen.shared_index = chosen_.shared_index;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/internal/json_text.h"
 #include "kernels/plan.h"
 #include "kernels/random.h"
 #include "mathnas/profile/rapl.h"
@@ -21,6 +22,8 @@ namespace mathnas::profile {
 namespace {
 
 using kernels::TensorMap;
+using kernels::internal::JsonText;
+using kernels::internal::ParseJson;
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
@@ -253,7 +256,7 @@ absl::Status Meter::ReadJournal() {
   if (path.empty() || !std::filesystem::exists(path)) return absl::OkStatus();
   std::ifstream file(path);
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  const json journal = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json journal = ParseJson(text);
   const auto bad = [&](std::string_view what) {
     return absl::InvalidArgumentError(fmt::format("{}: {}; delete it to measure again", path, what));
   };
@@ -318,7 +321,7 @@ absl::Status Meter::WriteJournal() {
   }
   const json journal = {
       {"format", std::string(kFormat)}, {"identity", options_.identity}, {"networks", std::move(networks)}};
-  return supernet::AtomicWriteFile(options_.journal_path, journal.dump() + "\n");
+  return supernet::AtomicWriteFile(options_.journal_path, JsonText(journal) + "\n");
 }
 
 }  // namespace mathnas::profile

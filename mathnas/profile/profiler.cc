@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/internal/json_text.h"
 #include "kernels/status.h"
 #include "mathnas/core/average_network.h"
 #include "mathnas/core/estimator.h"
@@ -131,7 +132,7 @@ absl::StatusOr<Metric> EvaluatedAccuracy(const BlockTable& table, const core::In
 Metric Unmeasurable(const BlockTable& table, Metric metric, std::string_view reason) {
   metric.form = core::Form::kCost;
   metric.slices = NaNSlices(table);
-  metric.extensions["x-reason"] = nlohmann::json(std::string(reason)).dump();
+  metric.extensions["x-reason"] = kernels::internal::JsonText(std::string(reason));
   return metric;
 }
 

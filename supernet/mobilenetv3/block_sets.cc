@@ -8,6 +8,7 @@
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "kernels/internal/bounded_json.h"
+#include "kernels/internal/json_text.h"
 #include "kernels/status.h"
 #include "supernet/input_file.h"
 
@@ -15,6 +16,7 @@ namespace mathnas::supernet::mobilenetv3 {
 namespace {
 
 using kernels::internal::IntegerIn;
+using kernels::internal::JsonText;
 using kernels::internal::Shortened;
 using nlohmann::json;
 
@@ -255,7 +257,7 @@ std::string ToJson(const BlockSet& set) {
     }
   }
   const json document = {{"format", kFormat}, {"name", set.name}, {"stages", std::move(stages)}};
-  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+  return JsonText(document);
 }
 
 absl::StatusOr<Architecture> ArchitectureOf(const BlockSet& set, std::span<const int> codes, int resolution) {

@@ -7,6 +7,7 @@
 #include "blocks/inverted_residual.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "kernels/internal/json_text.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/mobilenetv3/channel_sorting.h"
@@ -20,6 +21,8 @@ using kernels::Activation;
 using kernels::Graph;
 using kernels::Shape;
 using kernels::Value;
+using kernels::internal::JsonText;
+using kernels::internal::ParseJson;
 using nlohmann::json;
 using namespace mobilenetv3;  // NOLINT: the sizes of this space
 
@@ -59,8 +62,8 @@ class Space : public SearchSpace {
                   {"classes", macro_.classes},
                   {"input_channels", macro_.input_channels},
                   {"resolutions", macro_.resolutions}};
-    if (macro_.blocks) macro["blocks"] = json::parse(ToJson(*macro_.blocks));
-    return macro.dump();
+    if (macro_.blocks) macro["blocks"] = ParseJson(ToJson(*macro_.blocks));
+    return JsonText(macro);
   }
 
   absl::StatusOr<Choice> ParseSubnet(std::string_view text) const override {
@@ -308,7 +311,7 @@ absl::StatusOr<std::shared_ptr<const SearchSpace>> MobileNetV3(const MobileNetV3
 }
 
 absl::StatusOr<MobileNetV3Macro> ParseMobileNetV3Macro(std::string_view text) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json object = ParseJson(text);
   if (!object.is_object()) return absl::InvalidArgumentError("macro parameters: expected a JSON object");
   MobileNetV3Macro macro;
   if (!object.contains("width") || !object["width"].is_number()) {
@@ -329,12 +332,12 @@ absl::StatusOr<MobileNetV3Macro> ParseMobileNetV3Macro(std::string_view text) {
   for (const json& r : object["resolutions"]) {
     if (!r.is_number_integer() || r < 0 || r > kMostResolution) {
       return absl::InvalidArgumentError(fmt::format("macro parameter resolutions: {}, expected integers from {} to {}",
-                                                    r.dump(), kLeastResolution, kMostResolution));
+                                                    JsonText(r), kLeastResolution, kMostResolution));
     }
     macro.resolutions.push_back(r.get<int>());
   }
   if (object.contains("blocks")) {
-    auto blocks = ParseBlockSet(object["blocks"].dump());
+    auto blocks = ParseBlockSet(JsonText(object["blocks"]));
     if (!blocks.ok()) return kernels::Annotate(blocks.status(), "macro parameter blocks");
     macro.blocks = *std::move(blocks);
   }

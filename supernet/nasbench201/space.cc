@@ -6,6 +6,7 @@
 #include "blocks/nasbench201_cell.h"
 #include "blocks/residual_reduction.h"
 #include "fmt/format.h"
+#include "kernels/internal/json_text.h"
 #include "nlohmann/json.hpp"
 
 namespace mathnas::supernet {
@@ -20,6 +21,8 @@ using blocks::NormOptions;
 using kernels::Graph;
 using kernels::Shape;
 using kernels::Value;
+using kernels::internal::JsonText;
+using kernels::internal::ParseJson;
 using nlohmann::json;
 
 constexpr int64_t kStages = 3;
@@ -53,14 +56,18 @@ class Space : public SearchSpace {
   int64_t classes() const override { return macro_.classes; }
 
   std::string MacroJson() const override {
-    return json{{"channels", macro_.channels}, {"cells", macro_.cells}, {"classes", macro_.classes},
-                {"height", macro_.height},     {"width", macro_.width}, {"input_channels", macro_.input_channels},
-                {"affine", macro_.affine},     {"track", macro_.track}}
-        .dump();
+    return JsonText({{"channels", macro_.channels},
+                     {"cells", macro_.cells},
+                     {"classes", macro_.classes},
+                     {"height", macro_.height},
+                     {"width", macro_.width},
+                     {"input_channels", macro_.input_channels},
+                     {"affine", macro_.affine},
+                     {"track", macro_.track}});
   }
 
   absl::StatusOr<Choice> ParseSubnet(std::string_view text) const override {
-    const json subnet = json::parse(text, nullptr, /*allow_exceptions=*/false);
+    const json subnet = ParseJson(text);
     if (subnet.is_array()) return ParseCodes(subnet);
     if (!subnet.is_object() || !subnet.contains("arch") || subnet.size() != 1) {
       return absl::InvalidArgumentError(
@@ -81,7 +88,7 @@ class Space : public SearchSpace {
   std::string SubnetJson(const Choice& choice) const override {
     Architecture architecture{};
     for (size_t e = 0; e < architecture.size(); ++e) architecture[e] = static_cast<CellOp>(choice[e]);
-    return json{{"arch", ToString(architecture)}}.dump();
+    return JsonText({{"arch", ToString(architecture)}});
   }
 
   NetworkGraph Network(const Choice& choice, const GraphRequest& request) const override {
@@ -139,7 +146,7 @@ class Space : public SearchSpace {
     for (size_t e = 0; e < codes.size(); ++e) {
       if (!codes[e].is_number_integer() || codes[e] < 0 || codes[e] >= kCellOps) {
         return absl::InvalidArgumentError(
-            fmt::format("subnet[{}]: {}, expected an integer from 0 to {}", e, codes[e].dump(), kCellOps - 1));
+            fmt::format("subnet[{}]: {}, expected an integer from 0 to {}", e, JsonText(codes[e]), kCellOps - 1));
       }
       choice.push_back(codes[e].get<int>());
     }
@@ -226,7 +233,7 @@ absl::StatusOr<std::shared_ptr<const SearchSpace>> NasBench201(const NasBench201
 }
 
 absl::StatusOr<NasBench201Macro> ParseNasBench201Macro(std::string_view text) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json object = ParseJson(text);
   if (!object.is_object()) return absl::InvalidArgumentError("macro parameters: expected a JSON object");
   NasBench201Macro macro;
   const std::pair<const char*, int64_t*> numbers[] = {

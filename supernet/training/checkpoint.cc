@@ -9,6 +9,7 @@
 
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "kernels/internal/json_text.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/mobilenetv3/space.h"
@@ -21,6 +22,8 @@ namespace {
 
 using kernels::Tensor;
 using kernels::TensorMap;
+using kernels::internal::JsonText;
+using kernels::internal::ParseJson;
 using nlohmann::json;
 
 constexpr std::string_view kFormat = "mathnas-checkpoint/1";
@@ -31,7 +34,7 @@ absl::Status Bad(const std::string& path, std::string_view what) {
 }
 
 absl::Status ReadProgress(const std::string& path, const std::string& text, Checkpoint& checkpoint) {
-  const json progress = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json progress = ParseJson(text);
   if (!progress.is_object()) return Bad(path, "metadata \"progress\": expected a JSON object");
   for (const char* field : {"epoch", "batch"}) {
     if (!progress.contains(field) || !progress[field].is_number_integer() || progress[field] < 0) {
@@ -70,12 +73,11 @@ absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoin
                        {"space", checkpoint.space},
                        {"macro", checkpoint.macro},
                        {"recipe", checkpoint.recipe},
-                       {"progress", json{{"epoch", checkpoint.epoch},
-                                         {"batch", checkpoint.batch},
-                                         {"generator", "philox4x32-10"},
-                                         {"seed", checkpoint.seed},
-                                         {"epochs", epochs}}
-                                        .dump()}};
+                       {"progress", JsonText({{"epoch", checkpoint.epoch},
+                                              {"batch", checkpoint.batch},
+                                              {"generator", "philox4x32-10"},
+                                              {"seed", checkpoint.seed},
+                                              {"epochs", epochs}})}};
   if (checkpoint.subnet) metadata["subnet"] = *checkpoint.subnet;
   std::vector<NamedTensor> tensors;
   for (const TensorMap::Entry& e : checkpoint.weights.entries()) tensors.emplace_back(e.name, e.tensor.view());

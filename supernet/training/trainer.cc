@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/internal/json_text.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/data/loader.h"
@@ -287,7 +288,7 @@ std::string ToJson(const TrainingRecipe& r) {
                            {"resolutions", r.shrinking->resolutions}};
     if (!r.shrinking->after.empty()) recipe["shrinking"]["after"] = r.shrinking->after;
   }
-  return recipe.dump();
+  return kernels::internal::JsonText(recipe);
 }
 
 absl::Status Check(const TrainingRecipe& r) {

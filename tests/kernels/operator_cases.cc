@@ -116,10 +116,7 @@ Problem BuildScale(const ShapeLine& l) {
   return {Scale{.factor = l.Number("factor", 0.1)}, {{Role::kActivation, Image(l)}}};
 }
 Problem BuildZero(const ShapeLine& l) { return {Zero{}, {{Role::kActivation, Image(l)}}}; }
-Problem BuildFill(const ShapeLine& l) {
-  const Shape shape = Image(l);
-  return {Fill{.value = l.Number("factor", 0.1), .shape = {shape.begin(), shape.end()}}, {}};
-}
+Problem BuildFill(const ShapeLine& l) { return {Fill{.value = l.Number("factor", 0.1), .shape = Image(l)}, {}}; }
 Problem BuildAccumulate(const ShapeLine& l) {
   return {Accumulate{}, {{Role::kState, Image(l)}, {Role::kActivation, Image(l)}}};
 }

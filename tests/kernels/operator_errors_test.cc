@@ -102,6 +102,7 @@ std::vector<ErrorCase> Cases() {
       {"AddNothing", Add{}, {}, {"add", "no inputs"}},
       {"FillInputs", Fill{}, {F({1})}, {"fill", "1 inputs", "expected 0"}},
       {"FillNegative", Fill{.shape = {2, -1}}, {}, {"fill", "2x-1"}},
+      {"FillRank", Fill{.shape = {1, 1, 1, 1, 1, 1, 1, 1, 1}}, {}, {"fill", "rank 9", "at most 8"}},
       {"Accumulate", Accumulate{}, {F({4}), F({3})}, {"accumulate", "3", "expected 4"}},
       {"PoolPadding", AvgPool2d{.kernel = 3, .padding = 2}, {F({1, 4, 4, 8})}, {"avg_pool2d", "padding 2", "half"}},
       {"PoolKernel", AvgPool2d{.kernel = 0}, {F({1, 4, 4, 8})}, {"avg_pool2d", "kernel 0", "at least 1"}},
