@@ -17,6 +17,7 @@ namespace {
 Value Activate(Graph& g, Value x, Activation activation) {
   if (activation == Activation::kRelu) return g.Apply(kernels::Relu{}, {x})[0];
   if (activation == Activation::kHardSwish) return g.Apply(kernels::HardSwish{}, {x})[0];
+  if (activation == Activation::kSwish) return g.Apply(kernels::Swish{}, {x})[0];
   return x;
 }
 
@@ -40,8 +41,8 @@ class Builder {
     if (options_.squeeze > 0) {
       y = SqueezeExcite(g_, y, Name("depth_conv.se"), options_.squeeze, {stored_.mid, stored_.squeeze});
     }
-    y = Pointwise(y, "point_linear", options_.out, stored_.mid, options_.out);
-    if (options_.stride == 1 && in == options_.out) y = g_.Apply(kernels::Add{}, {y, x})[0];
+    y = Pointwise(y, "point_linear", stored_.out > 0 ? stored_.out : options_.out, stored_.mid, options_.out);
+    if (options_.shortcut && options_.stride == 1 && in == options_.out) y = g_.Apply(kernels::Add{}, {y, x})[0];
     return y;
   }
 
@@ -59,7 +60,8 @@ class Builder {
     if (!x.valid()) return x;
     const int64_t channels = g_.desc(x).shape[3];
     const int kernel = options_.kernel;
-    const Value weight = elastic_ ? ElasticKernel(g_, Name("depth_conv"), stored_.mid, stored_.kernel, channels, kernel)
+    const Value weight = elastic_ ? ElasticKernel(g_, Name("depth_conv"), stored_.mid, stored_.kernel, channels, kernel,
+                                                  options_.transformed)
                                   : g_.Parameter(Name("depth_conv.conv.weight"), {channels, 1, kernel, kernel});
     const Value y =
         kernels::Convolve(g_, x, weight, Value{}, options_.stride, kernel / 2, static_cast<int32_t>(channels));
@@ -84,9 +86,12 @@ class Builder {
 }  // namespace
 
 Value ElasticKernel(Graph& g, std::string_view prefix, int64_t stored_channels, int stored_kernel, int64_t channels,
-                    int kernel) {
+                    int kernel, bool transformed) {
   Value weight = LeadingParameter(g, fmt::format("{}.conv.conv.weight", prefix),
                                   {stored_channels, 1, stored_kernel, stored_kernel}, channels);
+  if (!transformed && kernel < stored_kernel) {
+    return g.Apply(kernels::KernelTransform{.kernel = kernel, .has_matrix = false}, {weight})[0];
+  }
   for (int from = stored_kernel; from > kernel; from -= 2) {
     const int to = from - 2;
     const Value matrix =

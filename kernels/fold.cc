@@ -20,6 +20,14 @@ bool IsPlainConvolution(const Operator& op) {
   return conv != nullptr && !conv->has_addend && conv->activation == Activation::kNone;
 }
 
+// kNone of other operators.
+Activation ActivationOf(const Operator& op) {
+  if (std::holds_alternative<Relu>(op)) return Activation::kRelu;
+  if (std::holds_alternative<HardSwish>(op)) return Activation::kHardSwish;
+  if (std::holds_alternative<Swish>(op)) return Activation::kSwish;
+  return Activation::kNone;
+}
+
 // The nodes of the graph as a list that can be changed, and passes over that list in the order of the member functions.
 // Values are those of the original graph; new ones follow after them.
 class Folder {
@@ -227,16 +235,16 @@ class Folder {
     const Links links = Link();
     std::vector<bool> gone(items_.size(), false);
     for (size_t n = 0; n < items_.size(); ++n) {
-      const bool relu = std::holds_alternative<Relu>(items_[n].op);
-      if (!relu && !std::holds_alternative<HardSwish>(items_[n].op)) continue;
+      const Activation activation = ActivationOf(items_[n].op);
+      if (activation == Activation::kNone) continue;
       const Value x = items_[n].inputs[0];
       const int32_t producer = links.producer[x.id];
       if (producer < 0 || links.readers[x.id] != 1) continue;
       auto* conv = std::get_if<Conv2d>(&items_[producer].op);
       auto* bn = std::get_if<BatchNormInference>(&items_[producer].op);
       if (conv != nullptr && conv->activation == Activation::kNone) {
-        conv->activation = relu ? Activation::kRelu : Activation::kHardSwish;
-      } else if (bn != nullptr && relu) {
+        conv->activation = activation;
+      } else if (bn != nullptr && activation == Activation::kRelu) {
         bn->relu = true;
       } else {
         continue;
@@ -257,7 +265,7 @@ class Folder {
     for (size_t i = 0; i < graph_.values().size(); ++i) {
       const Graph::ValueInfo& leaf = graph_.values()[i];
       if (leaf.kind == ValueKind::kInput) {
-        built[i] = leaf.desc.dtype == DType::kI64 ? g.Labels(leaf.name, leaf.desc.shape[0])
+        built[i] = leaf.desc.dtype == DType::kI64 ? g.Integers(leaf.name, leaf.desc.shape)
                                                   : g.Input(leaf.name, leaf.desc.shape);
       } else if (leaf.kind != ValueKind::kComputed && links.readers[i] > 0) {
         const bool trainable = leaf.kind == ValueKind::kParameter;

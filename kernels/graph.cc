@@ -19,7 +19,7 @@ size_t OutputCount(const Operator& op, size_t inputs) {
       [&](const auto& o) -> size_t {
         using T = std::decay_t<decltype(o)>;
         if constexpr (std::is_same_v<T, BatchNormTraining> || std::is_same_v<T, BatchNormBackward>) return 3;
-        return std::max<size_t>(inputs, 2);
+        return std::max<size_t>(inputs, 3);
       },
       op);
 }
@@ -48,8 +48,8 @@ Value Graph::Leaf(ValueKind kind, std::string_view name, TensorDesc desc) {
 Value Graph::Input(std::string_view name, Shape shape) {
   return Leaf(ValueKind::kInput, name, {real_, std::move(shape)});
 }
-Value Graph::Labels(std::string_view name, int64_t batch) {
-  return Leaf(ValueKind::kInput, name, {DType::kI64, {batch}});
+Value Graph::Integers(std::string_view name, Shape shape) {
+  return Leaf(ValueKind::kInput, name, {DType::kI64, std::move(shape)});
 }
 Value Graph::Parameter(std::string_view name, Shape shape) {
   return Leaf(ValueKind::kParameter, name, {real_, std::move(shape)});

@@ -44,7 +44,8 @@ class Graph {
 
   // Leaves. A parameter or state asked for again is the same value; with another shape it is an error (see status()).
   Value Input(std::string_view name, Shape shape);
-  Value Labels(std::string_view name, int64_t batch);
+  Value Integers(std::string_view name, Shape shape);
+  Value Labels(std::string_view name, int64_t batch) { return Integers(name, {batch}); }
   Value Parameter(std::string_view name, Shape shape);
   Value State(std::string_view name, Shape shape);
 

@@ -43,7 +43,7 @@ std::string_view KindOf(const Graph::ValueInfo& leaf) {
     case ValueKind::kState:
       return "state";
     default:
-      return leaf.desc.dtype == DType::kI64 ? "labels" : "input";
+      return leaf.desc.dtype == DType::kI64 ? "integers" : "input";
   }
 }
 
@@ -101,7 +101,7 @@ absl::Status ReadAttribute(std::string_view path, const json& value, double& att
 absl::Status ReadAttribute(std::string_view path, const json& value, Activation& attribute) {
   const std::string* name = value.get_ptr<const std::string*>();
   const absl::StatusOr<Activation> activation = ParseActivation(name == nullptr ? "" : *name);
-  if (!activation.ok()) return Expected(path, "none, relu or hard_swish", value);
+  if (!activation.ok()) return Expected(path, "none, relu, hard_swish or swish", value);
   attribute = *activation;
   return absl::OkStatus();
 }
@@ -284,15 +284,14 @@ class Reader {
 
     if (*kind == "input") {
       values_.push_back(graph_.Input(*name, shape));
-    } else if (*kind == "labels") {
-      if (shape.size() != 1) return Expected(leaf.PathOf("shape"), "one extent, the batch", **extents);
-      values_.push_back(graph_.Labels(*name, shape[0]));
+    } else if (*kind == "integers") {
+      values_.push_back(graph_.Integers(*name, shape));
     } else if (*kind == "parameter") {
       values_.push_back(graph_.Parameter(*name, shape));
     } else if (*kind == "state") {
       values_.push_back(graph_.State(*name, shape));
     } else {
-      return Expected(leaf.PathOf("kind"), "input, labels, parameter or state", *kind);
+      return Expected(leaf.PathOf("kind"), "input, integers, parameter or state", *kind);
     }
     return Annotate(graph_.status(), leaf.path());
   }

@@ -3,7 +3,8 @@
 //   {"format": "mathnas-graph/1",
 //    "type": "F32",                                     of everything but labels
 //    "blocks": ["", "stem", ..],                        the first is the unnamed one
-//    "leaves": [{"kind": "input" | "labels" | "parameter" | "state", "name": "stem.0.weight", "shape": [16, 3, 3, 3]},
+//    "leaves": [{"kind": "input" | "integers" | "parameter" | "state", "name": "stem.0.weight", "shape": [16, 3, 3,
+//    3]},
 //    ..], "nodes": [{"op": "conv2d", "attributes": {"stride": 1, ..}, "inputs": [0, 1], "block": 1}, ..], "names":
 //    {"logits": 41}}
 //

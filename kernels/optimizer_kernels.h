@@ -3,6 +3,8 @@
 #ifndef MATHNAS_KERNELS_OPTIMIZER_KERNELS_H_
 #define MATHNAS_KERNELS_OPTIMIZER_KERNELS_H_
 
+#include <cstdint>
+
 #include "absl/types/span.h"
 
 namespace mathnas::kernels {
@@ -26,6 +28,36 @@ void SgdStep(const SgdParameters& parameters, absl::Span<float> w, absl::Span<fl
 // The same in double, for the reference: a plain loop on the calling thread.
 void SgdStep(const SgdParameters& parameters, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b,
              bool first, int threads);
+
+// Where Adam adds epsilon: to sqrt(v) corrected for its bias, as PyTorch does, or to sqrt(v) itself, as fairseq.
+enum class AdamForm : uint8_t { kPyTorch, kFairseq };
+
+struct AdamParameters {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;    // decoupled from the gradient (AdamW)
+  double gradient_scale = 1;  // of the gradient, before anything else: clipping, a mean over tokens
+  AdamForm form = AdamForm::kPyTorch;
+};
+
+// Step t = 1, 2, .. of Adam on this tensor (Kingma and Ba, 2015; spec/training-golden.md 2), in one pass that also
+// clears the gradient. With g' = gradient_scale * g:
+//
+//   w *= 1 - learning_rate * weight_decay;  m = beta1 * m + (1 - beta1) * g';  v = beta2 * v + (1 - beta2) * g'^2;
+//   w -= learning_rate * c / (1 - beta1^t) * m / (sqrt(v) + e);  g = 0
+//
+// where c = sqrt(1 - beta2^t), and e = epsilon * c in PyTorch's form or epsilon in fairseq's. The four spans have the
+// same size and do not overlap; m and v are zero before the first step.
+void AdamStep(const AdamParameters& parameters, absl::Span<float> w, absl::Span<float> g, absl::Span<float> m,
+              absl::Span<float> v, int64_t t, int threads);
+void AdamStep(const AdamParameters& parameters, absl::Span<double> w, absl::Span<double> g, absl::Span<double> m,
+              absl::Span<double> v, int64_t t, int threads);
+
+// Sum of squares: what gradients are clipped by.
+double SumOfSquares(absl::Span<const float> x, int threads);
+double SumOfSquares(absl::Span<const double> x, int threads);
 
 }  // namespace mathnas::kernels
 

@@ -21,10 +21,13 @@ constexpr size_t kAlignment = 64;
 std::optional<size_t> InPlaceInput(const Operator& op, size_t inputs) {
   if (std::holds_alternative<Relu>(op) || std::holds_alternative<Add>(op) || std::holds_alternative<Scale>(op) ||
       std::holds_alternative<HardSwish>(op) || std::holds_alternative<HardSigmoid>(op) ||
-      std::holds_alternative<ScaleChannels>(op) || std::holds_alternative<BatchNormInference>(op)) {
+      std::holds_alternative<Swish>(op) || std::holds_alternative<LayerNorm>(op) ||
+      std::holds_alternative<LayerScale>(op) || std::holds_alternative<ScaleChannels>(op) ||
+      std::holds_alternative<BatchNormInference>(op)) {
     return 0;
   }
   if (std::holds_alternative<ReluBackward>(op) || std::holds_alternative<HardSwishBackward>(op) ||
+      std::holds_alternative<SwishBackward>(op) || std::holds_alternative<LayerNormBackward>(op) ||
       std::holds_alternative<HardSigmoidBackward>(op) || std::holds_alternative<BatchNormBackward>(op)) {
     return 1;
   }

@@ -12,14 +12,14 @@ namespace mathnas::supernet {
 namespace {
 
 // Parameters belong to the block that reads them first.
-std::vector<int64_t> ParametersByBlock(const kernels::Graph& graph) {
+std::vector<int64_t> ParametersByBlock(const SearchSpace& space, const kernels::Graph& graph) {
   std::vector<int64_t> parameters(graph.blocks().size());
   std::vector<bool> seen(graph.values().size());
   for (const kernels::Graph::Node& n : graph.nodes()) {
     for (kernels::Value v : n.inputs) {
       if (graph.info(v).kind != kernels::ValueKind::kParameter || seen[v.id]) continue;
       seen[v.id] = true;
-      parameters[n.block] += graph.desc(v).elements();
+      if (space.counts_as_parameter(graph.info(v).name)) parameters[n.block] += graph.desc(v).elements();
     }
   }
   return parameters;
@@ -49,11 +49,12 @@ absl::StatusOr<NetworkCost> CountWork(const SearchSpace& space, const Choice& ch
   const kernels::Graph graph = space.Network(choice, {}).graph;
   if (!graph.status().ok()) return graph.status();
   const std::vector<kernels::Counts> counts = kernels::CountByBlock(graph);
-  const std::vector<int64_t> parameters = ParametersByBlock(graph);
+  const std::vector<int64_t> parameters = ParametersByBlock(space, graph);
   const kernels::Counts sum = space.Sum(kernels::CountByNode(graph));
   NetworkCost network;
   network.total.macs = sum.macs;
   network.total.flops = space.Flops(sum);
+  network.total.parameters = space.unused_parameters(choice);
   for (size_t b = 0; b < counts.size(); ++b) {
     const std::string& name = graph.blocks()[b];
     if (name.empty()) continue;

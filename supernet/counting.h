@@ -24,7 +24,7 @@ struct BlockCost {
 };
 
 struct NetworkCost {
-  Cost total;                     // sums (SearchSpace::Sum); of activation_bytes the maximum
+  Cost total;                     // sums (SearchSpace::Sum), and unused_parameters; of activation_bytes the maximum
   std::vector<BlockCost> blocks;  // in the order in which they run
 };
 

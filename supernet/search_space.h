@@ -60,6 +60,8 @@ struct GraphRequest {
   Mode mode = Mode::kInference;
   Weights weights = Weights::kOwn;
   kernels::DType real = kernels::DType::kF32;
+  // Pixels of a side of the input "image", in spaces whose networks resize it to their own size; 0: that size.
+  int64_t image_size = 0;
   // Momentum of the running statistics; 1 makes them the statistics of the last batch.
   double norm_momentum = 0.1;
 };
@@ -115,6 +117,10 @@ class SearchSpace {
   // How this space counts FLOPs (spec/search-spaces.md 7.8), and the count.
   virtual std::string_view flops_convention() const = 0;
   virtual int64_t Flops(const kernels::Counts& counts) const = 0;
+  // Whether this parameter is among those that the space's reference counts, and how many it counts besides, which no
+  // network of its own has.
+  virtual bool counts_as_parameter(std::string_view) const { return true; }
+  virtual int64_t unused_parameters(const Choice&) const { return 0; }
   // The work of a network from that of its operators, in their order, as the reference adds it up.
   virtual kernels::Counts Sum(const std::vector<kernels::Counts>& operators) const;
 

@@ -72,7 +72,10 @@ struct Images {
   std::vector<float> values;
 };
 
-std::string DefaultShape(const Options& o) { return o.space.name == "mobilenetv3" ? "1x3x224x224" : "1x3x32x32"; }
+std::string DefaultShape(const Options& o) {
+  if (o.space.name == "mobilenetv3") return "1x3x224x224";
+  return o.space.name == "supervit" ? "1x3x192x192" : "1x3x32x32";
+}
 
 absl::StatusOr<Images> ReadInput(const Options& o) {
   Images images;
@@ -124,7 +127,12 @@ supernet::Weights WeightsIn(const TensorMap& weights, const supernet::SearchSpac
   const kernels::Graph graph = space.Network(choice, {}).graph;
   for (kernels::Value v : graph.Leaves(kernels::ValueKind::kParameter)) {
     const std::string& own = graph.info(v).name;
-    if (!weights.contains(own) && weights.contains(space.SharedName(own, choice))) return supernet::Weights::kShared;
+    const std::string shared = space.SharedName(own, choice);
+    const Tensor* tensor = weights.Find(shared);
+    if (tensor == nullptr) continue;
+    // Under the same name the sizes tell.
+    const bool other = shared == own ? tensor->shape() != graph.desc(v).shape : !weights.contains(own);
+    if (other) return supernet::Weights::kShared;
   }
   return supernet::Weights::kOwn;
 }
@@ -141,7 +149,7 @@ absl::StatusOr<Answer> Forward(const Options& o) {
     if (auto it = file->metadata().find("macro"); it != file->metadata().end()) {
       fit.macro = it->second;
     } else {
-      for (const char* name : {"classifier.weight", "classifier.linear.weight"}) {
+      for (const char* name : {"classifier.weight", "classifier.linear.weight", "classifier.linear.linear.weight"}) {
         const Tensor* classifier = weights.Find(name);
         if (classifier != nullptr && classifier->shape().size() == 2) fit.classes = classifier->shape()[0];
       }
@@ -154,7 +162,8 @@ absl::StatusOr<Answer> Forward(const Options& o) {
   const bool synthetic = o.weights == "synthetic";
   const supernet::NetworkGraph network = (*space)->Network(
       *choice, {.batch = images->nchw[0],
-                .weights = synthetic ? (*space)->synthetic_weights() : WeightsIn(weights, **space, *choice)});
+                .weights = synthetic ? (*space)->synthetic_weights() : WeightsIn(weights, **space, *choice),
+                .image_size = images->nchw[2]});
   if (!network.graph.status().ok()) return network.graph.status();
   if (synthetic) {
     weights = supernet::AllocateWeights(network.graph);
@@ -217,8 +226,9 @@ void AddForward(CLI::App& app) {
   command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
   command->add_option("--weights", o.weights, "A safetensors file (a network's or a supernet's), or synthetic");
   command->add_option("--input", o.input, "A safetensors file with a tensor \"input\" F32 NCHW, or synthetic");
-  command->add_option("--shape", o.shape,
-                      "Shape of the synthetic input, NCHW (default 1x3x32x32, mobilenetv3 1x3x224x224)");
+  command->add_option(
+      "--shape", o.shape,
+      "Shape of the synthetic input, NCHW (default 1x3x32x32, mobilenetv3 1x3x224x224, supervit 1x3x192x192)");
   command->add_option("--activation", o.activations,
                       "Also summarise this activation (stem, cells.0, .., pooled); repeatable");
 }

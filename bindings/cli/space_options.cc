@@ -4,6 +4,7 @@
 #include "kernels/status.h"
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
+#include "supernet/supervit/space.h"
 
 namespace mathnas::cli {
 namespace {
@@ -74,10 +75,31 @@ SpaceOr MakeMobileNetV3(const SpaceOptions& o, const SpaceFit& fit) {
   return supernet::MobileNetV3(macro);
 }
 
+SpaceOr MakeSuperVit(const SpaceOptions& o, const SpaceFit& fit) {
+  if (o.channels != 0) return NotOf(o.name, "--channels");
+  if (o.cells != 0) return NotOf(o.name, "--cells");
+  if (o.width != 0) return NotOf(o.name, "--width");
+  if (!o.blocks.empty()) return NotOf(o.name, "--blocks");
+  supernet::SuperVitMacro macro;
+  if (!fit.macro.empty()) {
+    auto stored = supernet::ParseSuperVitMacro(fit.macro);
+    if (!stored.ok()) return stored.status();
+    macro = *stored;
+  } else {
+    Take(macro.classes, {fit.classes});
+    Take(macro.input_channels, {fit.input_channels});
+  }
+  Take(macro.classes, {o.classes});
+  Take(macro.input_channels, {o.input_channels});
+  if (o.size != 0) macro.resolutions = {static_cast<int>(o.size)};
+  if (!o.resolutions.empty()) macro.resolutions = o.resolutions;
+  return supernet::SuperVit(macro);
+}
+
 }  // namespace
 
 void SpaceOptions::AddTo(CLI::App* command) {
-  command->add_option("space", name, "The search space: nasbench201 or mobilenetv3")->required();
+  command->add_option("space", name, "The search space: nasbench201, mobilenetv3 or supervit")->required();
   command->add_option("--channels", channels, "nasbench201: channels of the first stage (default 16)")
       ->check(CLI::Range(1, 4096));
   command->add_option("--cells", cells, "nasbench201: cells per stage (default 5)")->check(CLI::Range(1, 100));
@@ -91,7 +113,7 @@ void SpaceOptions::AddTo(CLI::App* command) {
 void SpaceOptions::AddCandidatesTo(CLI::App* command) {
   command
       ->add_option("--resolutions", resolutions,
-                   "mobilenetv3: sides of the input that are candidates, ascending, e.g. 128,160,192,224")
+                   "mobilenetv3, supervit: sides of the input that are candidates, ascending, e.g. 192,224")
       ->delimiter(',');
   command->add_option("--blocks", blocks,
                       "mobilenetv3: five nodes, whose candidates are whole stages: cpu or gpu, as published with "
@@ -102,7 +124,9 @@ void SpaceOptions::AddCandidatesTo(CLI::App* command) {
 SpaceOr SpaceOptions::Make(const SpaceFit& fit) const {
   if (name == "nasbench201") return MakeNasBench201(*this, fit);
   if (name == "mobilenetv3") return MakeMobileNetV3(*this, fit);
-  return absl::InvalidArgumentError(fmt::format("space \"{:.100}\": expected nasbench201 or mobilenetv3", name));
+  if (name == "supervit") return MakeSuperVit(*this, fit);
+  return absl::InvalidArgumentError(
+      fmt::format("space \"{:.100}\": expected nasbench201, mobilenetv3 or supervit", name));
 }
 
 absl::StatusOr<supernet::Choice> ParseSubnet(const supernet::SearchSpace& space, const std::string& argument) {

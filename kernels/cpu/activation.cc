@@ -1,4 +1,4 @@
-// The activations of MobileNetV3: own vector code.
+// The activations of MobileNetV3 and NASViT: own vector code.
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/elements.h"
 #include "kernels/cpu/vector/vector_kernels.h"
@@ -28,5 +28,7 @@ KernelOr Make(const HardSwish&, const Request& r) { return Unary(Vector().hard_s
 KernelOr Make(const HardSwishBackward&, const Request& r) { return Backward(Vector().hard_swish_backward, r); }
 KernelOr Make(const HardSigmoid&, const Request& r) { return Unary(Vector().hard_sigmoid, r); }
 KernelOr Make(const HardSigmoidBackward&, const Request& r) { return Backward(Vector().hard_sigmoid_backward, r); }
+KernelOr Make(const Swish&, const Request& r) { return Unary(Vector().swish, r); }
+KernelOr Make(const SwishBackward&, const Request& r) { return Backward(Vector().swish_backward, r); }
 
 }  // namespace mathnas::kernels::cpu

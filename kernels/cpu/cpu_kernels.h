@@ -32,12 +32,15 @@ KernelOr Make(const LinearBackwardWeights& op, const Request& request);
 bool IsDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 KernelOr MakeDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 
-// Own vector code: activation.cc, batch_norm.cc, cross_entropy.cc, elementwise.cc, global_avg_pool.cc,
-// kernel_transform.cc, scale_channels.cc
+// Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, cross_entropy.cc, elementwise.cc, embedding.cc,
+// global_avg_pool.cc, kernel_transform.cc, layer_norm.cc, layer_scale.cc, resize.cc, scale_channels.cc,
+// talking_heads.cc
 KernelOr Make(const HardSwish& op, const Request& request);
 KernelOr Make(const HardSwishBackward& op, const Request& request);
 KernelOr Make(const HardSigmoid& op, const Request& request);
 KernelOr Make(const HardSigmoidBackward& op, const Request& request);
+KernelOr Make(const Swish& op, const Request& request);
+KernelOr Make(const SwishBackward& op, const Request& request);
 KernelOr Make(const ScaleChannels& op, const Request& request);
 KernelOr Make(const ScaleChannelsBackwardScale& op, const Request& request);
 KernelOr Make(const KernelTransform& op, const Request& request);
@@ -46,6 +49,19 @@ KernelOr Make(const KernelTransformBackwardMatrix& op, const Request& request);
 KernelOr Make(const BatchNormTraining& op, const Request& request);
 KernelOr Make(const BatchNormBackward& op, const Request& request);
 KernelOr Make(const BatchNormInference& op, const Request& request);
+KernelOr Make(const LayerNorm& op, const Request& request);
+KernelOr Make(const LayerNormBackward& op, const Request& request);
+KernelOr Make(const Embedding& op, const Request& request);
+KernelOr Make(const EmbeddingBackward& op, const Request& request);
+KernelOr Make(const Attention& op, const Request& request);
+KernelOr Make(const AttentionBackward& op, const Request& request);
+KernelOr Make(const TalkingHeads& op, const Request& request);
+KernelOr Make(const TalkingHeadsBackward& op, const Request& request);
+KernelOr Make(const LayerScale& op, const Request& request);
+KernelOr Make(const LayerScaleBackwardTable& op, const Request& request);
+KernelOr Make(const Concat& op, const Request& request);
+KernelOr Make(const Part& op, const Request& request);
+KernelOr Make(const Resize& op, const Request& request);
 KernelOr Make(const Relu& op, const Request& request);
 KernelOr Make(const ReluBackward& op, const Request& request);
 KernelOr Make(const Add& op, const Request& request);

@@ -1,4 +1,5 @@
 // Softmax cross-entropy: own vector code; logarithms and the loss in double.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -9,6 +10,17 @@
 
 namespace mathnas::kernels::cpu {
 namespace {
+
+bool Ignored(int32_t ignored_label, int64_t label) { return ignored_label >= 0 && label == ignored_label; }
+
+// What the loss of all rows is divided by.
+template <typename Op>
+double DivisorOf(const Op& op, const int64_t* labels, int64_t rows) {
+  if (op.sum) return 1;
+  const int64_t ignored =
+      std::count_if(labels, labels + rows, [&](int64_t label) { return Ignored(op.ignored_label, label); });
+  return static_cast<double>(std::max<int64_t>(1, rows - ignored));
+}
 
 bool Valid(int64_t label, int64_t classes) { return label >= 0 && label < classes; }
 
@@ -32,11 +44,12 @@ double LossOfRow(const SoftmaxRow& row, const float* logits, const float* target
   return loss;
 }
 
-// Softmax of each row, then loss_of_row(row, number of the row) in the order of the rows.
-template <typename LossOfRow>
-KernelOr MakeLoss(const Request& r, const LossOfRow& loss_of_row) {
+// Softmax of each row, then loss_of_row(operands, row, number of the row) in the order of the rows; their sum is
+// divided by divisor(operands).
+template <typename LossOfRow, typename Divisor>
+KernelOr MakeLoss(const Request& r, const LossOfRow& loss_of_row, const Divisor& divisor) {
   const VectorKernels& v = Vector();
-  const int64_t batch = r.inputs[0].shape[0], classes = r.inputs[0].shape[1];
+  const int64_t batch = RowsOf(r.inputs[0].shape), classes = r.inputs[0].shape.back();
   Carver book(nullptr);
   book.Take<SoftmaxRow>(batch);
   return MakeFunctionKernel(v.name, book.bytes(), [=, &v, threads = r.threads](const Operands& o) {
@@ -47,34 +60,46 @@ KernelOr MakeLoss(const Request& r, const LossOfRow& loss_of_row) {
     });
     double loss = 0;
     for (int64_t i = 0; i < batch; ++i) loss += loss_of_row(o, rows[i], i);
-    *o.out<float>(0) = static_cast<float>(loss / static_cast<double>(batch));
+    *o.out<float>(0) = static_cast<float>(loss / divisor(o));
   });
 }
 
 }  // namespace
 
 KernelOr Make(const SoftmaxCrossEntropy& op, const Request& r) {
-  return MakeLoss(r, [classes = r.inputs[0].shape[1], smoothing = op.label_smoothing](
-                         const Operands& o, const SoftmaxRow& row, int64_t i) {
-    return LossOfRow(row, o.in<float>(0) + i * classes, o.in<int64_t>(1)[i], classes, smoothing);
-  });
+  const int64_t rows = RowsOf(r.inputs[0].shape), classes = r.inputs[0].shape.back();
+  return MakeLoss(
+      r,
+      [classes, op](const Operands& o, const SoftmaxRow& row, int64_t i) {
+        const int64_t label = o.in<int64_t>(1)[i];
+        if (Ignored(op.ignored_label, label)) return 0.0;
+        return LossOfRow(row, o.in<float>(0) + i * classes, label, classes, op.label_smoothing);
+      },
+      [rows, op](const Operands& o) { return DivisorOf(op, o.in<int64_t>(1), rows); });
 }
 
 KernelOr Make(const SoftTargetCrossEntropy&, const Request& r) {
-  return MakeLoss(r, [classes = r.inputs[0].shape[1]](const Operands& o, const SoftmaxRow& row, int64_t i) {
-    return LossOfRow(row, o.in<float>(0) + i * classes, o.in<float>(1) + i * classes, classes);
-  });
+  return MakeLoss(
+      r,
+      [classes = r.inputs[0].shape[1]](const Operands& o, const SoftmaxRow& row, int64_t i) {
+        return LossOfRow(row, o.in<float>(0) + i * classes, o.in<float>(1) + i * classes, classes);
+      },
+      [rows = static_cast<double>(r.inputs[0].shape[0])](const Operands&) { return rows; });
 }
 
 KernelOr Make(const SoftmaxCrossEntropyBackward& op, const Request& r) {
   const VectorKernels& v = Vector();
-  const int64_t batch = r.inputs[0].shape[0], classes = r.inputs[0].shape[1];
+  const int64_t batch = RowsOf(r.inputs[0].shape), classes = r.inputs[0].shape.back();
   const float off_target = static_cast<float>(op.label_smoothing / static_cast<double>(std::max<int64_t>(1, classes)));
   const float on_target = static_cast<float>(1 - op.label_smoothing);
   return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
-    const float factor = *o.in<float>(2) / static_cast<float>(batch);
+    const auto factor = static_cast<float>(*o.in<float>(2) / DivisorOf(op, o.in<int64_t>(1), batch));
     ParallelFor(threads, batch, GrainOf(classes), [&](int, int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
+        if (Ignored(op.ignored_label, o.in<int64_t>(1)[i])) {
+          v.fill(0, o.out<float>(0) + i * classes, classes);
+          continue;
+        }
         const float* probabilities = o.in<float>(0) + i * classes;
         float* diff = o.out<float>(0) + i * classes;
         const int64_t label = o.in<int64_t>(1)[i];

@@ -37,6 +37,10 @@ KernelOr Make(const KernelTransform& op, const Request& r) {
   const VectorKernels& v = Vector();
   const Centre centre = {r.inputs[0].shape[2], op.kernel};
   const int64_t channels = r.inputs[0].shape[0], size = centre.size();
+  if (!op.has_matrix) {
+    return MakeFunctionKernel("copy", 0,
+                              [=](const Operands& o) { centre.Gather(o.in<float>(0), 0, channels, o.out<float>(0)); });
+  }
   Carver books(nullptr);
   books.Take<float>(size * size), books.Take<float>(channels * size);
   return MakeFunctionKernel(v.name, books.bytes(), [=, &v, threads = r.threads](const Operands& o) {
@@ -57,6 +61,10 @@ KernelOr Make(const KernelTransformBackwardWeights& op, const Request& r) {
   const VectorKernels& v = Vector();
   const Centre centre = {op.source_kernel, r.inputs[0].shape[2]};
   const int64_t channels = r.inputs[0].shape[0], size = centre.size();
+  if (!op.has_matrix) {
+    return MakeFunctionKernel("copy", 0,
+                              [=](const Operands& o) { centre.Scatter(o.in<float>(0), 0, channels, o.out<float>(0)); });
+  }
   Carver books(nullptr);
   books.Take<float>(channels * size);
   return MakeFunctionKernel(v.name, books.bytes(), [=, &v, threads = r.threads](const Operands& o) {

@@ -12,7 +12,7 @@ using onednn::Tag;
 
 KernelOr Make(const Linear& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
-  const int64_t n = r.inputs[0].shape[0], in = r.inputs[0].shape[1], out = r.outputs[0].shape[1];
+  const int64_t n = RowsOf(r.inputs[0].shape), in = r.inputs[1].shape[1], out = r.inputs[1].shape[0];
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md src = Dense({n, in}, Tag::ab), dst = Dense({n, out}, Tag::ab);
     const Md transposed = Strided({in, out}, {1, r.inputs[1].row_elements()});
@@ -29,7 +29,7 @@ KernelOr Make(const Linear& op, const Request& r) {
 
 KernelOr Make(const LinearBackwardData&, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
-  const int64_t n = r.inputs[0].shape[0], out = r.inputs[0].shape[1], in = r.outputs[0].shape[1];
+  const int64_t n = RowsOf(r.inputs[0].shape), out = r.inputs[1].shape[0], in = r.inputs[1].shape[1];
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md diff_dst = Dense({n, out}, Tag::ab), weights = Strided({out, in}, {r.inputs[1].row_elements(), 1}),
              diff_src = Dense({n, in}, Tag::ab);
@@ -44,7 +44,7 @@ KernelOr Make(const LinearBackwardData&, const Request& r) {
 
 KernelOr Make(const LinearBackwardWeights& op, const Request& r) {
   if (r.inputs[0].elements() == 0 || r.inputs[1].elements() == 0) return ZeroOutputs(r);
-  const int64_t n = r.inputs[0].shape[0], in = r.inputs[0].shape[1], out = r.inputs[1].shape[1];
+  const int64_t n = RowsOf(r.inputs[0].shape), in = r.inputs[0].shape.back(), out = r.inputs[1].shape.back();
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md src = Dense({n, in}, Tag::ab), diff_dst = Dense({n, out}, Tag::ab),
              diff_weights = Dense({out, in}, Tag::ab);

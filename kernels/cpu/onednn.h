@@ -87,6 +87,7 @@ inline dnnl::primitive_attr Attributes(bool add_to_dst = false, Activation activ
     AppendEltwise(post_ops, dnnl::algorithm::eltwise_hardswish, 0.f, 0.f);
 #endif
   }
+  if (activation == Activation::kSwish) AppendEltwise(post_ops, dnnl::algorithm::eltwise_swish, 1.f, 0.f);
   attributes.set_post_ops(post_ops);
   return attributes;
 }

@@ -1,5 +1,6 @@
 // What a build without CPU kernels answers.
 #include "absl/status/status.h"
+#include "kernels/cpu/plain_adam.h"
 #include "kernels/cpu/plain_sgd.h"
 #include "kernels/device.h"
 
@@ -17,5 +18,18 @@ void SgdStep(const SgdParameters& p, absl::Span<double> w, absl::Span<double> g,
              int) {
   cpu::PlainSgdStep(p, w, g, b, first);
 }
+
+void AdamStep(const AdamParameters& p, absl::Span<float> w, absl::Span<float> g, absl::Span<float> m,
+              absl::Span<float> v, int64_t t, int) {
+  cpu::PlainAdamStep(p, w, g, m, v, t);
+}
+
+void AdamStep(const AdamParameters& p, absl::Span<double> w, absl::Span<double> g, absl::Span<double> m,
+              absl::Span<double> v, int64_t t, int) {
+  cpu::PlainAdamStep(p, w, g, m, v, t);
+}
+
+double SumOfSquares(absl::Span<const float> x, int) { return cpu::PlainSumOfSquares(x); }
+double SumOfSquares(absl::Span<const double> x, int) { return cpu::PlainSumOfSquares(x); }
 
 }  // namespace mathnas::kernels

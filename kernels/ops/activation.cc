@@ -22,6 +22,8 @@ absl::StatusOr<Descs> InferOutputs(const HardSwish& op, DescSpan inputs) { retur
 absl::StatusOr<Descs> InferOutputs(const HardSwishBackward& op, DescSpan in) { return SameAsBoth(op.kName, in); }
 absl::StatusOr<Descs> InferOutputs(const HardSigmoid& op, DescSpan inputs) { return SameAsInput(op.kName, inputs); }
 absl::StatusOr<Descs> InferOutputs(const HardSigmoidBackward& op, DescSpan in) { return SameAsBoth(op.kName, in); }
+absl::StatusOr<Descs> InferOutputs(const Swish& op, DescSpan inputs) { return SameAsInput(op.kName, inputs); }
+absl::StatusOr<Descs> InferOutputs(const SwishBackward& op, DescSpan in) { return SameAsBoth(op.kName, in); }
 
 Gradients Gradient(const HardSwish&, const GradientRequest& r) {
   return {r.graph.Apply(HardSwishBackward{}, {r.inputs[0], r.output_gradients[0]})[0]};
@@ -29,6 +31,10 @@ Gradients Gradient(const HardSwish&, const GradientRequest& r) {
 
 Gradients Gradient(const HardSigmoid&, const GradientRequest& r) {
   return {r.graph.Apply(HardSigmoidBackward{}, {r.inputs[0], r.output_gradients[0]})[0]};
+}
+
+Gradients Gradient(const Swish&, const GradientRequest& r) {
+  return {r.graph.Apply(SwishBackward{}, {r.inputs[0], r.output_gradients[0]})[0]};
 }
 
 }  // namespace mathnas::kernels

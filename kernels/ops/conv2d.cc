@@ -32,8 +32,10 @@ absl::Status CheckGroups(std::string_view op, int32_t groups, int64_t channels, 
   return OperatorError(op, fmt::format("{} groups do not divide the {} channels of {}", groups, channels, of));
 }
 
-constexpr std::pair<Activation, std::string_view> kActivations[] = {
-    {Activation::kNone, "none"}, {Activation::kRelu, "relu"}, {Activation::kHardSwish, "hard_swish"}};
+constexpr std::pair<Activation, std::string_view> kActivations[] = {{Activation::kNone, "none"},
+                                                                    {Activation::kRelu, "relu"},
+                                                                    {Activation::kHardSwish, "hard_swish"},
+                                                                    {Activation::kSwish, "swish"}};
 
 }  // namespace
 
@@ -48,7 +50,7 @@ absl::StatusOr<Activation> ParseActivation(std::string_view name) {
   for (const auto& [activation, known] : kActivations) {
     if (known == name) return activation;
   }
-  return absl::InvalidArgumentError("expected none, relu or hard_swish");
+  return absl::InvalidArgumentError("expected none, relu, hard_swish or swish");
 }
 
 absl::StatusOr<Descs> InferOutputs(const Conv2d& op, DescSpan inputs) {

@@ -8,9 +8,9 @@
 
 namespace mathnas::kernels {
 
-// What a convolution does to its sums: max(x, 0), or x min(max(x + 3, 0), 6) / 6 (activation.h).
-enum class Activation : uint8_t { kNone, kRelu, kHardSwish };
-// "none", "relu", "hard_swish".
+// What a convolution does to its sums: max(x, 0), x min(max(x + 3, 0), 6) / 6, or x / (1 + exp(-x)) (activation.h).
+enum class Activation : uint8_t { kNone, kRelu, kHardSwish, kSwish };
+// "none", "relu", "hard_swish", "swish".
 std::string_view Name(Activation activation);
 // InvalidArgument lists the names that are known.
 absl::StatusOr<Activation> ParseActivation(std::string_view name);

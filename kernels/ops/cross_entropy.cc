@@ -6,8 +6,10 @@
 namespace mathnas::kernels {
 namespace {
 
+// One label to a row of logits.
 absl::Status CheckLabels(std::string_view op, const TensorDesc& rows, const TensorDesc& labels) {
-  return CheckSame(op, "labels", labels.shape, {rows.shape[0]});
+  if (rows.shape.empty()) return OperatorError(op, "a scalar, expected rows of classes");
+  return CheckSame(op, "labels", labels.shape, Shape(rows.shape.begin(), rows.shape.end() - 1));
 }
 
 absl::Status CheckMean(std::string_view op, const TensorDesc& logits) {
@@ -23,7 +25,7 @@ Gradients NoProbabilities(std::string_view op, const GradientRequest& r) {
 }  // namespace
 
 absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropy& op, DescSpan inputs) {
-  if (auto s = CheckInputs(op.kName, inputs, {2, kLabels}); !s.ok()) return s;
+  if (auto s = CheckInputs(op.kName, inputs, {kAnyRank, kIntegers}); !s.ok()) return s;
   if (auto s = CheckLabels(op.kName, inputs[0], inputs[1]); !s.ok()) return s;
   if (auto s = CheckMean(op.kName, inputs[0]); !s.ok()) return s;
   if (!(op.label_smoothing >= 0 && op.label_smoothing < 1)) {
@@ -33,14 +35,14 @@ absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropy& op, DescSpan input
 }
 
 absl::StatusOr<Descs> InferOutputs(const SoftmaxCrossEntropyBackward& op, DescSpan inputs) {
-  if (auto s = CheckInputs(op.kName, inputs, {2, kLabels, 0}); !s.ok()) return s;
+  if (auto s = CheckInputs(op.kName, inputs, {kAnyRank, kIntegers, 0}); !s.ok()) return s;
   if (auto s = CheckLabels(op.kName, inputs[0], inputs[1]); !s.ok()) return s;
   return Descs{inputs[0]};
 }
 
 Gradients Gradient(const SoftmaxCrossEntropy& op, const GradientRequest& r) {
   if (r.output_gradients[1].valid()) return NoProbabilities(op.kName, r);
-  return {r.graph.Apply(SoftmaxCrossEntropyBackward{op.label_smoothing},
+  return {r.graph.Apply(SoftmaxCrossEntropyBackward{op.label_smoothing, op.ignored_label, op.sum},
                         {r.outputs[1], r.inputs[1], r.output_gradients[0]})[0],
           Value{}};
 }

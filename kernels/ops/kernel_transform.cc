@@ -16,24 +16,33 @@ absl::Status CheckCentre(std::string_view op, const Shape& weights, int64_t kern
                                        ToString(weights), kernel, kernel));
 }
 
+// Inputs of rank 4 and, if there is one, the matrix of a k x k kernel.
+absl::Status CheckMatrix(std::string_view op, bool has_matrix, DescSpan inputs, int64_t k) {
+  if (!has_matrix) return absl::OkStatus();
+  return CheckSame(op, "matrix", inputs[1].shape, {k * k, k * k});
+}
+absl::Status CheckRanks(std::string_view op, bool has_matrix, DescSpan inputs) {
+  return has_matrix ? CheckInputs(op, inputs, {4, 2}) : CheckInputs(op, inputs, {4});
+}
+
 }  // namespace
 
 absl::StatusOr<Descs> InferOutputs(const KernelTransform& op, DescSpan inputs) {
-  if (auto s = CheckInputs(op.kName, inputs, {4, 2}); !s.ok()) return s;
+  if (auto s = CheckRanks(op.kName, op.has_matrix, inputs); !s.ok()) return s;
   const Shape& weights = inputs[0].shape;
   const int64_t k = op.kernel;
   if (auto s = CheckCentre(op.kName, weights, k); !s.ok()) return s;
-  if (auto s = CheckSame(op.kName, "matrix", inputs[1].shape, {k * k, k * k}); !s.ok()) return s;
+  if (auto s = CheckMatrix(op.kName, op.has_matrix, inputs, k); !s.ok()) return s;
   return Descs{{inputs[0].dtype, {weights[0], 1, k, k}}};
 }
 
 absl::StatusOr<Descs> InferOutputs(const KernelTransformBackwardWeights& op, DescSpan inputs) {
-  if (auto s = CheckInputs(op.kName, inputs, {4, 2}); !s.ok()) return s;
+  if (auto s = CheckRanks(op.kName, op.has_matrix, inputs); !s.ok()) return s;
   const int64_t k = inputs[0].shape[2], source = op.source_kernel;
   const Shape weights = {inputs[0].shape[0], 1, source, source};
   if (auto s = CheckCentre(op.kName, weights, k); !s.ok()) return s;
   if (auto s = CheckSame(op.kName, "diff_y", inputs[0].shape, {weights[0], 1, k, k}); !s.ok()) return s;
-  if (auto s = CheckSame(op.kName, "matrix", inputs[1].shape, {k * k, k * k}); !s.ok()) return s;
+  if (auto s = CheckMatrix(op.kName, op.has_matrix, inputs, k); !s.ok()) return s;
   return Descs{{inputs[0].dtype, weights}};
 }
 
@@ -45,14 +54,16 @@ absl::StatusOr<Descs> InferOutputs(const KernelTransformBackwardMatrix& op, Desc
   return Descs{{inputs[0].dtype, {k * k, k * k}}};
 }
 
-Gradients Gradient(const KernelTransform&, const GradientRequest& r) {
-  const Value weights = r.inputs[0], matrix = r.inputs[1], diff_y = r.output_gradients[0];
-  Gradients gradients(2);
+Gradients Gradient(const KernelTransform& op, const GradientRequest& r) {
+  const Value weights = r.inputs[0], diff_y = r.output_gradients[0];
+  Gradients gradients(r.inputs.size());
   if (r.graph.NeedsGradient(weights)) {
     const auto source = static_cast<int32_t>(r.graph.desc(weights).shape[2]);
-    gradients[0] = r.graph.Apply(KernelTransformBackwardWeights{source}, {diff_y, matrix})[0];
+    Values inputs = {diff_y};
+    inputs.insert(inputs.end(), r.inputs.begin() + 1, r.inputs.end());
+    gradients[0] = r.graph.Apply(KernelTransformBackwardWeights{source, op.has_matrix}, inputs)[0];
   }
-  if (r.graph.NeedsGradient(matrix)) {
+  if (op.has_matrix && r.graph.NeedsGradient(r.inputs[1])) {
     gradients[1] = r.graph.Apply(KernelTransformBackwardMatrix{}, {weights, diff_y})[0];
   }
   return gradients;

@@ -10,14 +10,15 @@
 namespace mathnas::kernels {
 
 // y{C,1,k,k} from weights{C,1,K,K} and matrix{k k,k k}: the central k x k of each channel, row-major, as a vector v;
-// y_j = sum_i matrix[j,i] v_i. K - k is even.
+// y_j = sum_i matrix[j,i] v_i. K - k is even. Without a matrix y = v (NASViT, 5.2).
 struct KernelTransform {
   int32_t kernel = 1;  // k
+  bool has_matrix = true;
 
   static constexpr std::string_view kName = "kernel_transform";
   template <typename V>
   void Visit(V&& v) {
-    v("kernel", kernel);
+    v("kernel", kernel), v("has_matrix", has_matrix);
   }
   bool operator==(const KernelTransform&) const = default;
 };
@@ -25,11 +26,12 @@ struct KernelTransform {
 // diff_weights{C,1,K,K}, zero around the centre, from diff_y{C,1,k,k} and matrix{k k,k k}.
 struct KernelTransformBackwardWeights {
   int32_t source_kernel = 1;  // K
+  bool has_matrix = true;
 
   static constexpr std::string_view kName = "kernel_transform_backward_weights";
   template <typename V>
   void Visit(V&& v) {
-    v("source_kernel", source_kernel);
+    v("source_kernel", source_kernel), v("has_matrix", has_matrix);
   }
   bool operator==(const KernelTransformBackwardWeights&) const = default;
 };

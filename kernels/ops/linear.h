@@ -6,8 +6,8 @@
 
 namespace mathnas::kernels {
 
-// dst{N,O} = src{N,I} * weights{O,I}^T [+ bias{O}]. Inputs: src, weights, bias if has_bias. Weights may have the shape
-// of a 1x1 convolution, {O,I,1,1}: on one pixel that is the same.
+// dst{..,O} = src{..,I} * weights{O,I}^T [+ bias{O}]; all axes but the last count rows. Inputs: src, weights, bias if
+// has_bias. Weights may have the shape of a 1x1 convolution, {O,I,1,1}: on pixels that is the same.
 struct Linear {
   bool has_bias = true;
 
@@ -19,7 +19,7 @@ struct Linear {
   bool operator==(const Linear&) const = default;
 };
 
-// diff_src{N,I} = diff_dst{N,O} * weights{O,I}.
+// diff_src{..,I} = diff_dst{..,O} * weights{O,I}.
 struct LinearBackwardData {
   static constexpr std::string_view kName = "linear_backward_data";
   template <typename V>
@@ -27,7 +27,7 @@ struct LinearBackwardData {
   bool operator==(const LinearBackwardData&) const = default;
 };
 
-// diff_weights{O,I} = diff_dst{N,O}^T * src{N,I} [, diff_bias{O} = sum of diff_dst over N]. Inputs: src, diff_dst.
+// diff_weights{O,I} = diff_dst{..,O}^T * src{..,I} [, diff_bias{O} = sum of diff_dst over rows]. Inputs: src, diff_dst.
 struct LinearBackwardWeights {
   bool has_bias = true;
   bool convolution = false;  // diff_weights{O,I,1,1}

@@ -8,15 +8,22 @@
 #include <variant>
 
 #include "kernels/ops/activation.h"
+#include "kernels/ops/attention.h"
 #include "kernels/ops/batch_norm.h"
+#include "kernels/ops/concat.h"
 #include "kernels/ops/conv2d.h"
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/elementwise.h"
+#include "kernels/ops/embedding.h"
 #include "kernels/ops/kernel_transform.h"
+#include "kernels/ops/layer_norm.h"
+#include "kernels/ops/layer_scale.h"
 #include "kernels/ops/linear.h"
 #include "kernels/ops/pool.h"
+#include "kernels/ops/resize.h"
 #include "kernels/ops/scale_channels.h"
 #include "kernels/ops/slice.h"
+#include "kernels/ops/talking_heads.h"
 
 namespace mathnas::kernels {
 
@@ -24,6 +31,10 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               BatchNormTraining, BatchNormBackward, BatchNormInference,                        //
                               Relu, ReluBackward, Add, Scale, Zero, Fill, Accumulate,                          //
                               HardSwish, HardSwishBackward, HardSigmoid, HardSigmoidBackward,                  //
+                              Swish, SwishBackward,                                                            //
+                              LayerNorm, LayerNormBackward, LayerScale, LayerScaleBackwardTable,               //
+                              Attention, AttentionBackward, TalkingHeads, TalkingHeadsBackward,                //
+                              Embedding, EmbeddingBackward, Concat, Part, Resize,                              //
                               ScaleChannels, ScaleChannelsBackwardScale,                                       //
                               KernelTransform, KernelTransformBackwardWeights, KernelTransformBackwardMatrix,  //
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //

@@ -29,10 +29,9 @@ absl::Status CheckInputs(std::string_view op, DescSpan inputs, absl::Span<const 
     return OperatorError(op, fmt::format("{} inputs, expected {}", inputs.size(), ranks.size()));
   }
   for (size_t i = 0; i < ranks.size(); ++i) {
-    if (ranks[i] == kLabels) {
-      if (inputs[i].dtype == DType::kI64 && inputs[i].shape.size() == 1) continue;
-      return OperatorError(op, fmt::format("labels are {} {}, expected {} of rank 1", Name(inputs[i].dtype),
-                                           ToString(inputs[i].shape), Name(DType::kI64)));
+    if (ranks[i] == kIntegers) {
+      if (inputs[i].dtype == DType::kI64) continue;
+      return OperatorError(op, fmt::format("input {} is {}, expected {}", i, Name(inputs[i].dtype), Name(DType::kI64)));
     }
     if (!IsFloating(inputs[i])) return NotFloating(op, inputs, i);
     if (ranks[i] >= 0 && inputs[i].shape.size() != static_cast<size_t>(ranks[i])) {
@@ -40,6 +39,12 @@ absl::Status CheckInputs(std::string_view op, DescSpan inputs, absl::Span<const 
     }
   }
   return absl::OkStatus();
+}
+
+int64_t RowsOf(const Shape& shape) {
+  int64_t rows = 1;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
+  return rows;
 }
 
 absl::Status CheckSame(std::string_view op, std::string_view what, const Shape& shape, const Shape& expected) {

@@ -59,11 +59,13 @@ using Gradients = Values;
 absl::Status OperatorError(std::string_view op, std::string_view what);
 // Ranks that CheckInputs knows besides numbers.
 constexpr int kAnyRank = -1;
-constexpr int kLabels = -2;  // a vector of int64
+constexpr int kIntegers = -2;  // int64 of any rank
 // Checks the number of inputs, that input i has the given rank, and that all but labels are floating.
 absl::Status CheckInputs(std::string_view op, DescSpan inputs, absl::Span<const int> ranks);
 // Checks that all inputs are floating.
 absl::Status CheckFloating(std::string_view op, DescSpan inputs);
+// All axes but the last together: how many rows of features there are. 1 for rank 0.
+int64_t RowsOf(const Shape& shape);
 // Checks that two shapes are the same.
 absl::Status CheckSame(std::string_view op, std::string_view what, const Shape& shape, const Shape& expected);
 

@@ -1,5 +1,5 @@
-// The activations of MobileNetV3.
-#include <algorithm>
+// The activations of MobileNetV3 and NASViT.
+#include <cmath>
 
 #include "kernels/ref/reference_kernels.h"
 
@@ -30,6 +30,8 @@ KernelPtr Backward(const Request& request, F derivative) {
 
 double Gate(double x) { return x + 3 <= 0 ? 0 : x + 3 >= 6 ? 1 : (x + 3) / 6; }
 
+double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
 }  // namespace
 
 KernelPtr Make(const HardSwish&, const Request& request) {
@@ -41,6 +43,13 @@ KernelPtr Make(const HardSwishBackward&, const Request& request) {
 KernelPtr Make(const HardSigmoid&, const Request& request) { return Unary(request, Gate); }
 KernelPtr Make(const HardSigmoidBackward&, const Request& request) {
   return Backward(request, [](double x) { return x <= -3 || x >= 3 ? 0 : 1.0 / 6; });
+}
+
+KernelPtr Make(const Swish&, const Request& request) {
+  return Unary(request, [](double x) { return x * Sigmoid(x); });
+}
+KernelPtr Make(const SwishBackward&, const Request& request) {
+  return Backward(request, [](double x) { return Sigmoid(x) * (1 + x * (1 - Sigmoid(x))); });
 }
 
 }  // namespace mathnas::kernels::ref

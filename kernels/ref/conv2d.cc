@@ -47,9 +47,12 @@ double Activate(Activation activation, double x) {
       return x < 0 ? 0 : x;
     case Activation::kHardSwish:
       return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
-    default:
+    case Activation::kSwish:
+      return x / (1 + std::exp(-x));
+    case Activation::kNone:
       return x;
   }
+  return x;
 }
 
 }  // namespace

@@ -6,10 +6,11 @@
 namespace mathnas::kernels::ref {
 
 KernelPtr Make(const Linear& op, const Request& request) {
-  const int64_t batch = request.inputs[0].shape[0], in = request.inputs[0].shape[1], out = request.inputs[1].shape[0];
+  const int64_t rows = RowsOf(request.inputs[0].shape), in = request.inputs[1].shape[1];
+  const int64_t out = request.inputs[1].shape[0];
   auto run = [=](auto zero, const Operands& o) {
     using T = decltype(zero);
-    for (int64_t n = 0; n < batch; ++n) {
+    for (int64_t n = 0; n < rows; ++n) {
       for (int64_t k = 0; k < out; ++k) {
         double sum = op.has_bias ? double{o.in<T>(2)[k]} : 0;
         for (int64_t i = 0; i < in; ++i) sum += double{o.in<T>(0)[n * in + i]} * o.in<T>(1)[k * in + i];
@@ -21,11 +22,12 @@ KernelPtr Make(const Linear& op, const Request& request) {
 }
 
 KernelPtr Make(const LinearBackwardData&, const Request& request) {
-  const int64_t batch = request.inputs[0].shape[0], out = request.inputs[1].shape[0], in = request.inputs[1].shape[1];
+  const int64_t rows = RowsOf(request.inputs[0].shape), in = request.inputs[1].shape[1];
+  const int64_t out = request.inputs[1].shape[0];
   auto run = [=](auto zero, const Operands& o) {
     using T = decltype(zero);
     double* sums = static_cast<double*>(o.scratch);
-    for (int64_t n = 0; n < batch; ++n) {
+    for (int64_t n = 0; n < rows; ++n) {
       std::fill_n(sums, in, 0.0);
       for (int64_t k = 0; k < out; ++k) {
         const double value = o.in<T>(0)[n * out + k];
@@ -38,14 +40,15 @@ KernelPtr Make(const LinearBackwardData&, const Request& request) {
 }
 
 KernelPtr Make(const LinearBackwardWeights& op, const Request& request) {
-  const int64_t batch = request.inputs[0].shape[0], in = request.inputs[0].shape[1], out = request.inputs[1].shape[1];
+  const int64_t rows = RowsOf(request.inputs[0].shape), in = request.inputs[0].shape.back();
+  const int64_t out = request.inputs[1].shape.back();
   auto run = [=](auto zero, const Operands& o) {
     using T = decltype(zero);
     double* sums = static_cast<double*>(o.scratch);
     for (int64_t k = 0; k < out; ++k) {
       double bias_sum = 0;
       std::fill_n(sums, in, 0.0);
-      for (int64_t n = 0; n < batch; ++n) {
+      for (int64_t n = 0; n < rows; ++n) {
         const double value = o.in<T>(1)[n * out + k];
         bias_sum += value;
         for (int64_t i = 0; i < in; ++i) sums[i] += value * o.in<T>(0)[n * in + i];

@@ -52,7 +52,7 @@ absl::StatusOr<Graph> WithBatch(const Graph& graph, int64_t batch) {
     built.push_back(info.kind == ValueKind::kParameter        ? result.Parameter(info.name, shape)
                     : info.kind == ValueKind::kState          ? result.State(info.name, shape)
                     : info.kind == ValueKind::kComputed       ? Value{}
-                    : info.desc.dtype == kernels::DType::kI64 ? result.Labels(info.name, batch)
+                    : info.desc.dtype == kernels::DType::kI64 ? result.Integers(info.name, shape)
                                                               : result.Input(info.name, shape));
   }
   for (const std::string& block : graph.blocks()) result.SetBlock(block);

@@ -43,7 +43,11 @@ bool IsForInference(const kernels::Operator& op) {
          std::holds_alternative<kernels::Fill>(op) || std::holds_alternative<kernels::AvgPool2d>(op) ||
          std::holds_alternative<kernels::GlobalAvgPool>(op) || std::holds_alternative<kernels::Linear>(op) ||
          std::holds_alternative<kernels::HardSwish>(op) || std::holds_alternative<kernels::HardSigmoid>(op) ||
-         std::holds_alternative<kernels::ScaleChannels>(op);
+         std::holds_alternative<kernels::Swish>(op) || std::holds_alternative<kernels::LayerNorm>(op) ||
+         std::holds_alternative<kernels::LayerScale>(op) || std::holds_alternative<kernels::Attention>(op) ||
+         std::holds_alternative<kernels::TalkingHeads>(op) || std::holds_alternative<kernels::Embedding>(op) ||
+         std::holds_alternative<kernels::Concat>(op) || std::holds_alternative<kernels::Part>(op) ||
+         std::holds_alternative<kernels::Resize>(op) || std::holds_alternative<kernels::ScaleChannels>(op);
 }
 
 absl::Status CheckNormalisation(const Normalisation& normalisation, int64_t channels) {

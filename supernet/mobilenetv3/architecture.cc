@@ -1,14 +1,12 @@
 #include "supernet/mobilenetv3/architecture.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
-#include <span>
 
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "kernels/internal/bounded_json.h"
-#include "kernels/status.h"
+#include "supernet/internal/subnet_fields.h"
 #include "supernet/make_divisible.h"
 
 namespace mathnas::supernet::mobilenetv3 {
@@ -18,8 +16,6 @@ using kernels::internal::IntegerIn;
 using kernels::internal::Shortened;
 using nlohmann::json;
 
-constexpr size_t kMaxBytes = 1 << 16;
-constexpr int kMaxDepth = 4;
 // Of the output of first_conv and block 0, and of the head, at width factor 1.0.
 constexpr int64_t kFirstWidth = 16, kFinalExpandWidth = 960, kFeatureMixWidth = 1280;
 
@@ -30,49 +26,12 @@ bool IsOneOf(const std::array<int, n>& allowed, int value) {
   return std::find(allowed.begin(), allowed.end(), value) != allowed.end();
 }
 
-// "3, 5 or 7".
-template <size_t n>
-std::string Listed(const std::array<int, n>& allowed) {
-  return fmt::format("{} or {}", fmt::join(allowed.begin(), allowed.end() - 1, ", "), allowed.back());
-}
-
 absl::Status NotAllowed(std::string_view name, size_t i, int value, const std::string& expected) {
   return absl::InvalidArgumentError(fmt::format("{}[{}]: {}, expected {}", name, i, value, expected));
 }
 
 std::string ResolutionRange() {
   return fmt::format("a multiple of {} from {} to {}", kResolutionStep, kLeastResolution, kMostResolution);
-}
-
-// A list of entries.size() integers, or one for all of them. Which integers are allowed is Check's business.
-absl::Status ReadEntries(const json& object, const char* name, const std::string& expected, std::span<int> entries) {
-  constexpr int64_t kLow = std::numeric_limits<int>::min(), kHigh = std::numeric_limits<int>::max();
-  if (!object.contains(name)) {
-    return absl::InvalidArgumentError(fmt::format("subnet without \"{}\": expected {}", name, kForm));
-  }
-  const json& value = object[name];
-  if (value.is_array()) {
-    if (value.size() != entries.size()) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}: {} entries, expected {}, or one number for all", name, value.size(), entries.size()));
-    }
-    for (size_t i = 0; i < entries.size(); ++i) {
-      const std::optional<int64_t> entry = IntegerIn(value[i], kLow, kHigh);
-      if (!entry) {
-        return absl::InvalidArgumentError(
-            fmt::format("{}[{}]: {}, expected {}", name, i, Shortened(value[i]), expected));
-      }
-      entries[i] = static_cast<int>(*entry);
-    }
-    return absl::OkStatus();
-  }
-  const std::optional<int64_t> entry = IntegerIn(value, kLow, kHigh);
-  if (!entry) {
-    return absl::InvalidArgumentError(fmt::format("{}: {}, expected a list of {} numbers, each {}, or one for all",
-                                                  name, Shortened(value), entries.size(), expected));
-  }
-  std::fill(entries.begin(), entries.end(), static_cast<int>(*entry));
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -106,24 +65,13 @@ absl::Status Check(const Architecture& architecture) {
 }
 
 absl::StatusOr<Architecture> ParseArchitecture(std::string_view text, int resolution) {
-  const absl::StatusOr<json> object = kernels::internal::ParseBoundedJson(text, kMaxBytes, kMaxDepth);
-  if (!object.ok()) {
-    return absl::InvalidArgumentError(
-        fmt::format("subnet \"{:.200}\": {}, expected {}", text, kernels::Message(object.status()), kForm));
-  }
-  if (!object->is_object()) {
-    return absl::InvalidArgumentError(fmt::format("subnet: {}, expected {}", Shortened(*object), kForm));
-  }
-  for (const auto& [name, value] : object->items()) {
-    if (name != "ks" && name != "e" && name != "d" && name != "resolution") {
-      return absl::InvalidArgumentError(fmt::format("subnet: unknown name \"{:.60}\", expected {}", name, kForm));
-    }
-  }
+  const absl::StatusOr<json> object = ParseSubnetObject(text, kForm, {"ks", "e", "d", "resolution"});
+  if (!object.ok()) return object.status();
   Architecture architecture;
   architecture.resolution = resolution;
-  if (auto s = ReadEntries(*object, "ks", Listed(kKernels), architecture.ks); !s.ok()) return s;
-  if (auto s = ReadEntries(*object, "e", Listed(kExpansions), architecture.e); !s.ok()) return s;
-  if (auto s = ReadEntries(*object, "d", Listed(kDepths), architecture.d); !s.ok()) return s;
+  if (auto s = ReadEntries(*object, "ks", kForm, Listed(kKernels), architecture.ks); !s.ok()) return s;
+  if (auto s = ReadEntries(*object, "e", kForm, Listed(kExpansions), architecture.e); !s.ok()) return s;
+  if (auto s = ReadEntries(*object, "d", kForm, Listed(kDepths), architecture.d); !s.ok()) return s;
   if (object->contains("resolution")) {
     const json& value = (*object)["resolution"];
     const std::optional<int64_t> given = IntegerIn(value, kLeastResolution, kMostResolution);

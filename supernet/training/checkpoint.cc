@@ -15,6 +15,7 @@
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/safetensors.h"
+#include "supernet/supervit/space.h"
 #include "supernet/weights.h"
 
 namespace mathnas::supernet {
@@ -147,7 +148,13 @@ absl::StatusOr<std::shared_ptr<const SearchSpace>> SpaceOf(const std::string& sp
     if (!parsed.ok()) return parsed.status();
     return MobileNetV3(*parsed);
   }
-  return absl::InvalidArgumentError(fmt::format("space \"{:.100}\": expected nasbench201 or mobilenetv3", space));
+  if (space == "supervit") {
+    auto parsed = ParseSuperVitMacro(macro);
+    if (!parsed.ok()) return parsed.status();
+    return SuperVit(*parsed);
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("space \"{:.100}\": expected nasbench201, mobilenetv3 or supervit", space));
 }
 
 absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>& own, const TensorMap& weights) {

@@ -20,12 +20,14 @@ struct TermsVisitor {
   int64_t operator()(const AvgPool2dBackward& op) const { return int64_t{op.kernel} * op.kernel; }
   int64_t operator()(const GlobalAvgPool&) const { return shape(0)[1] * shape(0)[2]; }
   int64_t operator()(const ScaleChannelsBackwardScale&) const { return shape(0)[1] * shape(0)[2]; }
-  int64_t operator()(const KernelTransform&) const { return shape(1)[0]; }
-  int64_t operator()(const KernelTransformBackwardWeights&) const { return shape(1)[0]; }
+  int64_t operator()(const KernelTransform& op) const { return op.has_matrix ? shape(1)[0] : 1; }
+  int64_t operator()(const KernelTransformBackwardWeights& op) const { return op.has_matrix ? shape(1)[0] : 1; }
   int64_t operator()(const KernelTransformBackwardMatrix&) const { return shape(0)[0]; }
-  int64_t operator()(const Linear&) const { return shape(0)[1] + 1; }
-  int64_t operator()(const LinearBackwardData&) const { return shape(0)[1]; }
-  int64_t operator()(const LinearBackwardWeights&) const { return shape(0)[0]; }
+  int64_t operator()(const Linear&) const { return shape(0).back() + 1; }
+  int64_t operator()(const LinearBackwardData&) const { return shape(0).back(); }
+  int64_t operator()(const LinearBackwardWeights&) const { return RowsOf(shape(0)); }
+  int64_t operator()(const LayerScaleBackwardTable&) const { return RowsOf(shape(0)) + 1; }
+  int64_t operator()(const EmbeddingBackward&) const { return NumElements(shape(0)) + 1; }
   template <typename Elementwise>
   int64_t operator()(const Elementwise&) const {
     return static_cast<int64_t>(inputs.size());
@@ -151,14 +153,200 @@ Bounds OfBatchNormInference(const Problem& problem, const Tensors& inputs, const
   return bounds;
 }
 
+// The exponential is off by 4 u, what follows adds at most 6 roundings.
+Bounds OfSwish(const Problem&, const Tensors&, const Tensors& results) { return Roundings(12, results); }
+
+// s (1 + x (1 - s)): the terms in the bracket may cancel; s and 1 - s are off by at most 10 u each.
+Bounds OfSwishBackward(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  const std::vector<double> x = ToDoubles(inputs[0]), dy = ToDoubles(inputs[1]);
+  Bounds bounds = Exact(problem, inputs, results);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double s = 1 / (1 + std::exp(-x[i]));
+    bounds[0][i] = 16 * kU * std::abs(dy[i]) * s * (1 + std::abs(x[i]));
+  }
+  return bounds;
+}
+
+// As of batch normalisation, by groups.
+Bounds OfLayerNorm(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  const std::vector<double> x = ToDoubles(inputs[0]), gamma = ToDoubles(inputs[1]), beta = ToDoubles(inputs[2]),
+                            y = ToDoubles(results[0]), mean = ToDoubles(results[1]), inv_std = ToDoubles(results[2]);
+  Bounds bounds = Exact(problem, inputs, results);
+  const size_t group = mean.empty() ? 0 : x.size() / mean.size(), channels = gamma.size();
+  const double n = static_cast<double>(group);
+  for (size_t k = 0; k < mean.size(); ++k) {
+    double mean_abs = 0;
+    for (size_t i = k * group; i < (k + 1) * group; ++i) mean_abs += std::abs(x[i]) / n;
+    const double dm = (n + 2) * kU * mean_abs, s = inv_std[k];
+    const double dv = (n + 8) * kU + dm * s * dm * s;
+    for (size_t i = k * group; i < (k + 1) * group; ++i) {
+      const size_t c = i % channels;
+      bounds[0][i] = std::abs(gamma[c]) * s * (dm + 2 * kU * std::abs(x[i] - mean[k])) +
+                     std::abs(y[i] - beta[c]) * (dv / 2 + 4 * kU) + 2 * kU * (std::abs(y[i]) + std::abs(beta[c]));
+    }
+    bounds[1][k] = dm;
+    bounds[2][k] = s * (dv / 2 + 2 * kU);
+  }
+  return bounds;
+}
+
+Bounds OfLayerNormBackward(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  const std::vector<double> x = ToDoubles(inputs[0]), dy = ToDoubles(inputs[1]), mean = ToDoubles(inputs[2]),
+                            inv_std = ToDoubles(inputs[3]), gamma = ToDoubles(inputs[4]);
+  Bounds bounds = Exact(problem, inputs, results);
+  const size_t group = mean.empty() ? 0 : x.size() / mean.size(), channels = gamma.size();
+  const double n = static_cast<double>(group);
+  const double rows = channels == 0 ? 0 : static_cast<double>(x.size() / channels);
+  for (size_t k = 0; k < mean.size(); ++k) {
+    const auto h = [&](size_t i) { return (std::abs(x[i]) + std::abs(mean[k])) * inv_std[k]; };
+    double sum_g = 0, sum_gh = 0;
+    for (size_t i = k * group; i < (k + 1) * group; ++i) {
+      const double g = std::abs(gamma[i % channels] * dy[i]);
+      sum_g += g;
+      sum_gh += g * h(i);
+      bounds[1][i % channels] += (rows + 8) * kU * std::abs(dy[i]) * h(i);
+      bounds[2][i % channels] += (rows + 8) * kU * std::abs(dy[i]);
+    }
+    for (size_t i = k * group; i < (k + 1) * group; ++i) {
+      const double g = std::abs(gamma[i % channels] * dy[i]);
+      bounds[0][i] = (n + 8) * kU * inv_std[k] * (g + (sum_g + h(i) * sum_gh) / n);
+    }
+  }
+  return bounds;
+}
+
+double LargestOf(const Tensor& tensor) {
+  double largest = 0;
+  for (double x : ToDoubles(tensor)) largest = std::max(largest, std::abs(x));
+  return largest;
+}
+
+// How far a probability of a softmax over `keys` is off relatively, if its logits are by `logit_error` and no larger
+// than `logits`: as OfCrossEntropy has it.
+double OfProbability(double keys, double logits, double logit_error) {
+  return 2 * (logit_error + (keys + 8 + 2 * logits) * kU);
+}
+
+// Scores are off by (size + 4) u times the sums of absolute products.
+double LargestScore(double size, const Tensors& inputs) {
+  return std::sqrt(size) * LargestOf(inputs[0]) * LargestOf(inputs[1]);
+}
+
+Bounds OfAttention(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  const auto& op = std::get<Attention>(problem.op);
+  Tensors absolute;
+  for (const Tensor& t : inputs) absolute.push_back(t.Clone());
+  absolute[2] = Mapped(inputs[2], DType::kF64, [](double x) { return std::abs(x); });
+  auto sums = RunOperator(*ReferenceDevice(DType::kF64), problem, absolute);
+  Bounds bounds = Exact(problem, inputs, results);
+  if (!sums.ok()) return bounds;
+  const double keys = static_cast<double>(problem.inputs[1].shape[1]);
+  const double size = static_cast<double>(problem.inputs[0].shape[2] / op.heads);
+  const double score = LargestScore(size, inputs), error = OfProbability(keys, score, (size + 4) * kU * score);
+  const std::vector<double> y = ToDoubles(sums->results[0]), log_sums = ToDoubles(results[1]);
+  for (size_t i = 0; i < y.size(); ++i) bounds[0][i] = (error + (keys + 2) * kU) * y[i];
+  for (size_t i = 0; i < log_sums.size(); ++i) {
+    if (std::isfinite(log_sums[i])) bounds[1][i] = error + 4 * kU * (std::abs(log_sums[i]) + score);
+  }
+  return bounds;
+}
+
+// Sums of products of absolute values, with y of the other sign so that its part does not cancel, and probabilities as
+// large as absolute scores make them.
+Bounds OfAttentionBackward(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  const auto& op = std::get<AttentionBackward>(problem.op);
+  const size_t y = op.masked ? 4 : 3;
+  Tensors absolute;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const double sign = i == y ? -1 : 1;
+    absolute.push_back(Mapped(inputs[i], DType::kF64, [sign](double x) { return sign * std::abs(x); }));
+  }
+  auto sums = RunOperator(*ReferenceDevice(DType::kF64), problem, absolute);
+  Bounds bounds = Exact(problem, inputs, results);
+  if (!sums.ok()) return bounds;
+  const double keys = static_cast<double>(problem.inputs[1].shape[1]);
+  const double queries = static_cast<double>(problem.inputs[0].shape[1]);
+  const double size = static_cast<double>(problem.inputs[0].shape[2] / op.heads);
+  const double values = static_cast<double>(problem.inputs[2].shape[2] / op.heads);
+  const double score = LargestScore(size, inputs);
+  const double factor = (size + 4) * kU * score + (8 + score + 6 + values + keys + queries + 12) * kU;
+  for (size_t k = 0; k < bounds.size(); ++k) {
+    bounds[k] = ToDoubles(sums->results[k]);
+    for (double& b : bounds[k]) b *= factor;
+  }
+  return bounds;
+}
+
+// The logits of TalkingHeads: how large they may be, and how far they are off.
+struct Logits {
+  double largest, error;
+
+  explicit Logits(const Tensors& inputs) {
+    const double heads = static_cast<double>(inputs[3].shape()[1]);
+    const double size = static_cast<double>(inputs[0].shape()[3]) / heads, before = LargestOf(inputs[4]);
+    const double score = LargestScore(size, inputs) + LargestOf(inputs[3]);
+    largest = heads * before * score + LargestOf(inputs[5]);
+    error = heads * before * (size + 5) * kU * score + (heads + 2) * kU * largest;
+  }
+};
+
+// What |after|, |after_bias| and |v| make of the probabilities.
+Bounds OfTalkingHeads(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  Tensors absolute;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const bool linear = i == 2 || i >= 6;
+    absolute.push_back(linear ? Mapped(inputs[i], DType::kF64, [](double x) { return std::abs(x); })
+                              : inputs[i].Clone());
+  }
+  auto sums = RunOperator(*ReferenceDevice(DType::kF64), problem, absolute);
+  if (!sums.ok() || inputs[0].desc().elements() == 0) return Exact(problem, inputs, results);
+  const double keys = static_cast<double>(problem.inputs[0].shape[1] * problem.inputs[0].shape[2]);
+  const double heads = static_cast<double>(problem.inputs[3].shape[1]);
+  const Logits logits(inputs);
+  const double factor = OfProbability(keys, logits.largest, logits.error) + (heads + keys + 4) * kU;
+  Bounds bounds = {ToDoubles(sums->results[0])};
+  for (double& b : bounds[0]) b *= factor;
+  return bounds;
+}
+
+// No closed bound: differences of probabilities' gradients cancel. Instead, for each result as a whole, the relative
+// error of a probability plus (terms of the longest sum) u, times the largest element.
+Bounds OfTalkingHeadsBackward(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  Bounds bounds = Exact(problem, inputs, results);
+  if (inputs[0].desc().elements() == 0) return bounds;
+  const double images = static_cast<double>(problem.inputs[0].shape[0]);
+  const double keys = static_cast<double>(problem.inputs[0].shape[1] * problem.inputs[0].shape[2]);
+  const double heads = static_cast<double>(problem.inputs[3].shape[1]);
+  const double values = static_cast<double>(problem.inputs[2].shape[3]) / heads;
+  const Logits logits(inputs);
+  const double factor =
+      4 * OfProbability(keys, logits.largest, logits.error) + (images * keys + heads * heads + values + 16) * kU;
+  for (size_t k = 0; k < results.size(); ++k) {
+    std::fill(bounds[k].begin(), bounds[k].end(), factor * LargestOf(results[k]));
+  }
+  // In exact arithmetic the logits' gradients of a query add up to nothing: measured by what they are made of.
+  std::fill(
+      bounds[5].begin(), bounds[5].end(),
+      factor * images * keys * heads * values * LargestOf(inputs[8]) * LargestOf(inputs[2]) * LargestOf(inputs[6]));
+  return bounds;
+}
+
+// Two sums of four products; the absolute weights of an axis add up to at most 1.5.
+Bounds OfResize(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  Bounds bounds = Exact(problem, inputs, results);
+  for (double& b : bounds[0]) b = 2.25 * 14 * kU * LargestOf(inputs[0]);
+  return bounds;
+}
+
 // An exponential is off by 2 u and what its argument's rounding adds, |x - max| u; the sum over K classes by K u more:
 // a probability relatively by (K + 8 + range) u, with range = the largest |x - max|, doubled for the one in the
 // divisor. Its logarithm is off by that much absolutely, plus u of its own size (at most range + log K); the mean over
 // N adds N u of the mean of the absolute values.
 Bounds OfCrossEntropy(const Problem& problem, const Tensors& inputs, const Tensors& results) {
   const std::vector<double> logits = ToDoubles(inputs[0]), p = ToDoubles(results[1]);
-  const auto classes = static_cast<size_t>(problem.inputs[0].shape[1]);
-  const double k = static_cast<double>(classes), n = static_cast<double>(problem.inputs[0].shape[0]);
+  const auto classes = static_cast<size_t>(problem.inputs[0].shape.back());
+  const double k = static_cast<double>(classes), n = static_cast<double>(RowsOf(problem.inputs[0].shape));
+  const auto* labels = std::get_if<SoftmaxCrossEntropy>(&problem.op);
   double range = 0;
   for (size_t row = 0; row < logits.size(); row += classes) {
     const auto [low, high] = std::minmax_element(logits.begin() + static_cast<std::ptrdiff_t>(row),
@@ -167,14 +355,23 @@ Bounds OfCrossEntropy(const Problem& problem, const Tensors& inputs, const Tenso
   }
   const double relative = 2 * (k + 8 + range) * kU;
   Bounds bounds = Exact(problem, inputs, results);
-  bounds[0][0] = relative + (n + 4) * kU * (range + std::log(k));
+  bounds[0][0] = (labels != nullptr && labels->sum ? n : 1) * (relative + (n + 4) * kU * (range + std::log(k)));
   for (size_t i = 0; i < p.size(); ++i) bounds[1][i] = relative * p[i] + 0x1p-126;  // below this floats lose digits
   return bounds;
 }
 
+// What the gradient of a loss is divided by: the rows that are not ignored, unless the loss is a sum.
+double DivisorOf(const Problem& problem, const Tensors& inputs) {
+  const auto* op = std::get_if<SoftmaxCrossEntropyBackward>(&problem.op);
+  if (op == nullptr) return static_cast<double>(problem.inputs[0].shape[0]);
+  const auto labels = inputs[1].as<int64_t>();
+  const auto ignored = op->ignored_label < 0 ? 0 : std::count(labels.begin(), labels.end(), op->ignored_label);
+  return op->sum ? 1 : static_cast<double>(std::max<int64_t>(1, std::ssize(labels) - ignored));
+}
+
 // Six roundings of terms of the size of (probability + target) diff_loss / N.
 Bounds OfCrossEntropyBackward(const Problem& problem, const Tensors& inputs, const Tensors& results) {
-  const double n = static_cast<double>(problem.inputs[0].shape[0]);
+  const double n = DivisorOf(problem, inputs);
   const double diff_loss = std::abs(ToDoubles(inputs[2])[0]);
   Bounds bounds = Exact(problem, inputs, results);
   const std::vector<double> p = ToDoubles(inputs[0]);

@@ -26,6 +26,15 @@ Bounds OfSums(const Problem& problem, const Tensors& inputs, const Tensors& resu
 Bounds OfBatchNormTraining(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfBatchNormBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfBatchNormInference(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfSwish(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfSwishBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfLayerNorm(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfLayerNormBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfAttention(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfAttentionBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfTalkingHeads(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfTalkingHeadsBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfResize(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfCrossEntropy(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfCrossEntropyBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 

@@ -63,7 +63,7 @@ TEST(Graph, TheFirstErrorSticksAndNamesTheBlock) {
   Graph g;
   const Value x = g.Input("x", {1, 4, 4, 8});
   g.SetBlock("cells.3");
-  const Value bad = g.Apply(Linear{false}, {x, g.Parameter("w", {4, 8})})[0];
+  const Value bad = g.Apply(Linear{false}, {x, g.Parameter("w", {4, 7})})[0];
   EXPECT_FALSE(bad.valid());
   const std::string first(Message(g.status()));
   EXPECT_NE(first.find("cells.3"), std::string::npos) << first;

@@ -14,7 +14,7 @@ namespace {
 
 using Role = InputSpec::Role;
 
-constexpr std::string_view kConvKeys = "n h w i o k kh kw s p g bias addend relu hard_swish";
+constexpr std::string_view kConvKeys = "n h w i o k kh kw s p g bias addend relu hard_swish swish";
 
 // n, h, w: the source. i, o: channels. k (or kh and kw): kernel. s: stride, p: padding, g: groups.
 struct ConvShape {
@@ -30,9 +30,10 @@ ConvShape ConvOf(const ShapeLine& l) {
           .groups = static_cast<int32_t>(l.Get("g", 1)),
           .has_bias = l.Has("bias"),
           .has_addend = l.Has("addend"),
-          .activation = l.Has("hard_swish") ? Activation::kHardSwish
-                        : l.Has("relu")     ? Activation::kRelu
-                                            : Activation::kNone};
+          .activation = l.Has("swish")        ? Activation::kSwish
+                        : l.Has("hard_swish") ? Activation::kHardSwish
+                        : l.Has("relu")       ? Activation::kRelu
+                                              : Activation::kNone};
   c.src = {l.Get("n", 1), l.Get("h", 1), l.Get("w", 1), l.Get("i", 1)};
   c.weights = {l.Get("o", 1), c.src[3] / c.op.groups, kh, kw};
   c.dst = {c.src[0], (c.src[1] + 2 * c.op.padding - kh) / c.op.stride + 1,
@@ -130,6 +131,10 @@ Problem BuildHardSigmoid(const ShapeLine& l) { return {HardSigmoid{}, {{Role::kA
 Problem BuildHardSigmoidBackward(const ShapeLine& l) {
   return {HardSigmoidBackward{}, {{Role::kActivation, Image(l), -6, 6}, {Role::kActivation, Image(l)}}};
 }
+Problem BuildSwish(const ShapeLine& l) { return {Swish{}, {{Role::kActivation, Image(l), -12, 12}}}; }
+Problem BuildSwishBackward(const ShapeLine& l) {
+  return {SwishBackward{}, {{Role::kActivation, Image(l), -12, 12}, {Role::kActivation, Image(l)}}};
+}
 Problem BuildScaleChannels(const ShapeLine& l) {
   const Shape x = Image(l);
   return {ScaleChannels{}, {{Role::kActivation, x}, {Role::kActivation, {x[0], x[3]}}}};
@@ -138,7 +143,7 @@ Problem BuildScaleChannelsBackwardScale(const ShapeLine& l) {
   return {ScaleChannelsBackwardScale{}, {{Role::kActivation, Image(l)}, {Role::kActivation, Image(l)}}};
 }
 
-constexpr std::string_view kKernelTransformKeys = "c k source";
+constexpr std::string_view kKernelTransformKeys = "c k source matrix";
 
 // c: channels. k: the kernel that is made, source: the one that it is the centre of.
 struct KernelTransformShape {
@@ -152,12 +157,18 @@ KernelTransformShape KernelTransformOf(const ShapeLine& l) {
 }
 Problem BuildKernelTransform(const ShapeLine& l) {
   const KernelTransformShape t = KernelTransformOf(l);
-  return {KernelTransform{static_cast<int32_t>(t.k)}, {{Role::kParameter, t.weights}, {Role::kParameter, t.matrix}}};
+  const bool matrix = l.Get("matrix", 1) != 0;
+  Problem p = {KernelTransform{static_cast<int32_t>(t.k), matrix}, {{Role::kParameter, t.weights}}};
+  if (matrix) p.inputs.push_back({Role::kParameter, t.matrix});
+  return p;
 }
 Problem BuildKernelTransformBackwardWeights(const ShapeLine& l) {
   const KernelTransformShape t = KernelTransformOf(l);
-  return {KernelTransformBackwardWeights{static_cast<int32_t>(t.source)},
-          {{Role::kActivation, t.transformed}, {Role::kParameter, t.matrix}}};
+  const bool matrix = l.Get("matrix", 1) != 0;
+  Problem p = {KernelTransformBackwardWeights{static_cast<int32_t>(t.source), matrix},
+               {{Role::kActivation, t.transformed}}};
+  if (matrix) p.inputs.push_back({Role::kParameter, t.matrix});
+  return p;
 }
 Problem BuildKernelTransformBackwardMatrix(const ShapeLine& l) {
   const KernelTransformShape t = KernelTransformOf(l);
@@ -187,37 +198,166 @@ Problem BuildGlobalAvgPoolBackward(const ShapeLine& l) {
           {{Role::kActivation, {src[0], src[3]}}}};
 }
 
-constexpr std::string_view kLinearKeys = "n i o bias";
+constexpr std::string_view kLinearKeys = "n t i o bias";
+
+// Rows of features: {n,features}, or {n,t,features} where t is given.
+Shape Rows(const ShapeLine& l, int64_t features) {
+  if (l.Has("t")) return {l.Get("n", 1), l.Get("t", 1), features};
+  return {l.Get("n", 1), features};
+}
 
 Problem BuildLinear(const ShapeLine& l) {
-  const int64_t n = l.Get("n", 1), i = l.Get("i", 1), o = l.Get("o", 1);
-  Problem p = {Linear{l.Has("bias")}, {{Role::kActivation, {n, i}}, {Role::kParameter, {o, i}}}};
+  const int64_t i = l.Get("i", 1), o = l.Get("o", 1);
+  Problem p = {Linear{l.Has("bias")}, {{Role::kActivation, Rows(l, i)}, {Role::kParameter, {o, i}}}};
   if (l.Has("bias")) p.inputs.push_back({Role::kParameter, {o}});
   return p;
 }
 Problem BuildLinearBackwardData(const ShapeLine& l) {
-  const int64_t n = l.Get("n", 1), i = l.Get("i", 1), o = l.Get("o", 1);
-  return {LinearBackwardData{}, {{Role::kActivation, {n, o}}, {Role::kParameter, {o, i}}}};
+  const int64_t i = l.Get("i", 1), o = l.Get("o", 1);
+  return {LinearBackwardData{}, {{Role::kActivation, Rows(l, o)}, {Role::kParameter, {o, i}}}};
 }
 Problem BuildLinearBackwardWeights(const ShapeLine& l) {
-  const int64_t n = l.Get("n", 1), i = l.Get("i", 1), o = l.Get("o", 1);
-  return {LinearBackwardWeights{l.Has("bias")}, {{Role::kActivation, {n, i}}, {Role::kActivation, {n, o}}}};
+  const int64_t i = l.Get("i", 1), o = l.Get("o", 1);
+  return {LinearBackwardWeights{l.Has("bias")}, {{Role::kActivation, Rows(l, i)}, {Role::kActivation, Rows(l, o)}}};
 }
 
-constexpr std::string_view kLossKeys = "n k smoothing range";
+constexpr std::string_view kLayerNormKeys = "n h w c axes offset";
 
+Problem BuildLayerNorm(const ShapeLine& l) {
+  const Shape c = {l.Get("c", 1)};
+  return {LayerNorm{.axes = static_cast<int32_t>(l.Get("axes", 1))},
+          {BatchNormSource(l), {Role::kParameter, c, 0.5, 1.5}, {Role::kParameter, c}}};
+}
+Problem BuildLayerNormBackward(const ShapeLine& l) {
+  const auto axes = static_cast<int32_t>(l.Get("axes", 1));
+  const double offset = l.Number("offset", 0);
+  const Shape x = Image(l), groups = {NumElements(x) / LayerNormGroup(x, axes)};
+  return {LayerNormBackward{axes},
+          {BatchNormSource(l),
+           {Role::kActivation, x},
+           {Role::kActivation, groups, offset - 0.5, offset + 0.5},
+           {Role::kActivation, groups, 0.5, 2},
+           {Role::kParameter, {l.Get("c", 1)}, 0.5, 1.5}}};
+}
+
+constexpr std::string_view kLayerScaleKeys = "n h w c rows d row factor";
+
+Problem BuildLayerScale(const ShapeLine& l) {
+  return {LayerScale{static_cast<int32_t>(l.Get("row", 0)), l.Number("factor", 1)},
+          {{Role::kActivation, Image(l)}, {Role::kParameter, {l.Get("rows", 1), l.Get("d", 1)}}}};
+}
+Problem BuildLayerScaleBackwardTable(const ShapeLine& l) {
+  return {LayerScaleBackwardTable{
+              static_cast<int32_t>(l.Get("row", 0)), l.Number("factor", 1), {l.Get("rows", 1), l.Get("d", 1)}},
+          {{Role::kActivation, Image(l)}, {Role::kActivation, Image(l)}}};
+}
+
+constexpr std::string_view kEmbeddingKeys = "n t rows d padding scale";
+
+// Ids are those of labels: any row of the table.
+InputSpec Ids(const ShapeLine& l) { return {Role::kLabels, {l.Get("n", 1), l.Get("t", 1)}, 0, l.Number("rows", 1)}; }
+Problem BuildEmbedding(const ShapeLine& l) {
+  // With a row that nothing flows into the rule would not be the derivative: EmbeddingBackward is tested with one.
+  return {Embedding{.scale = l.Number("scale", 1)}, {Ids(l), {Role::kParameter, {l.Get("rows", 1), l.Get("d", 1)}}}};
+}
+Problem BuildEmbeddingBackward(const ShapeLine& l) {
+  return {EmbeddingBackward{l.Number("scale", 1), static_cast<int32_t>(l.Get("padding", -1)),
+                            static_cast<int32_t>(l.Get("rows", 1))},
+          {Ids(l), {Role::kActivation, {l.Get("n", 1), l.Get("t", 1), l.Get("d", 1)}}}};
+}
+
+constexpr std::string_view kConcatKeys = "n h w c axis terms begin count";
+
+Problem BuildConcat(const ShapeLine& l) {
+  Problem p = {Concat{static_cast<int32_t>(l.Get("axis", 0))}, {}};
+  Shape shape = Image(l);
+  for (int64_t i = 0; i < l.Get("terms", 2); ++i, ++shape[static_cast<size_t>(l.Get("axis", 0))]) {
+    p.inputs.push_back({Role::kActivation, shape});
+  }
+  return p;
+}
+Problem BuildPart(const ShapeLine& l) {
+  return {Part{static_cast<int32_t>(l.Get("axis", 0)), static_cast<int32_t>(l.Get("begin", 0)),
+               static_cast<int32_t>(l.Get("count", 1))},
+          {{Role::kActivation, Image(l)}}};
+}
+
+constexpr std::string_view kResizeKeys = "n h w c to_h to_w";
+
+Problem BuildResize(const ShapeLine& l) {
+  return {Resize{static_cast<int32_t>(l.Get("to_h", 1)), static_cast<int32_t>(l.Get("to_w", 1))},
+          {{Role::kActivation, Image(l)}}};
+}
+
+constexpr std::string_view kAttentionKeys = "b t s heads e f causal r";
+
+// q, k, v and ids; of the 4 ids one masks its key. Queries are small, so that scores are.
+std::vector<InputSpec> AttentionInputs(const ShapeLine& l) {
+  const int64_t b = l.Get("b", 1), s = l.Get("s", 1), e = l.Get("e", 1);
+  std::vector<InputSpec> inputs = {{Role::kActivation, {b, l.Get("t", 1), e}, -0.5, 0.5},
+                                   {Role::kActivation, {b, s, e}},
+                                   {Role::kActivation, {b, s, l.Get("f", 1)}}};
+  if (l.Has("r")) inputs.push_back({Role::kLabels, {b, l.Get("r", 1)}, 0, 4});
+  return inputs;
+}
+Problem BuildAttention(const ShapeLine& l) {
+  return {Attention{.heads = static_cast<int32_t>(l.Get("heads", 1)),
+                    .causal = l.Has("causal"),
+                    .masked = l.Has("r"),
+                    .padding = 3},
+          AttentionInputs(l)};
+}
+// The sums of exponentials are larger than those of the scores can be: probabilities are below 1.
+Problem BuildAttentionBackward(const ShapeLine& l) {
+  const auto heads = static_cast<int32_t>(l.Get("heads", 1));
+  const Shape y = {l.Get("b", 1), l.Get("t", 1), l.Get("f", 1)};
+  Problem p = {AttentionBackward{.heads = heads, .causal = l.Has("causal"), .masked = l.Has("r"), .padding = 3},
+               AttentionInputs(l)};
+  p.inputs.insert(p.inputs.end(),
+                  {{Role::kActivation, y}, {Role::kActivation, {y[0], heads, y[1]}, 5, 6}, {Role::kActivation, y}});
+  return p;
+}
+
+constexpr std::string_view kTalkingHeadsKeys = "n h w heads e f window";
+
+Problem BuildTalkingHeads(const ShapeLine& l) {
+  const int64_t n = l.Get("n", 1), h = l.Get("h", 1), w = l.Get("w", 1), heads = l.Get("heads", 1);
+  const int64_t side = 2 * l.Get("window", 1) - 1;
+  const Shape keys = {n, h, w, l.Get("e", 1)};
+  return {TalkingHeads{static_cast<int32_t>(l.Get("window", 1))},
+          {{Role::kActivation, keys},
+           {Role::kActivation, keys},
+           {Role::kActivation, {n, h, w, l.Get("f", 1)}},
+           {Role::kParameter, {side * side, heads}},
+           {Role::kParameter, {heads, heads}},
+           {Role::kParameter, {heads}},
+           {Role::kParameter, {heads, heads}},
+           {Role::kParameter, {heads}}}};
+}
+Problem BuildTalkingHeadsBackward(const ShapeLine& l) {
+  Problem p = BuildTalkingHeads(l);
+  p.op = TalkingHeadsBackward{static_cast<int32_t>(l.Get("window", 1))};
+  p.inputs.push_back({Role::kActivation, p.inputs[2].shape});
+  return p;
+}
+
+constexpr std::string_view kLossKeys = "n t k smoothing range ignored sum";
+
+// One for each row.
+InputSpec RowLabels(const ShapeLine& l) {
+  Shape shape = Rows(l, 1);
+  shape.pop_back();
+  return {Role::kLabels, shape, 0, l.Number("k", 2)};
+}
 Problem BuildSoftmaxCrossEntropy(const ShapeLine& l) {
-  const int64_t n = l.Get("n", 1), k = l.Get("k", 2);
   const double range = l.Number("range", 3);
-  return {SoftmaxCrossEntropy{l.Number("smoothing", 0)},
-          {{Role::kActivation, {n, k}, -range, range}, {Role::kLabels, {n}, 0, static_cast<double>(k)}}};
+  return {SoftmaxCrossEntropy{l.Number("smoothing", 0), static_cast<int32_t>(l.Get("ignored", -1)), l.Has("sum")},
+          {{Role::kActivation, Rows(l, l.Get("k", 2)), -range, range}, RowLabels(l)}};
 }
 Problem BuildSoftmaxCrossEntropyBackward(const ShapeLine& l) {
-  const int64_t n = l.Get("n", 1), k = l.Get("k", 2);
-  return {SoftmaxCrossEntropyBackward{l.Number("smoothing", 0)},
-          {{Role::kActivation, {n, k}, 0, 1},
-           {Role::kLabels, {n}, 0, static_cast<double>(k)},
-           {Role::kActivation, {}, 0.5, 2}}};
+  return {
+      SoftmaxCrossEntropyBackward{l.Number("smoothing", 0), static_cast<int32_t>(l.Get("ignored", -1)), l.Has("sum")},
+      {{Role::kActivation, Rows(l, l.Get("k", 2)), 0, 1}, RowLabels(l), {Role::kActivation, {}, 0.5, 2}}};
 }
 
 // Targets add up to at most 1. They are states here: constants, without gradient.
@@ -268,6 +408,21 @@ const std::vector<OperatorCase>& OperatorCases() {
       {"hard_swish_backward", "elementwise", kElementwiseKeys, BuildHardSwishBackward, RoundedOften, {1}},
       {"hard_sigmoid", "elementwise", kElementwiseKeys, BuildHardSigmoid, RoundedOften, {0}, kSmooth},
       {"hard_sigmoid_backward", "elementwise", kElementwiseKeys, BuildHardSigmoidBackward, RoundedOften, {1}},
+      {"swish", "elementwise", kElementwiseKeys, BuildSwish, OfSwish, {0}, kSmooth},
+      {"swish_backward", "elementwise", kElementwiseKeys, BuildSwishBackward, OfSwishBackward, {1}},
+      {"layer_norm", "layer_norm", kLayerNormKeys, BuildLayerNorm, OfLayerNorm, {0}, kSmooth},
+      {"layer_norm_backward", "layer_norm", kLayerNormKeys, BuildLayerNormBackward, OfLayerNormBackward, {1}},
+      {"layer_scale", "layer_scale", kLayerScaleKeys, BuildLayerScale, RoundedOften, {0}, kLinear},
+      {"layer_scale_backward_table", "layer_scale", kLayerScaleKeys, BuildLayerScaleBackwardTable, OfSums},
+      {"attention", "attention", kAttentionKeys, BuildAttention, OfAttention, {}, kSmooth},
+      {"attention_backward", "attention", kAttentionKeys, BuildAttentionBackward, OfAttentionBackward},
+      {"talking_heads", "talking_heads", kTalkingHeadsKeys, BuildTalkingHeads, OfTalkingHeads, {}, kSmooth},
+      {"talking_heads_backward", "talking_heads", kTalkingHeadsKeys, BuildTalkingHeadsBackward, OfTalkingHeadsBackward},
+      {"embedding", "embedding", kEmbeddingKeys, BuildEmbedding, Rounded, {}, kLinear},
+      {"embedding_backward", "embedding", kEmbeddingKeys, BuildEmbeddingBackward, OfSums},
+      {"concat", "concat", kConcatKeys, BuildConcat, Exact, {}, kLinear},
+      {"part", "concat", kConcatKeys, BuildPart, Exact},
+      {"resize", "resize", kResizeKeys, BuildResize, OfResize},
       {"scale_channels", "elementwise", kElementwiseKeys, BuildScaleChannels, Rounded, {0}, kLinear},
       {"scale_channels_backward_scale", "elementwise", kElementwiseKeys, BuildScaleChannelsBackwardScale, OfSums},
       {"kernel_transform", "kernel_transform", kKernelTransformKeys, BuildKernelTransform, OfSums, {}, kLinear},

@@ -28,7 +28,7 @@ struct OperatorGraph {
       const std::string name = fmt::format("x{}", i);
       switch (spec.role) {
         case InputSpec::kLabels:
-          inputs.push_back(graph.Labels(name, spec.shape[0]));
+          inputs.push_back(graph.Integers(name, spec.shape));
           break;
         case InputSpec::kState:
           inputs.push_back(graph.State(name, spec.shape));

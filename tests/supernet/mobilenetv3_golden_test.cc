@@ -1,7 +1,6 @@
 // Every once-for-all case of the forward golden file, over the supernet's tensors and over those of the extracted
 // network, on the CPU in float32 and on the reference device in double; and the names of all tensors.
 #include <algorithm>
-#include <cstring>
 
 #include "gtest/gtest.h"
 #include "kernels/plan.h"
@@ -10,7 +9,7 @@
 #include "supernet/mobilenetv3/channel_sorting.h"
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/recalibration.h"
-#include "tests/supernet/golden.h"
+#include "tests/supernet/golden_network.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -21,29 +20,9 @@ using nlohmann::json;
 
 constexpr std::string_view kPrefix = "ofa_w";
 
-// Reference values in double; float32 differs by rounding: relative to the L2 norm.
-void CheckSummary(const json& golden, const std::vector<double>& values, double tolerance, const std::string& what) {
-  const double l2 = golden["l2"].get<double>();
-  EXPECT_NEAR(L2(values), l2, tolerance * l2) << what;
-  EXPECT_NEAR(Sum(values), golden["sum"].get<double>(), tolerance * l2 * std::sqrt(values.size())) << what;
-  const auto first = golden["first"].get<std::vector<double>>();
-  ASSERT_LE(first.size(), values.size()) << what;
-  for (size_t i = 0; i < first.size(); ++i) {
-    EXPECT_NEAR(values[i], first[i], tolerance * l2) << what << " element " << i;
-  }
-}
-
-struct Case {
-  std::string name;
-  const json& golden;
-  std::shared_ptr<const SearchSpace> space;
-  Choice choice;
-  TensorMap shared;
-};
-
-Case Load(const std::string& name, const json& golden, DType real) {
+GoldenCase Load(const std::string& name, const json& golden, DType real) {
   const auto input = golden["input"].get<std::vector<int64_t>>();
-  Case c = {name, golden, *MobileNetV3({.width = golden["width"], .input_channels = input[1]}), {}, {}};
+  GoldenCase c = {name, golden, *MobileNetV3({.width = golden["width"], .input_channels = input[1]}), {}, {}, {}};
   json subnet = golden["config"];
   subnet["resolution"] = input[2];
   c.choice = *c.space->ParseSubnet(subnet.dump());
@@ -52,43 +31,12 @@ Case Load(const std::string& name, const json& golden, DType real) {
   return c;
 }
 
-void CheckForward(const Case& c, Weights weights, const TensorMap& tensors, kernels::Device& device, double tolerance) {
-  SCOPED_TRACE(c.name + " on " + std::string(device.name()) + (weights == Weights::kOwn ? ", extracted" : ""));
-  const auto input = c.golden["input"].get<std::vector<int64_t>>();
-  NetworkGraph network = c.space->Network(c.choice, {.batch = input[0], .weights = weights, .real = device.real()});
-  ASSERT_TRUE(network.graph.status().ok()) << network.graph.status();
-  std::vector<kernels::PlanOutput> outputs = {{"logits", network.logits}};
-  for (const auto& [activation, summary] : c.golden["acts"].items()) {
-    outputs.push_back({activation, network.graph.Find(activation)});
-    ASSERT_TRUE(outputs.back().value.valid()) << activation;
-  }
-  for (const kernels::PlanOptions options : {kernels::PlanOptions{}, kernels::PlanOptions{.constant_weights = true}}) {
-    auto plan = kernels::Plan::Create(network.graph, outputs, device, options);
-    ASSERT_TRUE(plan.ok()) << plan.status();
-    auto context = kernels::Context::Create(*plan, {&tensors});
-    ASSERT_TRUE(context.ok()) << context.status();
-    const kernels::Tensor images = SyntheticImages("input", input, device.real());
-    std::memcpy((*context)->Input("image")->data, images.data(), images.desc().bytes());
-    ASSERT_TRUE((*context)->Run().ok());
-
-    const std::vector<double> logits = ToDoubles(*(*context)->Output("logits"));
-    CheckSummary(c.golden["summary"], logits, tolerance, "logits");
-    const auto first = c.golden["logits_first16"].get<std::vector<double>>();
-    for (size_t i = 0; i < first.size(); ++i) {
-      EXPECT_NEAR(logits[i], first[i], tolerance * L2(logits)) << "logit " << i;
-    }
-    for (const auto& [activation, summary] : c.golden["acts"].items()) {
-      CheckSummary(summary, ToNchw(*(*context)->Output(activation)), tolerance, activation);
-    }
-  }
-}
-
 void CheckEveryCase(kernels::Device& device, double tolerance) {
   const json file = LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json");
   int cases = 0;
   for (const auto& [name, golden] : file.items()) {
     if (!name.starts_with(kPrefix) || !golden.contains("config")) continue;
-    const Case c = Load(name, golden, device.real());
+    const GoldenCase c = Load(name, golden, device.real());
     CheckForward(c, Weights::kShared, c.shared, device, tolerance);
     const auto own = ExtractWeights(*c.space, c.choice, c.shared);
     ASSERT_TRUE(own.ok()) << own.status();
@@ -108,18 +56,6 @@ TEST(MobileNetV3Golden, EveryCaseInDoubleOnTheReferenceDevice) {
   // The reference's extracted networks, on which its activations were recorded, are off by up to 4e-10
   // (dynamic_vs_extracted): it computes their kernels in float32.
   CheckEveryCase(*kernels::ReferenceDevice(DType::kF64), 1e-9);
-}
-
-std::vector<double> Logits(const SearchSpace& space, const Choice& choice, Weights kind, const TensorMap& tensors,
-                           kernels::Device& device, const std::vector<int64_t>& input) {
-  const NetworkGraph network = space.Network(choice, {.batch = input[0], .weights = kind, .real = device.real()});
-  auto plan = kernels::Plan::Create(network.graph, {{"logits", network.logits}}, device);
-  auto context = kernels::Context::Create(*plan, {&tensors});
-  EXPECT_TRUE(context.ok()) << context.status();
-  const kernels::Tensor images = SyntheticImages("input", input, device.real());
-  std::memcpy((*context)->Input("image")->data, images.data(), images.desc().bytes());
-  EXPECT_TRUE((*context)->Run().ok());
-  return ToDoubles(*(*context)->Output("logits"));
 }
 
 // spec/search-spaces.md 3.5: the largest network is the same afterwards, a smaller one is the reference's.

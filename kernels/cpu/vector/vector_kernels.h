@@ -38,11 +38,31 @@ struct SgdCoefficients {
   bool nesterov;
 };
 
+// See AdamStep: w = keep w - step m / (sqrt(v) + epsilon).
+struct AdamCoefficients {
+  float gradient_scale;
+  float beta1, one_minus_beta1, beta2, one_minus_beta2;
+  float keep, step, epsilon;
+};
+
 // A depthwise convolution with a square kernel.
 struct DepthwiseShape {
   int64_t height, width, out_height, out_width, channels;
   int64_t stride, padding;
   int kernel;  // 3, 5 or 7
+};
+
+// y{rows,columns} = a{rows,inner} b{inner,columns}, plus what was there with `accumulate`. Element (i,j) of a lies at
+// i a_row + j a_column; rows of b and y are dense and `columns` a multiple of 16. y is apart from a and b.
+struct ProductOperands {
+  const float* a;
+  int64_t a_row, a_column;
+  const float* b;
+  int64_t b_row;
+  float* y;
+  int64_t y_row;
+  int64_t rows, inner, columns;
+  bool accumulate = false;
 };
 
 struct VectorKernels {
@@ -55,12 +75,15 @@ struct VectorKernels {
   void (*scale)(float factor, const float* x, float* y, int64_t n);
   void (*fill)(float value, float* y, int64_t n);
   void (*accumulate)(const float* x, float* sum, int64_t n);
+  void (*add_scaled)(float factor, const float* x, float* sum, int64_t n);  // sum += factor x
 
   // activation.inc
   void (*hard_swish)(const float* x, float* y, int64_t n);
   void (*hard_swish_backward)(const float* x, const float* diff_y, float* diff_x, int64_t n);
   void (*hard_sigmoid)(const float* x, float* y, int64_t n);
   void (*hard_sigmoid_backward)(const float* x, const float* diff_y, float* diff_x, int64_t n);
+  void (*swish)(const float* x, float* y, int64_t n);
+  void (*swish_backward)(const float* x, const float* diff_y, float* diff_x, int64_t n);
 
   // batch_norm.inc
   // Mean of each column, and the sum of squared distances from it. Needs a row.
@@ -75,6 +98,24 @@ struct VectorKernels {
   void (*normalize_relu)(const float* x, float* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
   void (*normalize_backward)(const float* x, const float* diff_y, float* diff_x, int64_t rows, int64_t columns,
                              const NormalizeBackwardColumns& with);
+
+  // layer_norm.inc; a group is {rows, columns}, the columns are channels
+  // Mean of n values, and the sum of squared distances from it.
+  void (*moments)(const float* x, int64_t n, double* mean, double* squares);
+  // y = (x - mean) inv_std gamma + beta.
+  void (*normalize_group)(const float* x, float* y, int64_t rows, int64_t columns, float mean, float inv_std,
+                          const float* gamma, const float* beta);
+  // With h = (x - mean) inv_std: adds the sums of diff_y h and of diff_y to those of each channel, and sets sum_g and
+  // sum_gh to the sums of gamma diff_y and of gamma diff_y h over the group.
+  void (*normalize_group_backward_sums)(const float* x, const float* diff_y, int64_t rows, int64_t columns, float mean,
+                                        float inv_std, const float* gamma, float* diff_gamma, float* diff_beta,
+                                        double* sum_g, double* sum_gh);
+  // diff_x = inv_std (gamma diff_y - mean_g - h mean_gh).
+  void (*normalize_group_backward)(const float* x, const float* diff_y, float* diff_x, int64_t rows, int64_t columns,
+                                   float mean, float inv_std, const float* gamma, float mean_g, float mean_gh);
+
+  // product.inc
+  void (*multiply)(const ProductOperands& operands);
 
   // pool.inc
   // mean[j] of columns j of a matrix with `stride` floats from row to row. Needs a row.
@@ -99,8 +140,22 @@ struct VectorKernels {
   // softmax.inc
   // Softmax of each row, and one SoftmaxRow for each.
   void (*softmax)(const float* z, float* probabilities, SoftmaxRow* info, int64_t rows, int64_t columns);
+  // Softmax of each row in place, rows `stride` floats apart, and log sum exp of each. A row of nothing but -infinity
+  // becomes zeros.
+  void (*softmax_rows)(float* z, int64_t stride, int64_t rows, int64_t columns, float* log_sums);
+  // z = exp(z - log_sum) where z <= log_sum but for rounding.
+  void (*exp_rows)(float* z, int64_t stride, int64_t rows, int64_t columns, const float* log_sums);
+  // dz = p (dp - offset), in place of dp.
+  void (*subtract_multiply)(float offset, const float* p, float* dp, int64_t n);
+  // dz = p (dp - sum p dp) of each row, in place of dp.
+  void (*softmax_backward_rows)(const float* p, float* dp, int64_t stride, int64_t rows, int64_t columns);
+  // Sum of a b.
+  double (*dot)(const float* a, const float* b, int64_t n);
   // y = factor * (x - offset).
   void (*shift_scale)(float offset, float factor, const float* x, float* y, int64_t n);
+
+  // adam.inc: see AdamStep. The four do not overlap.
+  void (*adam)(const AdamCoefficients& with, float* weights, float* gradient, float* m, float* v, int64_t n);
 
   // sgd.inc: see SgdStep. `buffer` may be null when momentum is 0. The three do not overlap.
   void (*sgd)(const SgdCoefficients& with, float* weights, float* gradient, float* buffer, bool first, int64_t n);

@@ -1,0 +1,65 @@
+// Scaled dot-product attention with several heads (Vaswani et al., 2017; search-spaces.md 4.2) and its gradient. The
+// probabilities are never stored: the gradient computes them again (Dao et al., 2022).
+#ifndef MATHNAS_KERNELS_OPS_ATTENTION_H_
+#define MATHNAS_KERNELS_OPS_ATTENTION_H_
+
+#include <cstdint>
+
+#include "kernels/ops/rules.h"
+
+namespace mathnas::kernels {
+
+// For every head, with q, k, v its E / heads or F / heads features: y = softmax(q k^T / sqrt(E / heads)) v.
+// Inputs: q{B,T,E}, k{B,S,E}, v{B,S,F}, ids{B,R} int64 if `masked`, where R divides S. Outputs: y{B,T,F},
+// log_sums{B,heads,T}, the logarithms of the sums of exponentials.
+// Key s takes no part for query t where `causal` and s > t + S - T, or where `masked` and ids[b, s mod R] == padding:
+// keys of several memories one after the other share the ids of one. Where no key takes part, y is 0.
+struct Attention {
+  int32_t heads = 1;
+  bool causal = false;
+  bool masked = false;
+  int32_t padding = 0;
+
+  static constexpr std::string_view kName = "attention";
+  template <typename V>
+  void Visit(V&& v) {
+    v("heads", heads), v("causal", causal), v("masked", masked), v("padding", padding);
+  }
+  bool operator==(const Attention&) const = default;
+};
+
+// Inputs: q, k, v, ids if `masked`, y, log_sums, diff_y. Outputs: diff_q, diff_k, diff_v.
+struct AttentionBackward {
+  int32_t heads = 1;
+  bool causal = false;
+  bool masked = false;
+  int32_t padding = 0;
+
+  static constexpr std::string_view kName = "attention_backward";
+  template <typename V>
+  void Visit(V&& v) {
+    v("heads", heads), v("causal", causal), v("masked", masked), v("padding", padding);
+  }
+  bool operator==(const AttentionBackward&) const = default;
+};
+
+// The extents that both are about.
+struct AttentionShape {
+  int64_t batch, queries, keys, heads;
+  int64_t key_features, value_features;  // E, F
+  int64_t ids;                           // R; keys where there is no mask
+
+  AttentionShape(int32_t heads, bool masked, DescSpan inputs);
+  int64_t key_size() const { return key_features / heads; }
+  int64_t value_size() const { return value_features / heads; }
+};
+
+absl::StatusOr<Descs> InferOutputs(const Attention& op, DescSpan inputs);
+absl::StatusOr<Descs> InferOutputs(const AttentionBackward& op, DescSpan inputs);
+Gradients Gradient(const Attention& op, const GradientRequest& request);
+// Products of queries with keys and of probabilities with values, masked or not.
+Counts Count(const Attention& op, DescSpan inputs, DescSpan outputs);
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_OPS_ATTENTION_H_

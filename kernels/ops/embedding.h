@@ -1,0 +1,46 @@
+// Rows of a table by number: embeddings of tokens and of positions (search-spaces.md 4.2), and their gradient.
+#ifndef MATHNAS_KERNELS_OPS_EMBEDDING_H_
+#define MATHNAS_KERNELS_OPS_EMBEDDING_H_
+
+#include <cstdint>
+
+#include "kernels/ops/rules.h"
+
+namespace mathnas::kernels {
+
+// y{..,D} = scale * table[ids]. Inputs: ids{..} int64 in 0 .. rows-1 (others make a row of NaN: they must be checked
+// before), table{rows,D}. Nothing flows back into row `padding`; -1: there is no such row.
+struct Embedding {
+  double scale = 1;
+  int32_t padding = -1;
+
+  static constexpr std::string_view kName = "embedding";
+  template <typename V>
+  void Visit(V&& v) {
+    v("scale", scale), v("padding", padding);
+  }
+  bool operator==(const Embedding&) const = default;
+};
+
+// diff_table{rows,D} = scale * the sum of diff_y over the places of each id, in their order. Inputs: ids{..},
+// diff_y{..,D}.
+struct EmbeddingBackward {
+  double scale = 1;
+  int32_t padding = -1;
+  int32_t rows = 1;
+
+  static constexpr std::string_view kName = "embedding_backward";
+  template <typename V>
+  void Visit(V&& v) {
+    v("scale", scale), v("padding", padding), v("rows", rows);
+  }
+  bool operator==(const EmbeddingBackward&) const = default;
+};
+
+absl::StatusOr<Descs> InferOutputs(const Embedding& op, DescSpan inputs);
+absl::StatusOr<Descs> InferOutputs(const EmbeddingBackward& op, DescSpan inputs);
+Gradients Gradient(const Embedding& op, const GradientRequest& request);
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_OPS_EMBEDDING_H_

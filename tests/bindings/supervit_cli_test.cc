@@ -1,0 +1,44 @@
+// NASViT on the command line: a forward pass against the golden file, counting, and bad input.
+#include <cmath>
+
+#include "gtest/gtest.h"
+#include "tests/bindings/process.h"
+#include "tests/supernet/golden.h"
+
+namespace mathnas::cli {
+namespace {
+
+using nlohmann::json;
+
+TEST(SuperVitCli, ForwardResizesItsInput) {
+  const json golden = supernet::LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json")["nasvit_min_192_from224"];
+  const json forward = Ok({"forward", "supervit", "--subnet", golden["config"].dump(), "--shape", "2x3x224x224",
+                           "--activation", "stage7.2", "--json"});
+  ASSERT_EQ(forward["output"]["shape"], golden["summary"]["shape"]);
+  const auto logits = forward["output"]["data"].get<std::vector<double>>();
+  const double l2 = golden["summary"]["l2"];
+  EXPECT_NEAR(supernet::L2(logits), l2, 1e-4 * l2);
+  const auto first = golden["logits_first16"].get<std::vector<double>>();
+  for (size_t i = 0; i < first.size(); ++i) EXPECT_NEAR(logits[i], first[i], 1e-4 * l2) << i;
+  EXPECT_EQ(forward["activations"]["stage7.2"]["shape"], json({2, 208, 3, 3}));
+}
+
+// spec/search-spaces.md 5.7.
+TEST(SuperVitCli, Counts) {
+  const json smallest = supernet::LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json")["nasvit_min_192"]["config"];
+  const json counted = Ok({"count", "supervit", "--subnet", smallest.dump(), "--json"});
+  EXPECT_NEAR(counted["flops"].get<double>() / 1e6, 189.789, 5e-4);
+  EXPECT_NEAR(counted["parameters"].get<double>() / 1e6, 8.7912, 5e-5);
+}
+
+TEST(SuperVitCli, BadInput) {
+  json subnet = supernet::LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json")["nasvit_min_192"]["config"];
+  subnet["width"][3] = 33;
+  ExpectRefused({"count", "supervit", "--subnet", subnet.dump()}, "width[3]: 33, expected 32 or 40");
+  ExpectRefused({"count", "supervit", "--width", "1.2", "--subnet", "{}"}, "--width: supervit has no such parameter");
+  ExpectRefused({"count", "supervit", "--resolutions", "192,200", "--subnet", "{}"},
+                "resolutions[1]: 200, expected ascending ones of 192, 224, 256, 288");
+}
+
+}  // namespace
+}  // namespace mathnas::cli

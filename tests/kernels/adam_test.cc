@@ -1,0 +1,90 @@
+// Adam in both forms against the formulas of spec/training-golden.md 2, written out in double.
+#include <cmath>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/optimizer_kernels.h"
+#include "kernels/random.h"
+
+namespace mathnas::kernels {
+namespace {
+
+constexpr size_t kSize = 1003;  // no multiple of a vector
+constexpr int kSteps = 5;
+
+std::vector<double> Uniform(Random& random) {
+  std::vector<double> values(kSize);
+  for (double& x : values) x = static_cast<float>(2 * random.Uniform() - 1);
+  return values;
+}
+
+// The weights after some steps with random gradients.
+std::vector<double> Expected(const AdamParameters& p) {
+  Random random(1, 2);
+  std::vector<double> w = Uniform(random), m(kSize), v(kSize);
+  for (int t = 1; t <= kSteps; ++t) {
+    const std::vector<double> gradient = Uniform(random);
+    for (size_t i = 0; i < kSize; ++i) {
+      const double g = p.gradient_scale * gradient[i];
+      m[i] = p.beta1 * m[i] + (1 - p.beta1) * g;
+      v[i] = p.beta2 * v[i] + (1 - p.beta2) * g * g;
+      w[i] -= p.learning_rate * p.weight_decay * w[i];
+      const double c1 = 1 - std::pow(p.beta1, t), c2 = 1 - std::pow(p.beta2, t);
+      w[i] -= p.form == AdamForm::kFairseq
+                  ? p.learning_rate * std::sqrt(c2) / c1 * m[i] / (std::sqrt(v[i]) + p.epsilon)
+                  : p.learning_rate / c1 * m[i] / (std::sqrt(v[i]) / std::sqrt(c2) + p.epsilon);
+    }
+  }
+  return w;
+}
+
+template <typename T>
+std::vector<double> Computed(const AdamParameters& p, int threads) {
+  Random random(1, 2);
+  const auto converted = [&random] {
+    const std::vector<double> values = Uniform(random);
+    return std::vector<T>(values.begin(), values.end());
+  };
+  std::vector<T> w = converted(), m(kSize), v(kSize);
+  for (int t = 1; t <= kSteps; ++t) {
+    std::vector<T> g = converted();
+    AdamStep(p, absl::MakeSpan(w), absl::MakeSpan(g), absl::MakeSpan(m), absl::MakeSpan(v), t, threads);
+    for (T x : g) EXPECT_EQ(x, 0);
+  }
+  return {w.begin(), w.end()};
+}
+
+TEST(Adam, BothForms) {
+  for (AdamForm form : {AdamForm::kPyTorch, AdamForm::kFairseq}) {
+    const AdamParameters p = {.learning_rate = 1e-2,
+                              .beta2 = 0.98,
+                              .epsilon = 1e-3,
+                              .weight_decay = 0.1,
+                              .gradient_scale = 0.25,
+                              .form = form};
+    const std::vector<double> expected = Expected(p), exact = Computed<double>(p, 1), single = Computed<float>(p, 2);
+    for (size_t i = 0; i < kSize; ++i) {
+      EXPECT_NEAR(exact[i], expected[i], 1e-14) << i;
+      // A few roundings of weights up to 1 in each step.
+      EXPECT_NEAR(single[i], expected[i], kSteps * 4 * 0x1p-24) << i;
+    }
+  }
+}
+
+TEST(Adam, SumOfSquares) {
+  Random random(3, 4);
+  std::vector<float> x(200'003);
+  double expected = 0;
+  for (float& value : x) {
+    value = static_cast<float>(2 * random.Uniform() - 1);
+    expected += double{value} * value;
+  }
+  const std::vector<double> y(x.begin(), x.end());
+  for (int threads : {1, 2, 100}) {
+    EXPECT_NEAR(SumOfSquares(absl::MakeConstSpan(x), threads), expected, 1e-6 * expected);
+    EXPECT_NEAR(SumOfSquares(absl::MakeConstSpan(y), threads), expected, 1e-12 * expected);
+  }
+}
+
+}  // namespace
+}  // namespace mathnas::kernels

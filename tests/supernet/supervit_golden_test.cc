@@ -1,0 +1,115 @@
+// Every NASViT case of the forward golden file, over the supernet's tensors and over those of the extracted network, on
+// the CPU in float32 and on the reference device in double; names of tensors, parameters and FLOPs.
+#include <string>
+#include <string_view>
+
+#include "gtest/gtest.h"
+#include "kernels/status.h"
+#include "supernet/counting.h"
+#include "supernet/supervit/space.h"
+#include "tests/supernet/golden_network.h"
+
+namespace mathnas::supernet {
+namespace {
+
+using kernels::DType;
+using kernels::TensorMap;
+using nlohmann::json;
+
+// "mb4.second(blk9)" of a stage of `depth` blocks is "stage4.1" here.
+std::string ActivationName(const std::string& golden, const json& depths) {
+  if (!golden.starts_with("mb")) return golden;
+  const size_t dot = golden.find('.');
+  const int stage = std::stoi(golden.substr(2, dot - 2));
+  const std::string_view place = std::string_view(golden).substr(dot + 1);
+  const int last = depths[static_cast<size_t>(stage - 1)].get<int>() - 1;
+  const int position = place.starts_with("first") ? 0 : place.starts_with("second") ? 1 : last;
+  return "stage" + std::to_string(stage) + "." + std::to_string(position);
+}
+
+GoldenCase Load(const std::string& name, const json& golden, DType real) {
+  GoldenCase c = {name, golden, *SuperVit({}), {}, {}, [&golden](const std::string& activation) {
+                    return ActivationName(activation, golden["config"]["depth"]);
+                  }};
+  c.choice = *c.space->ParseSubnet(golden["config"].dump());
+  c.shared = AllocateWeights(c.space->Supernet({.real = real}).graph);
+  FillSynthetic(c.shared);
+  return c;
+}
+
+void CheckEveryCase(kernels::Device& device, double tolerance) {
+  const json file = LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json");
+  int cases = 0;
+  for (const auto& [name, golden] : file.items()) {
+    if (!name.starts_with("nasvit")) continue;
+    const GoldenCase c = Load(name, golden, device.real());
+    CheckForward(c, Weights::kShared, c.shared, device, tolerance);
+    const auto own = ExtractWeights(*c.space, c.choice, c.shared);
+    ASSERT_TRUE(own.ok()) << own.status();
+    CheckForward(c, Weights::kOwn, *own, device, tolerance);
+    ++cases;
+  }
+  EXPECT_GE(cases, 3);
+}
+
+TEST(SuperVitGolden, EveryCaseInFloatOnTheCpu) {
+  auto device = kernels::CpuDevice(2);
+  if (!device.ok()) GTEST_SKIP() << kernels::Message(device.status());
+  CheckEveryCase(**device, 1e-4);
+}
+
+TEST(SuperVitGolden, EveryCaseInDoubleOnTheReferenceDevice) {
+  CheckEveryCase(*kernels::ReferenceDevice(DType::kF64), 1e-9);
+}
+
+// Tensors that the reference keeps and no network uses.
+bool IsUnused(std::string_view name) {
+  return name.ends_with(".rescale") || name.ends_with(".relative_position_index") ||
+         name.find(".bn_tracking.") != std::string_view::npos;
+}
+
+TEST(SuperVitGolden, StateDict) {
+  const json dict = LoadGolden("MATHNAS_STATE_DICT_SHAPES", "state-dict-shapes.json")["nasvit_supernet"];
+  const auto space = *SuperVit({});
+  const TensorMap weights = AllocateWeights(space->Supernet({.mode = Mode::kTraining}).graph);
+  size_t used = 0;
+  for (const auto& [tensor, shape] : dict.items()) {
+    if (IsUnused(tensor)) continue;
+    ++used;
+    const kernels::Tensor* t = weights.Find(tensor);
+    ASSERT_NE(t, nullptr) << tensor;
+    const auto expected = shape.get<std::vector<int64_t>>();
+    EXPECT_EQ(t->shape(), kernels::Shape(expected.begin(), expected.end())) << tensor;
+  }
+  EXPECT_EQ(weights.size(), used);
+}
+
+// spec/search-spaces.md 5.7: MFLOPs of networks, and millions of parameters where it gives them.
+TEST(SuperVit, Counts) {
+  const std::string smallest =
+      R"("width": [16,16,24,32,64,112,160,208,1792], "depth": [1,3,3,3,3,3,3], "kernel_size": 3,)"
+      R"( "expand_ratio": [1,4,4,4,4,6,6]})";
+  const std::string largest =
+      R"("width": [24,24,32,40,72,128,184,224,1984], "depth": [2,5,6,6,9,8,6], "kernel_size": [5,5,3,3,3,3,3],)"
+      R"( "expand_ratio": [1,6,6,6,6,6,6]})";
+  const struct {
+    std::string subnet;
+    double mflops, parameters;
+  } cases[] = {{R"({"resolution": 192, )" + smallest, 189.789, 8.7912},
+               {R"({"resolution": 224, )" + smallest, 276.161, 8.7912},
+               {R"({"resolution": 256, )" + smallest, 369.066, 8.7912},
+               {R"({"resolution": 288, )" + smallest, 502.247, 8.7912},
+               {R"({"resolution": 288, )" + largest, 1881.709, 16.5374}};
+  const auto space = *SuperVit({});
+  for (const auto& c : cases) {
+    const auto choice = space->ParseSubnet(c.subnet);
+    ASSERT_TRUE(choice.ok()) << choice.status();
+    const auto cost = CountWork(*space, *choice);
+    ASSERT_TRUE(cost.ok()) << cost.status();
+    EXPECT_NEAR(static_cast<double>(cost->total.flops) / 1e6, c.mflops, 5e-4) << c.subnet;
+    EXPECT_NEAR(static_cast<double>(cost->total.parameters) / 1e6, c.parameters, 5e-5) << c.subnet;
+  }
+}
+
+}  // namespace
+}  // namespace mathnas::supernet
