@@ -62,14 +62,16 @@ struct GraphRequest {
   kernels::DType real = kernels::DType::kF32;
   // Pixels of a side of the input "image", in spaces whose networks resize it to their own size; 0: that size.
   int64_t image_size = 0;
+  // Of spaces that translate: tokens of a row of the inputs "source" and "previous".
+  int64_t source_length = 0, target_length = 0;
   // Momentum of the running statistics; 1 makes them the statistics of the last batch.
   double norm_momentum = 0.1;
 };
 
-// A network over the input "image"{N,H,W,C}.
+// A network over the input "image"{N,H,W,C}, or over token ids, "source"{N,S} and "previous"{N,T}.
 struct NetworkGraph {
   kernels::Graph graph;
-  kernels::Value logits;  // {N,classes}, named "logits"
+  kernels::Value logits;  // {N,classes} or {N,T,classes}, named "logits"
 };
 
 // Thread-safe, immutable.
