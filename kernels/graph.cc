@@ -174,6 +174,7 @@ std::vector<Counts> CountByBlock(const Graph& graph) {
     Counts& block = counts[graph.nodes()[n].block];
     block.macs += by_node[n].macs;
     block.bias_adds += by_node[n].bias_adds;
+    block.scalings += by_node[n].scalings;
   }
   return counts;
 }

@@ -50,15 +50,19 @@ absl::StatusOr<NetworkCost> CountWork(const SearchSpace& space, const Choice& ch
   if (!graph.status().ok()) return graph.status();
   const std::vector<kernels::Counts> counts = kernels::CountByBlock(graph);
   const std::vector<int64_t> parameters = ParametersByBlock(space, graph);
-  const kernels::Counts sum = space.Sum(kernels::CountByNode(graph));
+  std::vector<kernels::Counts> operators = kernels::CountByNode(graph);
   NetworkCost network;
-  network.total.macs = sum.macs;
-  network.total.flops = space.Flops(sum);
+  network.total.macs = space.Sum(operators).macs;
+  for (size_t n = 0; n < operators.size(); ++n) {
+    if (!space.counts_as_flops(graph.blocks()[graph.nodes()[n].block])) operators[n] = {};
+  }
+  network.total.flops = space.Flops(space.Sum(operators));
   network.total.parameters = space.unused_parameters(choice);
   for (size_t b = 0; b < counts.size(); ++b) {
     const std::string& name = graph.blocks()[b];
     if (name.empty()) continue;
-    const Cost cost = {.flops = space.Flops(counts[b]), .macs = counts[b].macs, .parameters = parameters[b]};
+    const int64_t flops = space.counts_as_flops(name) ? space.Flops(counts[b]) : 0;
+    const Cost cost = {.flops = flops, .macs = counts[b].macs, .parameters = parameters[b]};
     network.total.parameters += cost.parameters;
     network.blocks.push_back({name, space.NodeOfBlock(name), cost});
   }

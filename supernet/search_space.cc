@@ -35,6 +35,7 @@ kernels::Counts SearchSpace::Sum(const std::vector<kernels::Counts>& operators) 
   for (const kernels::Counts& c : operators) {
     sum.macs += c.macs;
     sum.bias_adds += c.bias_adds;
+    sum.scalings += c.scalings;
   }
   return sum;
 }

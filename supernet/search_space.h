@@ -49,8 +49,8 @@ struct SpaceStructure {
 // Where a network's weights come from: its own tensors, or slices and members of the shared ones of the supernet.
 enum class Weights : uint8_t { kOwn, kShared };
 
-// Of weights (weights.h): PyTorch's defaults, or He et al. (2015) by fan-out.
-enum class Initialization : uint8_t { kPyTorch, kHeFanOut };
+// Of weights (weights.h): PyTorch's defaults, He et al. (2015) by fan-out, or Glorot and Bengio (2010).
+enum class Initialization : uint8_t { kPyTorch, kHeFanOut, kXavier };
 
 // What recalibration (recalibration.h) averages.
 enum class BatchVariance : uint8_t { kUnbiased, kBiased };
@@ -64,6 +64,9 @@ struct GraphRequest {
   int64_t image_size = 0;
   // Of spaces that translate: tokens of a row of the inputs "source" and "previous".
   int64_t source_length = 0, target_length = 0;
+  // Rates at which spaces that have it drop values in training, of activations and of attention's probabilities; above
+  // 0 the graph has an input "seed"{1} int64.
+  double dropout = 0, attention_dropout = 0;
   // Momentum of the running statistics; 1 makes them the statistics of the last batch.
   double norm_momentum = 0.1;
 };
@@ -81,7 +84,7 @@ class SearchSpace {
 
   virtual std::string_view name() const = 0;
   virtual const std::vector<SpaceNode>& nodes() const = 0;
-  // {H,W,C} of a network's input, and the number of classes.
+  // {H,W,C} of a network's input, or {tokens} of its rows where it translates; and the number of classes.
   virtual kernels::Shape input_shape(const Choice& choice) const = 0;
   kernels::Shape input_shape() const { return input_shape(base()); }
   virtual int64_t classes() const = 0;
@@ -109,6 +112,8 @@ class SearchSpace {
   virtual SpaceStructure structure() const { return {}; }
   // How its weights begin (weights.h).
   virtual Initialization initialization() const { return Initialization::kPyTorch; }
+  // Whether its networks take tokens of one language and say those of another (NetworkGraph).
+  virtual bool translates() const { return false; }
   // Whether images of any size are brought to that of the network (network_input.h); otherwise they must have it.
   virtual bool takes_any_image_size() const { return false; }
   virtual BatchVariance recalibrated_variance() const { return BatchVariance::kUnbiased; }
@@ -119,6 +124,8 @@ class SearchSpace {
   // How this space counts FLOPs (spec/search-spaces.md 7.8), and the count.
   virtual std::string_view flops_convention() const = 0;
   virtual int64_t Flops(const kernels::Counts& counts) const = 0;
+  // Whether the work of a block is part of that count.
+  virtual bool counts_as_flops(std::string_view) const { return true; }
   // Whether this parameter is among those that the space's reference counts, and how many it counts besides, which no
   // network of its own has.
   virtual bool counts_as_parameter(std::string_view) const { return true; }

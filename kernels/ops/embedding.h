@@ -40,6 +40,7 @@ struct EmbeddingBackward {
 absl::StatusOr<Descs> InferOutputs(const Embedding& op, DescSpan inputs);
 absl::StatusOr<Descs> InferOutputs(const EmbeddingBackward& op, DescSpan inputs);
 Gradients Gradient(const Embedding& op, const GradientRequest& request);
+Counts Count(const Embedding& op, DescSpan inputs, DescSpan outputs);
 
 }  // namespace mathnas::kernels
 

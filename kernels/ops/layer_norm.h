@@ -41,6 +41,7 @@ int64_t LayerNormGroup(const Shape& x, int32_t axes);
 absl::StatusOr<Descs> InferOutputs(const LayerNorm& op, DescSpan inputs);
 absl::StatusOr<Descs> InferOutputs(const LayerNormBackward& op, DescSpan inputs);
 Gradients Gradient(const LayerNorm& op, const GradientRequest& request);
+Counts Count(const LayerNorm& op, DescSpan inputs, DescSpan outputs);
 
 }  // namespace mathnas::kernels
 

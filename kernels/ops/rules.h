@@ -1,10 +1,12 @@
 // What an operator has to state about itself. An operator is a struct of parameters with value semantics; its meaning
 // is given by overloads next to it:
 //
-//   StatusOr<Descs> InferOutputs(const Op&, DescSpan inputs)     shape rule; the error says which input and what was
-//   expected Gradients Gradient(const Op&, const GradientRequest&)        adds operators to the graph; absent when not
-//   differentiable Counts Count(const Op&, DescSpan inputs, DescSpan outputs)   multiply-adds; absent when there are
-//   none
+//   StatusOr<Descs> InferOutputs(const Op&, DescSpan inputs)
+//       shape rule; the error says which input and what was expected
+//   Gradients Gradient(const Op&, const GradientRequest&)
+//       adds operators to the graph; absent when not differentiable
+//   Counts Count(const Op&, DescSpan inputs, DescSpan outputs)
+//       its work; absent when there is none
 //
 // Devices hold the kernels, kernels/ref the naive ones that all others are compared with.
 #ifndef MATHNAS_KERNELS_OPS_RULES_H_
@@ -37,11 +39,13 @@ using Values = absl::InlinedVector<Value, 4>;
 using Descs = absl::InlinedVector<TensorDesc, 4>;
 using DescSpan = absl::Span<const TensorDesc>;
 
-// Work of one operator. Multiply-adds count convolutions and linear layers; bias_adds the additions of their biases,
-// which some conventions add (spec/search-spaces.md 2.7).
+// Work of one operator. Multiply-adds count convolutions, linear layers and attention. What some conventions add:
+// bias_adds, the additions of their biases (spec/search-spaces.md 2.7); scalings, multiplications of single values as
+// torchprofile counts them (4.4): normalised, embedded and scaled ones.
 struct Counts {
   int64_t macs = 0;
   int64_t bias_adds = 0;
+  int64_t scalings = 0;
 };
 
 // One node of the forward graph and what flows back into it.

@@ -27,12 +27,29 @@ absl::StatusOr<json> ParseSubnetObject(std::string_view text, std::string_view f
   if (!object->is_object()) {
     return absl::InvalidArgumentError(fmt::format("subnet: {}, expected {}", Shortened(*object), form));
   }
-  for (const auto& [name, value] : object->items()) {
+  if (auto s = CheckNames(*object, "subnet", form, names); !s.ok()) return s;
+  return object;
+}
+
+absl::Status CheckNames(const json& object, std::string_view where, std::string_view form,
+                        std::initializer_list<std::string_view> names) {
+  for (const auto& [name, value] : object.items()) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      return absl::InvalidArgumentError(fmt::format("subnet: unknown name \"{:.60}\", expected {}", name, form));
+      return absl::InvalidArgumentError(fmt::format("{}: unknown name \"{:.60}\", expected {}", where, name, form));
     }
   }
-  return object;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> ReadEntry(const json& object, std::string_view name, std::string_view form,
+                              const std::string& expected) {
+  int entry = 0;
+  const auto found = object.find(std::string(name));
+  if (found != object.end() && !IntegerIn(*found, std::numeric_limits<int>::min(), std::numeric_limits<int>::max())) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}, expected {}", name, Shortened(*found), expected));
+  }
+  if (auto s = ReadEntries(object, name, form, expected, {&entry, 1}); !s.ok()) return s;
+  return entry;
 }
 
 absl::Status ReadEntries(const json& object, std::string_view name, std::string_view form, const std::string& expected,

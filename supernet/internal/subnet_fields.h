@@ -16,6 +16,14 @@ namespace mathnas::supernet {
 absl::StatusOr<nlohmann::json> ParseSubnetObject(std::string_view text, std::string_view form,
                                                  std::initializer_list<std::string_view> names);
 
+// InvalidArgument if `object`, which `where` names, has other names than `names`.
+absl::Status CheckNames(const nlohmann::json& object, std::string_view where, std::string_view form,
+                        std::initializer_list<std::string_view> names);
+
+// The integer in field `name`; errors as ReadEntries.
+absl::StatusOr<int> ReadEntry(const nlohmann::json& object, std::string_view name, std::string_view form,
+                              const std::string& expected);
+
 // Sets `entries` from field `name`: a list of as many integers, or one for all of them. InvalidArgument names the entry
 // and what was expected; which integers are allowed is not looked at, `expected` says it to people.
 absl::Status ReadEntries(const nlohmann::json& object, std::string_view name, std::string_view form,

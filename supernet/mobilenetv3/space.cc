@@ -10,6 +10,7 @@
 #include "kernels/internal/json_text.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
+#include "supernet/internal/macro_fields.h"
 #include "supernet/mobilenetv3/channel_sorting.h"
 #include "supernet/mobilenetv3/nodes.h"
 
@@ -22,7 +23,6 @@ using kernels::Graph;
 using kernels::Shape;
 using kernels::Value;
 using kernels::internal::JsonText;
-using kernels::internal::ParseJson;
 using nlohmann::json;
 using namespace mobilenetv3;  // NOLINT: the sizes of this space
 
@@ -311,33 +311,20 @@ absl::StatusOr<std::shared_ptr<const SearchSpace>> MobileNetV3(const MobileNetV3
 }
 
 absl::StatusOr<MobileNetV3Macro> ParseMobileNetV3Macro(std::string_view text) {
-  const json object = ParseJson(text);
-  if (!object.is_object()) return absl::InvalidArgumentError("macro parameters: expected a JSON object");
+  const absl::StatusOr<json> object = ParseMacroObject(text);
+  if (!object.ok()) return object.status();
   MobileNetV3Macro macro;
-  if (!object.contains("width") || !object["width"].is_number()) {
+  if (!object->contains("width") || !(*object)["width"].is_number()) {
     return absl::InvalidArgumentError("macro parameter width: expected a number");
   }
-  macro.width = object["width"].get<double>();
-  const std::pair<const char*, int64_t*> numbers[] = {{"classes", &macro.classes},
-                                                      {"input_channels", &macro.input_channels}};
-  for (const auto& [name, field] : numbers) {
-    if (!object.contains(name) || !object[name].is_number_integer()) {
-      return absl::InvalidArgumentError(fmt::format("macro parameter {}: expected an integer", name));
-    }
-    *field = object[name].get<int64_t>();
+  macro.width = (*object)["width"].get<double>();
+  if (auto s = ReadMacroIntegers(*object, {{"classes", &macro.classes}, {"input_channels", &macro.input_channels}});
+      !s.ok()) {
+    return s;
   }
-  if (!object.contains("resolutions") || !object["resolutions"].is_array()) {
-    return absl::InvalidArgumentError("macro parameter resolutions: expected a list");
-  }
-  for (const json& r : object["resolutions"]) {
-    if (!r.is_number_integer() || r < 0 || r > kMostResolution) {
-      return absl::InvalidArgumentError(fmt::format("macro parameter resolutions: {}, expected integers from {} to {}",
-                                                    JsonText(r), kLeastResolution, kMostResolution));
-    }
-    macro.resolutions.push_back(r.get<int>());
-  }
-  if (object.contains("blocks")) {
-    auto blocks = ParseBlockSet(JsonText(object["blocks"]));
+  if (auto s = ReadMacroList(*object, "resolutions", macro.resolutions); !s.ok()) return s;
+  if (object->contains("blocks")) {
+    auto blocks = ParseBlockSet(JsonText((*object)["blocks"]));
     if (!blocks.ok()) return kernels::Annotate(blocks.status(), "macro parameter blocks");
     macro.blocks = *std::move(blocks);
   }

@@ -8,6 +8,7 @@
 #include "fmt/format.h"
 #include "kernels/internal/json_text.h"
 #include "nlohmann/json.hpp"
+#include "supernet/internal/macro_fields.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -22,7 +23,6 @@ using kernels::Graph;
 using kernels::Shape;
 using kernels::Value;
 using kernels::internal::JsonText;
-using kernels::internal::ParseJson;
 using nlohmann::json;
 
 constexpr int64_t kStages = 3;
@@ -233,24 +233,24 @@ absl::StatusOr<std::shared_ptr<const SearchSpace>> NasBench201(const NasBench201
 }
 
 absl::StatusOr<NasBench201Macro> ParseNasBench201Macro(std::string_view text) {
-  const json object = ParseJson(text);
-  if (!object.is_object()) return absl::InvalidArgumentError("macro parameters: expected a JSON object");
+  const absl::StatusOr<json> object = ParseMacroObject(text);
+  if (!object.ok()) return object.status();
   NasBench201Macro macro;
-  const std::pair<const char*, int64_t*> numbers[] = {
-      {"channels", &macro.channels}, {"cells", &macro.cells}, {"classes", &macro.classes},
-      {"height", &macro.height},     {"width", &macro.width}, {"input_channels", &macro.input_channels}};
-  for (const auto& [name, field] : numbers) {
-    if (!object.contains(name) || !object[name].is_number_integer()) {
-      return absl::InvalidArgumentError(fmt::format("macro parameter {}: expected an integer", name));
-    }
-    *field = object[name].get<int64_t>();
+  if (auto s = ReadMacroIntegers(*object, {{"channels", &macro.channels},
+                                           {"cells", &macro.cells},
+                                           {"classes", &macro.classes},
+                                           {"height", &macro.height},
+                                           {"width", &macro.width},
+                                           {"input_channels", &macro.input_channels}});
+      !s.ok()) {
+    return s;
   }
   const std::pair<const char*, bool*> flags[] = {{"affine", &macro.affine}, {"track", &macro.track}};
   for (const auto& [name, field] : flags) {
-    if (!object.contains(name) || !object[name].is_boolean()) {
+    if (!object->contains(name) || !(*object)[name].is_boolean()) {
       return absl::InvalidArgumentError(fmt::format("macro parameter {}: expected true or false", name));
     }
-    *field = object[name].get<bool>();
+    *field = (*object)[name].get<bool>();
   }
   if (auto s = CheckMacro(macro); !s.ok()) return s;
   return macro;

@@ -13,6 +13,7 @@
 #include "fmt/ranges.h"
 #include "kernels/internal/json_text.h"
 #include "nlohmann/json.hpp"
+#include "supernet/internal/macro_fields.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -24,7 +25,6 @@ using kernels::Graph;
 using kernels::Shape;
 using kernels::Value;
 using kernels::internal::JsonText;
-using kernels::internal::ParseJson;
 using nlohmann::json;
 using namespace supervit;  // NOLINT: the sizes of this space
 
@@ -380,27 +380,14 @@ absl::StatusOr<std::shared_ptr<const SearchSpace>> SuperVit(const SuperVitMacro&
 }
 
 absl::StatusOr<SuperVitMacro> ParseSuperVitMacro(std::string_view text) {
-  const json object = ParseJson(text);
-  if (!object.is_object()) return absl::InvalidArgumentError("macro parameters: expected a JSON object");
+  const absl::StatusOr<json> object = ParseMacroObject(text);
+  if (!object.ok()) return object.status();
   SuperVitMacro macro;
-  const std::pair<const char*, int64_t*> numbers[] = {{"classes", &macro.classes},
-                                                      {"input_channels", &macro.input_channels}};
-  for (const auto& [name, field] : numbers) {
-    if (!object.contains(name) || !object[name].is_number_integer()) {
-      return absl::InvalidArgumentError(fmt::format("macro parameter {}: expected an integer", name));
-    }
-    *field = object[name].get<int64_t>();
+  if (auto s = ReadMacroIntegers(*object, {{"classes", &macro.classes}, {"input_channels", &macro.input_channels}});
+      !s.ok()) {
+    return s;
   }
-  if (!object.contains("resolutions") || !object["resolutions"].is_array()) {
-    return absl::InvalidArgumentError("macro parameter resolutions: expected a list");
-  }
-  for (const json& r : object["resolutions"]) {
-    if (!r.is_number_integer() || r < 0 || r > kResolutions.back()) {
-      return absl::InvalidArgumentError(fmt::format("macro parameter resolutions: {}, expected one of {}", JsonText(r),
-                                                    fmt::join(kResolutions, ", ")));
-    }
-    macro.resolutions.push_back(r.get<int>());
-  }
+  if (auto s = ReadMacroList(*object, "resolutions", macro.resolutions); !s.ok()) return s;
   if (auto s = CheckMacro(macro); !s.ok()) return s;
   return macro;
 }
