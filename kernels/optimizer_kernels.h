@@ -13,12 +13,13 @@ struct SgdParameters {
   double learning_rate = 0.1;
   double momentum = 0.9;
   double weight_decay = 0;
+  double gradient_scale = 1;  // of the gradient, before anything else
   bool nesterov = true;
 };
 
 // One step of stochastic gradient descent (spec/training-golden.md 2), in one pass that also clears the gradient:
 //
-//   g += weight_decay * w;  b = g the first time, momentum * b + g later;
+//   g = gradient_scale * g + weight_decay * w;  b = g the first time, momentum * b + g later;
 //   w -= learning_rate * (g + momentum * b), or learning_rate * b without Nesterov;  g = 0
 //
 // The three spans have the same size and do not overlap. The first time, b is not read. Without momentum b is not used

@@ -92,17 +92,19 @@ absl::StatusOr<Answer> Step(const Options& o) {
   kernels::Random random(o.common.seed);
   for (float& v : images.as<float>()) v = static_cast<float>(random.Normal());
   for (int64_t& l : labels.as<int64_t>()) l = random.Below(static_cast<uint32_t>(space->classes()));
-  supernet::TrainingStep step(space, device, weights, {.batch = o.batch});
+  const supernet::StepInput inputs[] = {{"image", images.view()}, {"labels", labels.view()}};
+  const supernet::StepOptions options = {.optimizer = {.weight_decay = 5e-4}};
+  supernet::TrainingStep step(space, device, weights, options);
   const auto run = [&]() -> absl::Status {
-    auto result = step.Backward(subject->choice, images.view(), labels.view());
+    auto result = step.Backward(subject->choice, inputs);
     if (!result.ok()) return result.status();
-    step.Update({.learning_rate = 1e-3, .momentum = 0.9, .weight_decay = 5e-4});
+    step.Update({.learning_rate = 1e-3});
     return absl::OkStatus();
   };
   if (auto s = run(); !s.ok()) return s;
   // Planning once more, with the kernels known: what a supernet pays for a network that it has not seen.
-  supernet::TrainingStep again(space, device, weights, {.batch = o.batch});
-  auto planned = again.Backward(choice, images.view(), labels.view());
+  supernet::TrainingStep again(space, device, weights, options);
+  auto planned = again.Backward(choice, inputs);
   if (!planned.ok()) return planned.status();
   auto answer = Report(o, *subject, Repeat(o, run));
   if (!answer.ok()) return answer.status();

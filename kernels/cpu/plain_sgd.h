@@ -9,9 +9,9 @@ namespace mathnas::kernels::cpu {
 template <typename T>
 void PlainSgdStep(const SgdParameters& p, absl::Span<T> w, absl::Span<T> g, absl::Span<T> b, bool first) {
   const T learning_rate = static_cast<T>(p.learning_rate), momentum = static_cast<T>(p.momentum);
-  const T weight_decay = static_cast<T>(p.weight_decay);
+  const T weight_decay = static_cast<T>(p.weight_decay), scale = static_cast<T>(p.gradient_scale);
   for (size_t i = 0; i < w.size(); ++i) {
-    const T gradient = g[i] + weight_decay * w[i];
+    const T gradient = scale * g[i] + weight_decay * w[i];
     T step = gradient;
     if (momentum != 0) {
       b[i] = first ? gradient : momentum * b[i] + gradient;

@@ -10,7 +10,8 @@ void SgdStep(const SgdParameters& p, absl::Span<float> w, absl::Span<float> g, a
              int threads) {
   const cpu::VectorKernels& v = cpu::Vector();
   const cpu::SgdCoefficients with = {static_cast<float>(p.learning_rate), static_cast<float>(p.momentum),
-                                     static_cast<float>(p.weight_decay), p.nesterov};
+                                     static_cast<float>(p.weight_decay), static_cast<float>(p.gradient_scale),
+                                     p.nesterov};
   cpu::ParallelElements(threads, static_cast<int64_t>(w.size()), [&](int64_t begin, int64_t size) {
     v.sgd(with, w.data() + begin, g.data() + begin, b.empty() ? nullptr : b.data() + begin, first, size);
   });

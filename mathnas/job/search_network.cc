@@ -181,7 +181,7 @@ class Job {
       if (!trained.ok()) return trained.status();
     }
     supernet_ = *std::move(trained);
-    supernet_.momentum = TensorMap();
+    supernet_.optimizer = TensorMap();
     result_.report.supernet = Described(supernet_);
     return absl::OkStatus();
   }

@@ -16,6 +16,7 @@
 #include "supernet/nasbench201/space.h"
 #include "supernet/safetensors.h"
 #include "supernet/supervit/space.h"
+#include "supernet/training/optimizer.h"
 #include "supernet/weights.h"
 
 namespace mathnas::supernet {
@@ -28,7 +29,6 @@ using kernels::internal::ParseJson;
 using nlohmann::json;
 
 constexpr std::string_view kFormat = "mathnas-checkpoint/1";
-constexpr std::string_view kMomentum = "momentum.";
 
 absl::Status Bad(const std::string& path, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", path, what));
@@ -82,9 +82,7 @@ absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoin
   if (checkpoint.subnet) metadata["subnet"] = *checkpoint.subnet;
   std::vector<NamedTensor> tensors;
   for (const TensorMap::Entry& e : checkpoint.weights.entries()) tensors.emplace_back(e.name, e.tensor.view());
-  for (const TensorMap::Entry& e : checkpoint.momentum.entries()) {
-    tensors.emplace_back(std::string(kMomentum) + e.name, e.tensor.view());
-  }
+  for (const TensorMap::Entry& e : checkpoint.optimizer.entries()) tensors.emplace_back(e.name, e.tensor.view());
   return WriteSafetensors(path, tensors, metadata);
 }
 
@@ -112,11 +110,8 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
   for (const std::string& name : file->names()) {
     auto tensor = file->Load(name);
     if (!tensor.ok()) return tensor.status();
-    if (name.starts_with(kMomentum)) {
-      checkpoint.momentum.Put(name.substr(kMomentum.size()), *std::move(tensor));
-    } else {
-      checkpoint.weights.Put(name, *std::move(tensor));
-    }
+    kernels::TensorMap& owner = Optimizer::IsState(name) ? checkpoint.optimizer : checkpoint.weights;
+    owner.Put(name, *std::move(tensor));
   }
   auto space = SpaceOf(checkpoint.space, checkpoint.macro);
   if (!space.ok()) return kernels::Annotate(space.status(), path);
@@ -127,12 +122,8 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
     own = *std::move(choice);
   }
   if (auto s = CheckWeights(**space, own, checkpoint.weights); !s.ok()) return kernels::Annotate(s, path);
-  for (const TensorMap::Entry& e : checkpoint.momentum.entries()) {
-    const Tensor* weight = checkpoint.weights.Find(e.name);
-    if (weight == nullptr || weight->desc() != e.tensor.desc()) {
-      return Bad(path, fmt::format("tensor \"{}{}\" is {}, expected the type and shape of \"{}\"", kMomentum, e.name,
-                                   kernels::ToString(e.tensor.shape()), e.name));
-    }
+  if (auto s = Optimizer::CheckState(checkpoint.optimizer, checkpoint.weights); !s.ok()) {
+    return kernels::Annotate(s, path);
   }
   return checkpoint;
 }

@@ -1,5 +1,5 @@
 // What a training run needs to go on as if it had never stopped, in one safetensors file: weights and running
-// statistics by their names, momentum as "momentum.NAME", and the rest as metadata.
+// statistics by their names, the state of the optimiser by its (optimizer.h), and the rest as metadata.
 #ifndef MATHNAS_SUPERNET_TRAINING_CHECKPOINT_H_
 #define MATHNAS_SUPERNET_TRAINING_CHECKPOINT_H_
 
@@ -31,7 +31,7 @@ struct Checkpoint {
   int64_t batch = 0;
   std::vector<EpochRecord> epochs;  // finished ones, then the one under way
   kernels::TensorMap weights;
-  kernels::TensorMap momentum;
+  kernels::TensorMap optimizer;  // Optimizer::state
 };
 
 // Writes complete or not at all; the checkpoint before stays when something fails (a full disk).

@@ -123,7 +123,7 @@ absl::StatusOr<std::vector<Checkpoint>> TrainStages(std::shared_ptr<const Search
     if (i + 1 < stages.recipes.size()) {
       weights = std::move(checkpoint->weights);
       checkpoint->weights = kernels::TensorMap();
-      checkpoint->momentum = kernels::TensorMap();
+      checkpoint->optimizer = kernels::TensorMap();
     }
     trained.push_back(*std::move(checkpoint));
   }

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 #include "fmt/format.h"
 #include "kernels/differentiate.h"
+#include "kernels/optimizer_kernels.h"
 #include "kernels/status.h"
 
 namespace mathnas::supernet {
@@ -20,21 +22,26 @@ constexpr size_t kPlansKept = 16;  // a supernet rarely draws the same network s
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
 template <typename T>
-int64_t CountCorrect(std::span<const T> logits, std::span<const int64_t> labels) {
+void CountCorrect(std::span<const T> logits, std::span<const int64_t> labels, int32_t ignored, BatchResult& result) {
   const size_t classes = labels.empty() ? 0 : logits.size() / labels.size();
-  int64_t correct = 0;
   for (size_t n = 0; n < labels.size(); ++n) {
+    if (ignored >= 0 && labels[n] == ignored) continue;
     const auto row = logits.subspan(n * classes, classes);
-    correct += std::max_element(row.begin(), row.end()) - row.begin() == labels[n];
+    result.correct += std::max_element(row.begin(), row.end()) - row.begin() == labels[n];
+    ++result.rows;
   }
-  return correct;
 }
 
-template <typename T>
-absl::Span<T> SpanOf(const kernels::Tensor& tensor) {
-  const auto elements = tensor.as<T>();
-  return {elements.data(), elements.size()};
+double SumOfSquares(const TensorView& x, int threads) {
+  if (x.desc.dtype == DType::kF64)
+    return kernels::SumOfSquares({x.as<double>().data(), x.as<double>().size()}, threads);
+  return kernels::SumOfSquares({x.as<float>().data(), x.as<float>().size()}, threads);
 }
+
+double ClippingFactor(double clip_norm, double norm) { return std::min(1.0, clip_norm / (norm + 1e-6)); }
+
+bool HasLabels(Loss loss) { return loss != Loss::kSoftTargets; }
+bool HasSoftTargets(Loss loss) { return loss != Loss::kLabels; }
 
 absl::Status CopyInto(const kernels::Context& context, std::string_view name, const TensorView& source) {
   auto target = context.Input(name);
@@ -52,7 +59,57 @@ absl::Status CopyInto(const kernels::Context& context, std::string_view name, co
 
 TrainingStep::TrainingStep(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
                            kernels::TensorMap& weights, StepOptions options)
-    : space_(std::move(space)), device_(std::move(device)), weights_(weights), options_(options) {}
+    : space_(std::move(space)),
+      device_(std::move(device)),
+      weights_(weights),
+      options_(options),
+      optimizer_(options.optimizer) {}
+
+absl::StatusOr<NetworkGraph> TrainingStep::Network(const Key& key) const {
+  if (key.choice) {
+    if (auto s = space_->Check(*key.choice); !s.ok()) return s;
+  }
+  GraphRequest request = {.mode = Mode::kTraining, .weights = options_.weights, .real = device_->real()};
+  for (const auto& [name, shape] : key.inputs) {
+    if (shape.empty()) return absl::InvalidArgumentError(fmt::format("input \"{}\": a scalar", name));
+    if (name == "image") {
+      request.batch = shape[0];
+      const kernels::Shape own = key.choice ? space_->input_shape(*key.choice) : space_->input_shape();
+      if (shape.size() == 4 && shape[1] == shape[2] && shape[1] != own[0]) request.image_size = shape[1];
+    } else if (name == "source") {
+      request.batch = shape[0];
+      request.source_length = shape.back();
+    } else if (name == "previous") {
+      request.target_length = shape.back();
+    }
+  }
+  NetworkGraph network = key.choice ? space_->Network(*key.choice, request) : space_->Supernet(request);
+  if (!network.graph.status().ok()) return network.graph.status();
+  return network;
+}
+
+absl::StatusOr<kernels::Value> TrainingStep::AddLoss(const Key& key, NetworkGraph& network) const {
+  kernels::Graph& g = network.graph;
+  const kernels::Shape logits = g.desc(network.logits).shape;
+  kernels::Value loss;
+  if (HasLabels(key.loss)) {
+    const kernels::Value labels = g.Integers("labels", {logits.begin(), logits.end() - 1});
+    loss = g.Apply(kernels::SoftmaxCrossEntropy{options_.label_smoothing, options_.ignored_label, options_.sum},
+                   {network.logits, labels})[0];
+  }
+  if (HasSoftTargets(key.loss)) {
+    const kernels::Value targets = g.Input("soft_targets", logits);
+    const kernels::Value distilled = g.Apply(kernels::SoftTargetCrossEntropy{}, {network.logits, targets})[0];
+    loss = loss.valid() ? g.Apply(kernels::Add{}, {loss, distilled})[0] : distilled;
+  }
+  for (kernels::Value leaf : g.Leaves(kernels::ValueKind::kInput)) {
+    const std::string& name = g.info(leaf).name;
+    if (std::ranges::any_of(key.inputs, [&](const auto& input) { return input.first == name; })) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("input \"{}\": missing, expected {}", name, kernels::ToString(g.desc(leaf).shape)));
+  }
+  return loss;
+}
 
 absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& key) {
   for (auto it = plans_.begin(); it != plans_.end(); ++it) {
@@ -60,33 +117,19 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
     plans_.splice(plans_.begin(), plans_, it);
     return &plans_.front().second;
   }
-  if (key) {
-    if (auto s = space_->Check(*key); !s.ok()) return s;
-  }
-  const GraphRequest request = {
-      .batch = options_.batch, .mode = Mode::kTraining, .weights = options_.weights, .real = device_->real()};
-  NetworkGraph network = key ? space_->Network(*key, request) : space_->Supernet(request);
-  kernels::Graph& g = network.graph;
-  if (!g.status().ok()) return g.status();
-  const kernels::Value labels = g.Labels("labels", options_.batch);
-  kernels::Value loss = g.Apply(kernels::SoftmaxCrossEntropy{options_.label_smoothing}, {network.logits, labels})[0];
-  if (options_.soft_targets) {
-    const kernels::Value targets = g.Input("soft_targets", {options_.batch, space_->classes()});
-    const kernels::Value distilled = g.Apply(kernels::SoftTargetCrossEntropy{}, {network.logits, targets})[0];
-    loss = g.Apply(kernels::Add{}, {loss, distilled})[0];
-  }
-  const auto gradients = kernels::Differentiate(g, loss);
+  auto network = Network(key);
+  if (!network.ok()) return network.status();
+  const auto loss = AddLoss(key, *network);
+  if (!loss.ok()) return loss.status();
+  kernels::Graph& g = network->graph;
+  const auto gradients = kernels::Differentiate(g, *loss);
   kernels::AccumulateGradients(g, gradients);
 
   Prepared prepared;
   for (const kernels::ParameterGradient& p : gradients) {
-    const kernels::Graph::ValueInfo& parameter = g.info(g.LeafOf(p.parameter));
-    prepared.parameters.push_back(parameter.name);
-    if (!gradients_.contains(kernels::GradientName(parameter.name))) {
-      gradients_.Put(kernels::GradientName(parameter.name), kernels::Tensor(parameter.desc));
-    }
+    prepared.parameters.push_back(g.info(g.LeafOf(p.parameter)).name);
   }
-  auto plan = kernels::Plan::Create(g, {{"loss", loss}, {"logits", network.logits}}, *device_);
+  auto plan = kernels::Plan::Create(g, {{"loss", *loss}, {"logits", network->logits}}, *device_);
   if (!plan.ok()) return plan.status();
   for (const kernels::Plan::Bound& b : (*plan)->bound()) {
     constexpr std::string_view kMean = "running_mean";
@@ -105,6 +148,11 @@ absl::Status TrainingStep::Bind(const Key& key) {
   auto prepared = Prepare(key);
   if (!prepared.ok()) return prepared.status();
   if (context_ == nullptr || bound_ != key) {
+    for (const std::string& name : (*prepared)->parameters) {
+      const kernels::Tensor* weight = weights_.Find(name);
+      if (weight == nullptr || gradients_.contains(kernels::GradientName(name))) continue;
+      gradients_.Put(kernels::GradientName(name), kernels::Tensor(weight->desc()));
+    }
     const kernels::TensorMap* tensors[] = {&weights_, &gradients_};
     context_.reset();
     auto context = kernels::Context::Create((*prepared)->plan, tensors, &workspace_);
@@ -116,58 +164,63 @@ absl::Status TrainingStep::Bind(const Key& key) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& choice, const TensorView& images,
-                                                   const TensorView& labels, const TensorView* soft_targets) {
-  if (options_.soft_targets != (soft_targets != nullptr)) {
-    return absl::InvalidArgumentError(fmt::format("soft targets: {}, expected {}",
-                                                  soft_targets == nullptr ? "none" : "given",
-                                                  options_.soft_targets ? "some" : "none"));
+absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& choice,
+                                                   std::span<const StepInput> inputs, Loss loss) {
+  Key key = {choice, loss, {}};
+  const TensorView* labels = nullptr;
+  for (const StepInput& input : inputs) {
+    if (input.name == "labels") labels = &input.view;
+    if (input.name != "labels" || HasLabels(loss)) key.inputs.emplace_back(input.name, input.view.desc.shape);
   }
-  if (auto s = Bind(choice); !s.ok()) return s;
+  if (auto s = Bind(key); !s.ok()) return s;
   const Prepared& prepared = plans_.front().second;
   const Clock::time_point start = Clock::now();
-  if (auto s = CopyInto(*context_, "image", images); !s.ok()) return s;
-  if (auto s = CopyInto(*context_, "labels", labels); !s.ok()) return s;
-  if (soft_targets != nullptr) {
-    if (auto s = CopyInto(*context_, "soft_targets", *soft_targets); !s.ok()) return s;
+  for (const StepInput& input : inputs) {
+    if (input.name == "labels" && !HasLabels(loss)) continue;
+    if (auto s = CopyInto(*context_, input.name, input.view); !s.ok()) return s;
+  }
+  const TensorView value = *context_->Output("loss"), logits = *context_->Output("logits");
+  if (labels != nullptr && (labels->desc.dtype != DType::kI64 ||
+                            labels->desc.elements() * logits.desc.shape.back() != logits.desc.elements())) {
+    return absl::InvalidArgumentError(fmt::format("labels: {} {}, expected one int64 to a row of {}",
+                                                  Name(labels->desc.dtype), kernels::ToString(labels->desc.shape),
+                                                  kernels::ToString(logits.desc.shape)));
   }
   if (auto s = context_->Run(); !s.ok()) return s;
   touched_.insert(prepared.parameters.begin(), prepared.parameters.end());
   for (const std::string& name : prepared.counters) {
     if (const kernels::Tensor* counter = weights_.Find(name)) ++counter->as<int64_t>()[0];
   }
-  const TensorView loss = *context_->Output("loss"), logits = *context_->Output("logits");
-  BatchResult result;
-  if (device_->real() == DType::kF64) {
-    result = {loss.as<double>()[0], CountCorrect<double>(logits.as<double>(), labels.as<int64_t>())};
-  } else {
-    result = {loss.as<float>()[0], CountCorrect<float>(logits.as<float>(), labels.as<int64_t>())};
-  }
+  BatchResult result = {.logits = logits};
+  const auto take = [&](auto zero) {
+    using T = decltype(zero);
+    result.loss = value.as<T>()[0];
+    if (labels == nullptr) return;
+    CountCorrect<T>(logits.as<T>(), labels->as<int64_t>(), options_.ignored_label, result);
+  };
+  device_->real() == DType::kF64 ? take(double{}) : take(float{});
   running_seconds_ += Seconds(start);
   return result;
 }
 
-void TrainingStep::Update(const kernels::SgdParameters& given) {
+double TrainingStep::Update(const UpdateOptions& options) {
   const Clock::time_point start = Clock::now();
-  for (const std::string& name : touched_) {
-    kernels::SgdParameters parameters = given;
-    const bool is_weight = name.find("bn") == std::string::npos && name.find("bias") == std::string::npos;
-    if (options_.decay == Decay::kWeights && !is_weight) parameters.weight_decay = 0;
-    const kernels::Tensor& weight = *weights_.Find(name);
-    const kernels::Tensor& gradient = *gradients_.Find(kernels::GradientName(name));
-    const bool first = !momentum_.contains(name);
-    if (first) momentum_.Put(name, kernels::Tensor(weight.desc()));
-    const kernels::Tensor& momentum = *momentum_.Find(name);
-    if (weight.desc().dtype == DType::kF64) {
-      kernels::SgdStep(parameters, SpanOf<double>(weight), SpanOf<double>(gradient), SpanOf<double>(momentum), first,
-                       device_->threads());
-    } else {
-      kernels::SgdStep(parameters, SpanOf<float>(weight), SpanOf<float>(gradient), SpanOf<float>(momentum), first,
-                       device_->threads());
+  double norm = 0, scale = options.gradient_scale;
+  if (options.clip_norm > 0) {
+    double squares = 0;
+    for (const std::string& name : touched_) {
+      squares += SumOfSquares(gradients_.Find(kernels::GradientName(name))->view(), device_->threads());
     }
+    norm = std::abs(options.gradient_scale) * std::sqrt(squares);
+    scale *= ClippingFactor(options.clip_norm, norm);
+  }
+  for (const std::string& name : touched_) {
+    optimizer_.Step(name, weights_.Find(name)->view(), gradients_.Find(kernels::GradientName(name))->view(),
+                    options.learning_rate, scale, device_->threads());
   }
   touched_.clear();
   running_seconds_ += Seconds(start);
+  return norm;
 }
 
 }  // namespace mathnas::supernet

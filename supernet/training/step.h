@@ -3,39 +3,59 @@
 #define MATHNAS_SUPERNET_TRAINING_STEP_H_
 
 #include <list>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
-#include "kernels/optimizer_kernels.h"
 #include "kernels/plan.h"
 #include "supernet/search_space.h"
+#include "supernet/training/optimizer.h"
 
 namespace mathnas::supernet {
 
-// What weight decay acts on: everything (NAS-Bench-201), or all but the tensors whose names contain "bn" or "bias"
-// (once-for-all, spec/search-spaces.md 3.8).
-enum class Decay : uint8_t { kAll, kWeights };
-
 struct StepOptions {
   Weights weights = Weights::kOwn;
-  int64_t batch = 64;
+  // Of the cross-entropy with labels, as kernels::SoftmaxCrossEntropy has them.
   double label_smoothing = 0;
-  // Adds the cross-entropy against soft targets to the loss (distillation): Backward then needs them.
-  bool soft_targets = false;
-  Decay decay = Decay::kAll;
+  int32_t ignored_label = -1;
+  bool sum = false;
+  OptimizerOptions optimizer = {};
+};
+
+// What a network learns from; the inputs of Backward that each needs besides those of the network.
+enum class Loss : uint8_t {
+  kLabels,                // cross-entropy with "labels"
+  kSoftTargets,           // cross-entropy with "soft_targets"
+  kLabelsAndSoftTargets,  // the sum of both (distillation)
+};
+
+// An input of a graph by its name: "image"{N,H,W,C} or "source"{N,S} and "previous"{N,T}; "labels"{N} or {N,T};
+// "soft_targets"{N,classes}. Images and targets are of the device's type, all else int64.
+struct StepInput {
+  std::string_view name;
+  kernels::TensorView view;
 };
 
 // What one network made of a batch.
 struct BatchResult {
-  double loss = 0;      // mean over the batch
-  int64_t correct = 0;  // images whose largest logit is the label's
+  double loss = 0;
+  int64_t correct = 0;         // rows whose largest logit is the label's, of `rows`
+  int64_t rows = 0;            // that have a label which is not ignored; without labels 0
+  kernels::TensorView logits;  // valid until the next call of Backward
+};
+
+struct UpdateOptions {
+  double learning_rate = 0.1;
+  double gradient_scale = 1;  // of all gradients, before anything else: 1 / tokens
+  // Gradients whose norm, over all tensors together, is larger are scaled by clip_norm / (norm + 1e-6); 0: none are.
+  double clip_norm = 0;
 };
 
 // Works on `weights` in place. Not thread-safe; the device's threads do the work.
@@ -46,21 +66,23 @@ class TrainingStep {
                kernels::TensorMap& weights, StepOptions options);
 
   // Forward and backward in training mode; gradients are added to gradient sums, running statistics move. Without a
-  // choice: the whole supernet, every node the mean of its candidates. images{batch,H,W,C} of the device's type,
-  // labels{batch} int64, soft targets{batch,classes} of the device's type if the options ask for them.
-  absl::StatusOr<BatchResult> Backward(const std::optional<Choice>& choice, const kernels::TensorView& images,
-                                       const kernels::TensorView& labels,
-                                       const kernels::TensorView* soft_targets = nullptr);
+  // choice: the whole supernet, every node the mean of its candidates. The batch, the lengths of its rows and the side
+  // of its images are those of the inputs; images of another side than the network's are resized by it where its space
+  // does that (GraphRequest::image_size). Labels that the loss does not need are counted with all the same.
+  // InvalidArgument names an input that is missing, that the graph has not, or has with another type or shape.
+  absl::StatusOr<BatchResult> Backward(const std::optional<Choice>& choice, std::span<const StepInput> inputs,
+                                       Loss loss = Loss::kLabels);
 
   // One update of every parameter that took part since the last one; their gradient sums are zero afterwards. Others
-  // stay as they are, their momentum too (spec/training-golden.md 1).
-  void Update(const kernels::SgdParameters& parameters);
+  // stay as they are, the state of their optimiser too (spec/training-golden.md 1). Returns the norm of all gradients
+  // after scaling and before clipping, or 0 where nothing is clipped by it.
+  double Update(const UpdateOptions& options);
 
   // Gradient sums, by kernels::GradientName; and the parameters that took part since the last update.
   const kernels::TensorMap& gradients() const { return gradients_; }
   const std::set<std::string>& touched() const { return touched_; }
-  // Momentum buffers by parameter name, of every parameter that ever took part.
-  kernels::TensorMap& momentum() { return momentum_; }
+  Optimizer& optimizer() { return optimizer_; }
+  const Optimizer& optimizer() const { return optimizer_; }
 
   // Seconds spent so far on making graphs and plans, and on running them.
   double planning_seconds() const { return planning_seconds_; }
@@ -72,8 +94,17 @@ class TrainingStep {
     std::vector<std::string> parameters;  // with a gradient
     std::vector<std::string> counters;    // num_batches_tracked of the normalisations that ran
   };
-  using Key = std::optional<Choice>;
+  // What a plan is for.
+  struct Key {
+    std::optional<Choice> choice;
+    Loss loss;
+    std::vector<std::pair<std::string, kernels::Shape>> inputs;
 
+    bool operator==(const Key&) const = default;
+  };
+
+  absl::StatusOr<NetworkGraph> Network(const Key& key) const;
+  absl::StatusOr<kernels::Value> AddLoss(const Key& key, NetworkGraph& network) const;
   absl::StatusOr<const Prepared*> Prepare(const Key& key);
   absl::Status Bind(const Key& key);
 
@@ -82,11 +113,11 @@ class TrainingStep {
   kernels::TensorMap& weights_;
   StepOptions options_;
   kernels::TensorMap gradients_;
-  kernels::TensorMap momentum_;
+  Optimizer optimizer_;
   std::set<std::string> touched_;
   std::list<std::pair<Key, Prepared>> plans_;  // most recently used first
   kernels::Workspace workspace_;
-  Key bound_;  // what context_ is for
+  std::optional<Key> bound_;  // what context_ is for
   std::unique_ptr<kernels::Context> context_;
   double planning_seconds_ = 0;
   double running_seconds_ = 0;

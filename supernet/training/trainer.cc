@@ -50,13 +50,14 @@ class Run {
 
     TrainingStep step(space_, device_, state_.weights,
                       {.weights = own_ ? Weights::kOwn : Weights::kShared,
-                       .batch = recipe_.batch,
                        .label_smoothing = recipe_.label_smoothing,
-                       .soft_targets = options_.teacher != nullptr,
-                       .decay = recipe_.decay});
+                       .optimizer = {.weight_decay = recipe_.weight_decay,
+                                     .decay = recipe_.decay,
+                                     .momentum = recipe_.momentum,
+                                     .nesterov = recipe_.nesterov}});
     std::optional<Teacher> teacher;
     if (options_.teacher != nullptr) teacher.emplace(space_, device_, *options_.teacher);
-    for (const kernels::TensorMap::Entry& e : state_.momentum.entries()) step.momentum().Put(e.name, e.tensor.Clone());
+    step.optimizer().Restore(state_.optimizer);
 
     last_checkpoint_ = last_report_ = Clock::now();
     while (const Batch* batch = (*loader)->Next()) {
@@ -74,7 +75,7 @@ class Run {
       if (stop && state_.epoch < recipe_.epochs) return absl::CancelledError("training interrupted");
     }
     if (auto s = (*loader)->status(); !s.ok()) return s;
-    TakeMomentum(step);
+    state_.optimizer = step.optimizer().state().Clone();
     return std::move(state_);
   }
 
@@ -162,15 +163,16 @@ class Run {
     const auto drawn = Paths(batch.epoch, batch.index);
     if (!drawn.ok()) return drawn.status();
     const std::vector<std::optional<Choice>>& paths = *drawn;
-    std::optional<kernels::TensorView> targets;
+    std::vector<StepInput> inputs = {{"image", batch.images}, {"labels", batch.labels}};
     if (teacher != nullptr) {
       auto made = teacher->Targets(batch.images, paths.front().value_or(space_->base()));
       if (!made.ok()) return made.status();
-      targets = *std::move(made);
+      inputs.push_back({"soft_targets", *made});
     }
+    const Loss loss = teacher == nullptr ? Loss::kLabels : Loss::kLabelsAndSoftTargets;
     BatchResult total;
     for (const std::optional<Choice>& path : paths) {
-      auto result = step.Backward(path, batch.images, batch.labels, targets ? &*targets : nullptr);
+      auto result = step.Backward(path, inputs, loss);
       if (!result.ok()) return result.status();
       total.loss += result->loss / static_cast<double>(paths.size());
       total.correct += result->correct;
@@ -183,10 +185,7 @@ class Run {
     const LearningRateSchedule schedule = {recipe_.learning_rate, recipe_.final_learning_rate, recipe_.epochs,
                                            recipe_.warmup_epochs, recipe_.rate_per_step};
     rate_ = schedule.At(batch.epoch, batch.index, batches_);
-    step.Update({.learning_rate = rate_,
-                 .momentum = recipe_.momentum,
-                 .weight_decay = recipe_.weight_decay,
-                 .nesterov = recipe_.nesterov});
+    step.Update({.learning_rate = rate_});
     loss_ = total.loss;
     accuracy_ =
         static_cast<double>(total.correct) / static_cast<double>(batch.size * static_cast<int64_t>(paths.size()));
@@ -206,13 +205,8 @@ class Run {
     if (++state_.batch == batches_) ++state_.epoch, state_.batch = 0;
   }
 
-  void TakeMomentum(TrainingStep& step) {
-    state_.momentum = kernels::TensorMap();
-    for (const kernels::TensorMap::Entry& e : step.momentum().entries()) state_.momentum.Put(e.name, e.tensor.Clone());
-  }
-
   absl::Status Save(TrainingStep& step) {
-    TakeMomentum(step);
+    state_.optimizer = step.optimizer().state().Clone();
     last_checkpoint_ = Clock::now();
     return SaveCheckpoint(options_.checkpoint_path, state_);
   }

@@ -62,8 +62,8 @@ Checkpoint Make(const std::optional<Choice>& own = std::nullopt) {
   for (const TensorMap::Entry& e : checkpoint.weights.entries()) {
     if (e.name.ends_with("num_batches_tracked")) e.tensor.as<int64_t>()[0] = 1234567890123;
     if (e.tensor.shape().size() == 4) {
-      checkpoint.momentum.Put(e.name, e.tensor.Clone());
-      checkpoint.momentum.Find(e.name)->as<float>()[0] = std::numeric_limits<float>::denorm_min();
+      checkpoint.optimizer.Put("momentum." + e.name, e.tensor.Clone());
+      checkpoint.optimizer.Find("momentum." + e.name)->as<float>()[0] = std::numeric_limits<float>::denorm_min();
     }
   }
   return checkpoint;
@@ -92,7 +92,7 @@ TEST(Checkpoint, GoesThroughAFileUnchanged) {
       EXPECT_EQ(loaded->epochs[e].seconds, saved.epochs[e].seconds);
     }
     EXPECT_TRUE(SameTensors(loaded->weights, saved.weights));
-    EXPECT_TRUE(SameTensors(loaded->momentum, saved.momentum));
+    EXPECT_TRUE(SameTensors(loaded->optimizer, saved.optimizer));
     // The same checkpoint is the same file.
     const std::string bytes = Read(path);
     ASSERT_TRUE(SaveCheckpoint(path, *loaded).ok());

@@ -94,7 +94,7 @@ void ExpectSame(const Checkpoint& a, const Checkpoint& b) {
     EXPECT_EQ(a.epochs[e].accuracy, b.epochs[e].accuracy) << e;
     EXPECT_EQ(a.epochs[e].images, b.epochs[e].images) << e;
   }
-  for (const auto& [x, y] : {std::pair{&a.weights, &b.weights}, {&a.momentum, &b.momentum}}) {
+  for (const auto& [x, y] : {std::pair{&a.weights, &b.weights}, {&a.optimizer, &b.optimizer}}) {
     ASSERT_EQ(x->size(), y->size());
     for (const TensorMap::Entry& e : x->entries()) {
       ASSERT_NE(y->Find(e.name), nullptr) << e.name;
@@ -246,7 +246,7 @@ TEST(Train, TensorsOfPathsNeverSampledStayUntouched) {
     const bool same = SameBits(e.tensor, *trained->weights.Find(e.name));
     if (!used) {
       EXPECT_TRUE(same) << e.name;
-      EXPECT_FALSE(trained->momentum.contains(e.name)) << e.name;
+      EXPECT_FALSE(trained->optimizer.contains("momentum." + e.name)) << e.name;
       ++untouched;
       continue;
     }
@@ -255,7 +255,7 @@ TEST(Train, TensorsOfPathsNeverSampledStayUntouched) {
     // dead path they may stay there.
     if (e.name.ends_with("weight")) {
       EXPECT_FALSE(same) << e.name;
-      EXPECT_TRUE(trained->momentum.contains(e.name)) << e.name;
+      EXPECT_TRUE(trained->optimizer.contains("momentum." + e.name)) << e.name;
     }
     if (e.name.ends_with("num_batches_tracked")) {
       EXPECT_GT(trained->weights.Find(e.name)->as<int64_t>()[0], 0) << e.name;

@@ -80,7 +80,7 @@ class Replay {
     CheckParameters();
     step_ = std::make_unique<TrainingStep>(
         space_, device_, weights_,
-        StepOptions{.weights = supernet_ ? Weights::kShared : Weights::kOwn, .batch = shape[0]});
+        StepOptions{.weights = supernet_ ? Weights::kShared : Weights::kOwn, .optimizer = {.weight_decay = 5e-4}});
   }
 
   void StartMobileNetV3(const std::vector<int64_t>& shape) {
@@ -95,10 +95,8 @@ class Replay {
     CheckParameters();
     step_ = std::make_unique<TrainingStep>(space_, device_, weights_,
                                            StepOptions{.weights = Weights::kShared,
-                                                       .batch = shape[0],
                                                        .label_smoothing = 0.1,
-                                                       .soft_targets = HasTeacher(),
-                                                       .decay = Decay::kWeights});
+                                                       .optimizer = {.weight_decay = 3e-5, .decay = Decay::kWeights}});
   }
 
   bool HasTeacher() const { return sequence_.value("loss", "").find("soft cross-entropy") != std::string::npos; }
@@ -207,8 +205,9 @@ class Replay {
     ASSERT_EQ(networks.size(), golden["losses"].size());
     for (size_t k = 0; k < networks.size(); ++k) {
       const kernels::Tensor targets = HasTeacher() ? SoftTargets(i) : kernels::Tensor();
-      auto result =
-          step_->Backward(networks[k], images.view(), labels.view(), HasTeacher() ? &targets.view() : nullptr);
+      std::vector<StepInput> inputs = {{"image", images.view()}, {"labels", labels.view()}};
+      if (HasTeacher()) inputs.push_back({"soft_targets", targets.view()});
+      auto result = step_->Backward(networks[k], inputs, HasTeacher() ? Loss::kLabelsAndSoftTargets : Loss::kLabels);
       ASSERT_TRUE(result.ok()) << result.status();
       const double expected = golden["losses"][k];
       const double bound = exact_ ? 1e-9 : LossBound(i, flips);
@@ -220,8 +219,7 @@ class Replay {
     SCOPED_TRACE("step " + std::to_string(i));
     const json& golden = sequence_["steps"][i];
     CheckGradients(golden, *step_);
-    const double decay = sequence_["space"] == "ofa_mbv3" ? 3e-5 : 5e-4;
-    step_->Update({.learning_rate = golden["lr"], .momentum = 0.9, .weight_decay = decay, .nesterov = true});
+    step_->Update({.learning_rate = golden["lr"]});
     CheckValues(golden);
     CheckStatistics(golden);
   }

@@ -35,6 +35,7 @@ struct SgdCoefficients {
   float learning_rate;
   float momentum;
   float weight_decay;
+  float gradient_scale;
   bool nesterov;
 };
 

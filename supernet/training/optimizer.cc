@@ -1,0 +1,147 @@
+#include "supernet/training/optimizer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/types/span.h"
+#include "fmt/format.h"
+#include "kernels/optimizer_kernels.h"
+
+namespace mathnas::supernet {
+namespace {
+
+using kernels::DType;
+using kernels::Tensor;
+using kernels::TensorMap;
+using kernels::TensorView;
+
+constexpr std::array kKinds = {Optimizer::kMomentum, Optimizer::kFirstMoment, Optimizer::kSecondMoment,
+                               Optimizer::kSteps};
+
+template <typename T>
+absl::Span<T> SpanOf(const TensorView& view) {
+  const auto elements = view.as<T>();
+  return {elements.data(), elements.size()};
+}
+
+// Calls f with a zero of the tensor's type.
+template <typename F>
+void WithTypeOf(const TensorView& view, const F& f) {
+  if (view.desc.dtype == DType::kF64) {
+    f(double{});
+  } else {
+    f(float{});
+  }
+}
+
+std::string Joined(std::string_view kind, std::string_view name) { return fmt::format("{}{}", kind, name); }
+
+}  // namespace
+
+bool Decays(Decay decay, std::string_view name, size_t rank) {
+  const auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
+  switch (decay) {
+    case Decay::kAll:
+      return true;
+    case Decay::kWeights:
+      return !has("bn") && !has("bias");
+    case Decay::kMatrices:
+      return rank >= 2 && !has("rescale") && !has("bn") && !name.ends_with(".bias");
+  }
+  return true;
+}
+
+std::string_view Name(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::kSgd:
+      return "sgd";
+    case Algorithm::kAdam:
+      return "adamw";
+    case Algorithm::kFairseqAdam:
+      return "fairseq-adam";
+  }
+  return "";
+}
+
+absl::StatusOr<Algorithm> ParseAlgorithm(std::string_view name) {
+  for (Algorithm a : {Algorithm::kSgd, Algorithm::kAdam, Algorithm::kFairseqAdam}) {
+    if (Name(a) == name) return a;
+  }
+  return absl::InvalidArgumentError(fmt::format("optimizer \"{:.60}\": expected sgd, adamw or fairseq-adam", name));
+}
+
+TensorView Optimizer::State(std::string_view kind, const std::string& name, const kernels::TensorDesc& desc) {
+  std::string key = Joined(kind, name);
+  if (const Tensor* found = state_.Find(key)) return found->view();
+  state_.Put(key, Tensor(desc));
+  return state_.Find(key)->view();
+}
+
+void Optimizer::Step(const std::string& name, const TensorView& weight, const TensorView& gradient,
+                     double learning_rate, double scale, int threads) {
+  const double decay = Decays(options_.decay, name, weight.desc.shape.size()) ? options_.weight_decay : 0;
+  if (options_.algorithm == Algorithm::kSgd) {
+    const bool first = !state_.contains(Joined(kMomentum, name));
+    const TensorView momentum = State(kMomentum, name, weight.desc);
+    const kernels::SgdParameters parameters = {.learning_rate = learning_rate,
+                                               .momentum = options_.momentum,
+                                               .weight_decay = decay,
+                                               .gradient_scale = scale,
+                                               .nesterov = options_.nesterov};
+    WithTypeOf(weight, [&](auto zero) {
+      using T = decltype(zero);
+      kernels::SgdStep(parameters, SpanOf<T>(weight), SpanOf<T>(gradient), SpanOf<T>(momentum), first, threads);
+    });
+    return;
+  }
+  const TensorView m = State(kFirstMoment, name, weight.desc), v = State(kSecondMoment, name, weight.desc);
+  const int64_t t = ++State(kSteps, name, {DType::kI64, {}}).as<int64_t>()[0];
+  const kernels::AdamParameters parameters = {
+      .learning_rate = learning_rate,
+      .beta1 = options_.beta1,
+      .beta2 = options_.beta2,
+      .epsilon = options_.epsilon,
+      .weight_decay = decay,
+      .gradient_scale = scale,
+      .form = options_.algorithm == Algorithm::kAdam ? kernels::AdamForm::kPyTorch : kernels::AdamForm::kFairseq};
+  WithTypeOf(weight, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::AdamStep(parameters, SpanOf<T>(weight), SpanOf<T>(gradient), SpanOf<T>(m), SpanOf<T>(v), t, threads);
+  });
+}
+
+bool Optimizer::IsState(std::string_view name) {
+  return std::any_of(kKinds.begin(), kKinds.end(), [&](std::string_view kind) { return name.starts_with(kind); });
+}
+
+absl::Status Optimizer::CheckState(const TensorMap& state, const TensorMap& weights) {
+  for (const TensorMap::Entry& e : state.entries()) {
+    for (std::string_view kind : kKinds) {
+      if (!e.name.starts_with(kind)) continue;
+      const std::string_view name = std::string_view(e.name).substr(kind.size());
+      const Tensor* weight = weights.Find(name);
+      const auto fail = [&](std::string_view expected) {
+        return absl::InvalidArgumentError(fmt::format("tensor \"{}\" is {} {}, expected {}", e.name,
+                                                      kernels::Name(e.tensor.desc().dtype),
+                                                      kernels::ToString(e.tensor.shape()), expected));
+      };
+      if (weight == nullptr) return fail(fmt::format("the type and shape of \"{}\"", name));
+      if (kind == kSteps) {
+        if (e.tensor.desc() != kernels::TensorDesc{DType::kI64, {}} || e.tensor.as<int64_t>()[0] < 1) {
+          return fail("an int64 scalar of at least 1");
+        }
+      } else if (weight->desc() != e.tensor.desc()) {
+        return fail(fmt::format("the type and shape of \"{}\"", name));
+      }
+      if (kind == kMomentum) continue;
+      for (std::string_view other : {kFirstMoment, kSecondMoment, kSteps}) {
+        if (state.contains(Joined(other, name))) continue;
+        return absl::InvalidArgumentError(
+            fmt::format("tensor \"{}{}\": missing, expected it beside \"{}\"", other, name, e.name));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mathnas::supernet
