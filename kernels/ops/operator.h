@@ -20,6 +20,7 @@
 #include "kernels/ops/layer_scale.h"
 #include "kernels/ops/linear.h"
 #include "kernels/ops/pool.h"
+#include "kernels/ops/positions.h"
 #include "kernels/ops/resize.h"
 #include "kernels/ops/scale_channels.h"
 #include "kernels/ops/slice.h"
@@ -35,6 +36,7 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               LayerNorm, LayerNormBackward, LayerScale, LayerScaleBackwardTable,               //
                               Attention, AttentionBackward, TalkingHeads, TalkingHeadsBackward,                //
                               Embedding, EmbeddingBackward, Concat, Part, Resize,                              //
+                              SinusoidalPositions,                                                             //
                               ScaleChannels, ScaleChannelsBackwardScale,                                       //
                               KernelTransform, KernelTransformBackwardWeights, KernelTransformBackwardMatrix,  //
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //

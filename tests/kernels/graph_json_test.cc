@@ -36,7 +36,10 @@ Value AttentionOperators(Graph& g, Value images) {
   const Value ids = g.Integers("ids", {2, 3});
   const Value norm = g.Parameter("norm.weight", {8}), norm_bias = g.Parameter("norm.bias", {8});
   const Value tokens = g.Apply(Embedding{.scale = 1.5, .padding = 1}, {ids, g.Parameter("tokens", {9, 8})})[0];
-  const Value two = g.Apply(Concat{.axis = 1}, {tokens, tokens})[0];
+  const Value positions =
+      g.Apply(SinusoidalPositions{.columns = 8, .width = 10, .rows = 7, .padding = 1, .from_tokens = true}, {ids})[0];
+  const Value placed = g.Apply(Add{}, {tokens, positions})[0];
+  const Value two = g.Apply(Concat{.axis = 1}, {placed, tokens})[0];
   Value y = g.Apply(Attention{.heads = 2, .causal = true, .masked = true, .padding = 1}, {tokens, two, two, ids})[0];
   y = g.Apply(LayerNorm{.epsilon = 1e-3, .axes = 2}, {y, norm, norm_bias})[0];
   y = g.Apply(Swish{}, {g.Apply(LayerScale{.row = 3, .factor = 0.25}, {y, g.Parameter("scales", {2, 2, 9})})[0]})[0];

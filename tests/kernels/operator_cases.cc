@@ -266,6 +266,16 @@ Problem BuildEmbeddingBackward(const ShapeLine& l) {
           {Ids(l), {Role::kActivation, {l.Get("n", 1), l.Get("t", 1), l.Get("d", 1)}}}};
 }
 
+constexpr std::string_view kPositionsKeys = "n t columns width rows padding tokens";
+
+// Tokens are few, so that some are padding; then no position is beyond the rows.
+Problem BuildSinusoidalPositions(const ShapeLine& l) {
+  const auto rows = static_cast<int32_t>(l.Get("rows", 1));
+  return {SinusoidalPositions{static_cast<int32_t>(l.Get("columns", 4)), static_cast<int32_t>(l.Get("width", 4)), rows,
+                              static_cast<int32_t>(l.Get("padding", 0)), l.Has("tokens")},
+          {{Role::kLabels, {l.Get("n", 1), l.Get("t", 1)}, 0, l.Number("tokens", rows)}}};
+}
+
 constexpr std::string_view kConcatKeys = "n h w c axis terms begin count";
 
 Problem BuildConcat(const ShapeLine& l) {
@@ -420,6 +430,7 @@ const std::vector<OperatorCase>& OperatorCases() {
       {"talking_heads_backward", "talking_heads", kTalkingHeadsKeys, BuildTalkingHeadsBackward, OfTalkingHeadsBackward},
       {"embedding", "embedding", kEmbeddingKeys, BuildEmbedding, Rounded, {}, kLinear},
       {"embedding_backward", "embedding", kEmbeddingKeys, BuildEmbeddingBackward, OfSums},
+      {"sinusoidal_positions", "positions", kPositionsKeys, BuildSinusoidalPositions, Rounded},
       {"concat", "concat", kConcatKeys, BuildConcat, Exact, {}, kLinear},
       {"part", "concat", kConcatKeys, BuildPart, Exact},
       {"resize", "resize", kResizeKeys, BuildResize, OfResize},
