@@ -10,6 +10,7 @@ namespace {
 bool KeepsZero(const Operator& op) {
   if (const auto* conv = std::get_if<Conv2d>(&op)) return !conv->has_bias && !conv->has_addend;
   return std::holds_alternative<Relu>(op) || std::holds_alternative<Scale>(op) ||
+         std::holds_alternative<Dropout>(op) ||  //
          std::holds_alternative<AvgPool2d>(op) || std::holds_alternative<GlobalAvgPool>(op);
 }
 

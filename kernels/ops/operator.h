@@ -13,6 +13,7 @@
 #include "kernels/ops/concat.h"
 #include "kernels/ops/conv2d.h"
 #include "kernels/ops/cross_entropy.h"
+#include "kernels/ops/dropout.h"
 #include "kernels/ops/elementwise.h"
 #include "kernels/ops/embedding.h"
 #include "kernels/ops/kernel_transform.h"
@@ -37,6 +38,7 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               Attention, AttentionBackward, TalkingHeads, TalkingHeadsBackward,                //
                               Embedding, EmbeddingBackward, Concat, Part, Resize,                              //
                               SinusoidalPositions,                                                             //
+                              Dropout,                                                                         //
                               ScaleChannels, ScaleChannelsBackwardScale,                                       //
                               KernelTransform, KernelTransformBackwardWeights, KernelTransformBackwardMatrix,  //
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //

@@ -56,6 +56,7 @@ KernelPtr Make(const LayerNormBackward& op, const Request& request);
 KernelPtr Make(const Embedding& op, const Request& request);
 KernelPtr Make(const EmbeddingBackward& op, const Request& request);
 KernelPtr Make(const SinusoidalPositions& op, const Request& request);
+KernelPtr Make(const Dropout& op, const Request& request);
 KernelPtr Make(const Attention& op, const Request& request);
 KernelPtr Make(const AttentionBackward& op, const Request& request);
 KernelPtr Make(const TalkingHeads& op, const Request& request);

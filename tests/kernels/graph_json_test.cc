@@ -38,7 +38,8 @@ Value AttentionOperators(Graph& g, Value images) {
   const Value tokens = g.Apply(Embedding{.scale = 1.5, .padding = 1}, {ids, g.Parameter("tokens", {9, 8})})[0];
   const Value positions =
       g.Apply(SinusoidalPositions{.columns = 8, .width = 10, .rows = 7, .padding = 1, .from_tokens = true}, {ids})[0];
-  const Value placed = g.Apply(Add{}, {tokens, positions})[0];
+  const Value placed = g.Apply(Dropout{.rate = 0.25, .stream = 3, .group = 8},
+                               {g.Apply(Add{}, {tokens, positions})[0], g.Integers("seed", {1})})[0];
   const Value two = g.Apply(Concat{.axis = 1}, {placed, tokens})[0];
   Value y = g.Apply(Attention{.heads = 2, .causal = true, .masked = true, .padding = 1}, {tokens, two, two, ids})[0];
   y = g.Apply(LayerNorm{.epsilon = 1e-3, .axes = 2}, {y, norm, norm_bias})[0];

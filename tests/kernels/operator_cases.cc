@@ -276,6 +276,17 @@ Problem BuildSinusoidalPositions(const ShapeLine& l) {
           {{Role::kLabels, {l.Get("n", 1), l.Get("t", 1)}, 0, l.Number("tokens", rows)}}};
 }
 
+constexpr std::string_view kDropoutKeys = "n h w c rate stream path";
+
+// path: whole images are dropped.
+Problem BuildDropout(const ShapeLine& l) {
+  const Shape x = Image(l);
+  return {Dropout{.rate = l.Number("rate", 0),
+                  .stream = static_cast<int32_t>(l.Get("stream", 0)),
+                  .group = static_cast<int32_t>(l.Has("path") ? x[1] * x[2] * x[3] : 1)},
+          {{Role::kActivation, x}, {Role::kLabels, {1}, 0, 1e9}}};
+}
+
 constexpr std::string_view kConcatKeys = "n h w c axis terms begin count";
 
 Problem BuildConcat(const ShapeLine& l) {
@@ -431,6 +442,7 @@ const std::vector<OperatorCase>& OperatorCases() {
       {"embedding", "embedding", kEmbeddingKeys, BuildEmbedding, Rounded, {}, kLinear},
       {"embedding_backward", "embedding", kEmbeddingKeys, BuildEmbeddingBackward, OfSums},
       {"sinusoidal_positions", "positions", kPositionsKeys, BuildSinusoidalPositions, Rounded},
+      {"dropout", "dropout", kDropoutKeys, BuildDropout, Rounded, {0}, kLinear},
       {"concat", "concat", kConcatKeys, BuildConcat, Exact, {}, kLinear},
       {"part", "concat", kConcatKeys, BuildPart, Exact},
       {"resize", "resize", kResizeKeys, BuildResize, OfResize},

@@ -1,4 +1,5 @@
 // Shape rules: what they refuse, and whether the message says what was wrong and what was expected.
+#include <cmath>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -166,6 +167,15 @@ std::vector<ErrorCase> Cases() {
       {"PositionsLarge", SinusoidalPositions{.width = 1 << 24, .rows = 1 << 24}, {I({2})}, {"rows 16777216"}},
       {"PositionsPadding", SinusoidalPositions{.rows = 4, .padding = 4}, {I({2})}, {"padding 4", "0 to 3"}},
       {"PositionsTokens", SinusoidalPositions{.from_tokens = true}, {I({})}, {"tokens are a scalar"}},
+      {"DropoutRate", Dropout{.rate = 1}, {F({2, 4}), I({1})}, {"dropout", "rate 1", "below 1"}},
+      {"DropoutNegative", Dropout{.rate = -0.1}, {F({2, 4}), I({1})}, {"dropout", "rate -0.1", "at least 0"}},
+      {"DropoutNaN", Dropout{.rate = std::nan("")}, {F({2, 4}), I({1})}, {"dropout", "rate nan"}},
+      {"DropoutStream", Dropout{.stream = -1}, {F({2, 4}), I({1})}, {"dropout", "stream -1", "at least 0"}},
+      {"DropoutGroup", Dropout{.group = 3}, {F({2, 4}), I({1})}, {"group 3 does not divide the 8 elements of 2x4"}},
+      {"DropoutNoGroup", Dropout{.group = 0}, {F({2, 4}), I({1})}, {"dropout", "group 0"}},
+      {"DropoutSeed", Dropout{}, {F({2, 4}), I({2})}, {"dropout", "seed is 2", "expected 1"}},
+      {"DropoutSeedType", Dropout{}, {F({2, 4}), F({1})}, {"dropout", "input 1 is F32", "expected I64"}},
+      {"DropoutDraws", Dropout{}, {F({1 << 17, 1 << 17}), I({1})}, {"17179869184 draws", "at most 4294967296"}},
       {"ConcatAxis", Concat{.axis = 2}, {F({2, 4})}, {"concat", "axis 2", "0 to 1"}},
       {"ConcatNothing", Concat{}, {}, {"concat", "no inputs"}},
       {"ConcatShapes", Concat{.axis = 1}, {F({2, 4}), F({3, 4})}, {"concat", "input 1 is 3x4", "expected 2x4"}},
