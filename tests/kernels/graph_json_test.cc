@@ -41,7 +41,8 @@ Value AttentionOperators(Graph& g, Value images) {
   const Value placed = g.Apply(Dropout{.rate = 0.25, .stream = 3, .group = 8},
                                {g.Apply(Add{}, {tokens, positions})[0], g.Integers("seed", {1})})[0];
   const Value two = g.Apply(Concat{.axis = 1}, {placed, tokens})[0];
-  Value y = g.Apply(Attention{.heads = 2, .causal = true, .masked = true, .padding = 1}, {tokens, two, two, ids})[0];
+  const Attention attention = {.heads = 2, .causal = true, .masked = true, .padding = 1, .rate = 0.125, .stream = 7};
+  Value y = g.Apply(attention, {tokens, two, two, ids, g.Integers("seed", {1})})[0];
   y = g.Apply(LayerNorm{.epsilon = 1e-3, .axes = 2}, {y, norm, norm_bias})[0];
   y = g.Apply(Swish{}, {g.Apply(LayerScale{.row = 3, .factor = 0.25}, {y, g.Parameter("scales", {2, 2, 9})})[0]})[0];
   const Value loss = g.Apply(SoftmaxCrossEntropy{.label_smoothing = 0.1, .ignored_label = 1, .sum = true}, {y, ids})[0];

@@ -310,32 +310,41 @@ Problem BuildResize(const ShapeLine& l) {
           {{Role::kActivation, Image(l)}}};
 }
 
-constexpr std::string_view kAttentionKeys = "b t s heads e f causal r";
+constexpr std::string_view kAttentionKeys = "b n t s heads e f causal r rate stream";
 
-// q, k, v and ids; of the 4 ids one masks its key. Queries are small, so that scores are.
+// q, k, v, ids and seed; of the 4 ids one masks its key. Queries are small, so that scores are.
 std::vector<InputSpec> AttentionInputs(const ShapeLine& l) {
   const int64_t b = l.Get("b", 1), s = l.Get("s", 1), e = l.Get("e", 1);
-  std::vector<InputSpec> inputs = {{Role::kActivation, {b, l.Get("t", 1), e}, -0.5, 0.5},
+  std::vector<InputSpec> inputs = {{Role::kActivation, {b * l.Get("n", 1), l.Get("t", 1), e}, -0.5, 0.5},
                                    {Role::kActivation, {b, s, e}},
                                    {Role::kActivation, {b, s, l.Get("f", 1)}}};
   if (l.Has("r")) inputs.push_back({Role::kLabels, {b, l.Get("r", 1)}, 0, 4});
+  if (l.Number("rate", 0) > 0) inputs.push_back({Role::kLabels, {1}, 0, 1e9});
   return inputs;
 }
 Problem BuildAttention(const ShapeLine& l) {
   return {Attention{.heads = static_cast<int32_t>(l.Get("heads", 1)),
                     .causal = l.Has("causal"),
                     .masked = l.Has("r"),
-                    .padding = 3},
+                    .padding = 3,
+                    .rate = l.Number("rate", 0),
+                    .stream = static_cast<int32_t>(l.Get("stream", 0))},
           AttentionInputs(l)};
 }
 // The sums of exponentials are larger than those of the scores can be: probabilities are below 1.
 Problem BuildAttentionBackward(const ShapeLine& l) {
   const auto heads = static_cast<int32_t>(l.Get("heads", 1));
-  const Shape y = {l.Get("b", 1), l.Get("t", 1), l.Get("f", 1)};
-  Problem p = {AttentionBackward{.heads = heads, .causal = l.Has("causal"), .masked = l.Has("r"), .padding = 3},
+  const int64_t b = l.Get("b", 1), n = l.Get("n", 1), t = l.Get("t", 1);
+  const Shape y = {b * n, t, l.Get("f", 1)};
+  Problem p = {AttentionBackward{.heads = heads,
+                                 .causal = l.Has("causal"),
+                                 .masked = l.Has("r"),
+                                 .padding = 3,
+                                 .rate = l.Number("rate", 0),
+                                 .stream = static_cast<int32_t>(l.Get("stream", 0))},
                AttentionInputs(l)};
   p.inputs.insert(p.inputs.end(),
-                  {{Role::kActivation, y}, {Role::kActivation, {y[0], heads, y[1]}, 5, 6}, {Role::kActivation, y}});
+                  {{Role::kActivation, y}, {Role::kActivation, {b, heads, n * t}, 5, 6}, {Role::kActivation, y}});
   return p;
 }
 
