@@ -25,6 +25,7 @@
 #include "kernels/ops/resize.h"
 #include "kernels/ops/scale_channels.h"
 #include "kernels/ops/slice.h"
+#include "kernels/ops/store.h"
 #include "kernels/ops/talking_heads.h"
 
 namespace mathnas::kernels {
@@ -39,6 +40,7 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               Embedding, EmbeddingBackward, Concat, Part, Resize,                              //
                               SinusoidalPositions,                                                             //
                               Dropout,                                                                         //
+                              Store,                                                                           //
                               ScaleChannels, ScaleChannelsBackwardScale,                                       //
                               KernelTransform, KernelTransformBackwardWeights, KernelTransformBackwardMatrix,  //
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //

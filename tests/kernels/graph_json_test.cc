@@ -46,6 +46,7 @@ Value AttentionOperators(Graph& g, Value images) {
   y = g.Apply(LayerNorm{.epsilon = 1e-3, .axes = 2}, {y, norm, norm_bias})[0];
   y = g.Apply(Swish{}, {g.Apply(LayerScale{.row = 3, .factor = 0.25}, {y, g.Parameter("scales", {2, 2, 9})})[0]})[0];
   const Value loss = g.Apply(SoftmaxCrossEntropy{.label_smoothing = 0.1, .ignored_label = 1, .sum = true}, {y, ids})[0];
+  g.Apply(Store{}, {g.State("cache", {2, 5, 8}), tokens, g.Integers("at", {1})});
   const Value small = g.Apply(Resize{.height = 3, .width = 2}, {images})[0];
   const Value q = g.Apply(Linear{.has_bias = false}, {small, g.Parameter("rows.weight", {8, 8})})[0];
   const Value mix = g.Parameter("mix.weight", {4, 4}), mix_bias = g.Parameter("mix.bias", {4});

@@ -287,6 +287,16 @@ Problem BuildDropout(const ShapeLine& l) {
           {{Role::kActivation, x}, {Role::kLabels, {1}, 0, 1e9}}};
 }
 
+constexpr std::string_view kStoreKeys = "b l t e";
+
+Problem BuildStore(const ShapeLine& l) {
+  const int64_t b = l.Get("b", 1), room = l.Get("l", 1), t = l.Get("t", 1), e = l.Get("e", 1);
+  return {Store{},
+          {{Role::kState, {b, room, e}},
+           {Role::kActivation, {b, t, e}},
+           {Role::kLabels, {1}, 0, static_cast<double>(room - t + 1)}}};
+}
+
 constexpr std::string_view kConcatKeys = "n h w c axis terms begin count";
 
 Problem BuildConcat(const ShapeLine& l) {
@@ -452,6 +462,7 @@ const std::vector<OperatorCase>& OperatorCases() {
       {"embedding_backward", "embedding", kEmbeddingKeys, BuildEmbeddingBackward, OfSums},
       {"sinusoidal_positions", "positions", kPositionsKeys, BuildSinusoidalPositions, Rounded},
       {"dropout", "dropout", kDropoutKeys, BuildDropout, Rounded, {0}, kLinear},
+      {"store", "store", kStoreKeys, BuildStore, Exact},
       {"concat", "concat", kConcatKeys, BuildConcat, Exact, {}, kLinear},
       {"part", "concat", kConcatKeys, BuildPart, Exact},
       {"resize", "resize", kResizeKeys, BuildResize, OfResize},

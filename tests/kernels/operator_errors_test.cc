@@ -176,6 +176,10 @@ std::vector<ErrorCase> Cases() {
       {"DropoutSeed", Dropout{}, {F({2, 4}), I({2})}, {"dropout", "seed is 2", "expected 1"}},
       {"DropoutSeedType", Dropout{}, {F({2, 4}), F({1})}, {"dropout", "input 1 is F32", "expected I64"}},
       {"DropoutDraws", Dropout{}, {F({1 << 17, 1 << 17}), I({1})}, {"17179869184 draws", "at most 4294967296"}},
+      {"StoreLong", Store{}, {F({2, 3, 8}), F({2, 4, 8}), I({1})}, {"store", "x is 2x4x8", "2xNx8", "at most 3"}},
+      {"StoreBatch", Store{}, {F({2, 3, 8}), F({1, 1, 8}), I({1})}, {"store", "x is 1x1x8", "2xNx8"}},
+      {"StoreAt", Store{}, {F({2, 3, 8}), F({2, 1, 8}), I({2})}, {"store", "at is 2", "expected 1"}},
+      {"StoreAtType", Store{}, {F({2, 3, 8}), F({2, 1, 8}), F({1})}, {"store", "input 2 is F32", "expected I64"}},
       {"ConcatAxis", Concat{.axis = 2}, {F({2, 4})}, {"concat", "axis 2", "0 to 1"}},
       {"ConcatNothing", Concat{}, {}, {"concat", "no inputs"}},
       {"ConcatShapes", Concat{.axis = 1}, {F({2, 4}), F({3, 4})}, {"concat", "input 1 is 3x4", "expected 2x4"}},
@@ -286,6 +290,24 @@ TEST(OperatorGradients, SideOutputsCannotBeDifferentiated) {
     Gradient(op, GradientRequest{g, Values{x, labels}, y, Values{Value{}, dp}});
     EXPECT_NE(Message(g.status()).find("softmax_cross_entropy"), std::string::npos) << Message(g.status());
   }
+}
+
+TEST(OperatorErrors, StoreIntoWhatIsNoState) {
+  const auto error = [](ValueKind kind, bool itself) {
+    Graph g;
+    const Value x = g.Input("x", {2, 3, 4}), at = g.Integers("at", {1});
+    const Value state = kind == ValueKind::kState       ? g.State("s", {2, 3, 4})
+                        : kind == ValueKind::kParameter ? g.Parameter("s", {2, 3, 4})
+                        : kind == ValueKind::kInput     ? g.Input("s", {2, 3, 4})
+                                                        : g.Apply(Relu{}, {x})[0];
+    g.Apply(Store{}, {state, itself ? Leading(g, state, 2, 2) : x, at});
+    return std::string(Message(g.status()));
+  };
+  EXPECT_EQ(error(ValueKind::kState, false), "");
+  EXPECT_EQ(error(ValueKind::kParameter, false), "store: input 0 is no state");
+  EXPECT_EQ(error(ValueKind::kInput, false), "store: input 0 is no state");
+  EXPECT_EQ(error(ValueKind::kComputed, false), "store: input 0 is no state");
+  EXPECT_EQ(error(ValueKind::kState, true), "store: x is a part of the state that it is stored in");
 }
 
 TEST(OperatorErrors, Slice) {
