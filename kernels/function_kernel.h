@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
@@ -27,7 +28,8 @@ struct Operands {
   }
 };
 
-// `run` is called as run(const Operands&), by several threads at once with different operands.
+// `run` is called as run(const Operands&), by several threads at once with different operands. It returns nothing, or a
+// status.
 template <typename Function>
 class FunctionKernel : public Kernel {
  public:
@@ -48,8 +50,12 @@ class FunctionKernel : public Kernel {
   struct Bound : BoundKernel {
     explicit Bound(const Function& f) : function(f) {}
     absl::Status Run() override {
-      function(operands);
-      return absl::OkStatus();
+      if constexpr (std::is_same_v<decltype(function(operands)), absl::Status>) {
+        return function(operands);
+      } else {
+        function(operands);
+        return absl::OkStatus();
+      }
     }
     Function function;  // a copy: the kernel may leave the cache before its contexts end
     Operands operands;

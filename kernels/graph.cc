@@ -1,5 +1,6 @@
 #include "kernels/graph.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/hash/hash.h"
@@ -67,6 +68,24 @@ Value Graph::LeafOf(Value v) const {
   return n >= 0 && std::holds_alternative<Slice>(nodes_[n].op) ? nodes_[n].inputs[0] : v;
 }
 
+absl::Status Graph::CheckStore(absl::Span<const Value> inputs) const {
+  const Value leaf = LeafOf(inputs[0]);
+  if (info(leaf).kind != ValueKind::kState) return OperatorError(Store::kName, "input 0 is no state");
+  if (LeafOf(inputs[1]) == leaf) return OperatorError(Store::kName, "x is a part of the state that it is stored in");
+  return absl::OkStatus();
+}
+
+void Graph::ForgetReadersOf(Value leaf) {
+  for (auto& [hash, nodes] : nodes_by_hash_) {
+    const auto reads = [&](int32_t n) {
+      const Values& inputs = nodes_[n].inputs;
+      return !std::holds_alternative<Slice>(nodes_[n].op) &&
+             std::any_of(inputs.begin(), inputs.end(), [&](Value v) { return LeafOf(v) == leaf; });
+    };
+    nodes.erase(std::remove_if(nodes.begin(), nodes.end(), reads), nodes.end());
+  }
+}
+
 Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
   for (Value v : inputs) {
     if (!v.valid()) Fail(OperatorError(NameOf(op), "an input is missing"));
@@ -86,6 +105,10 @@ Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
   if (is_view && descs.ok() && !IsParameterOrState(inputs[0])) {
     descs = OperatorError(NameOf(op), "a computed value, expected a parameter or a state");
   }
+  const bool is_store = std::holds_alternative<Store>(op);
+  if (is_store && descs.ok()) {
+    if (absl::Status s = CheckStore(inputs); !s.ok()) descs = std::move(s);
+  }
   if (!descs.ok()) {
     Fail(Annotate(descs.status(), blocks_[block_]));
     return Values(OutputCount(op, inputs.size()));
@@ -101,6 +124,7 @@ Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
   }
   nodes_.push_back(std::move(node));
   if (pure) nodes_by_hash_[hash].push_back(index);
+  if (is_store) ForgetReadersOf(LeafOf(inputs[0]));
   return nodes_.back().outputs;
 }
 

@@ -50,8 +50,8 @@ class Graph {
   Value State(std::string_view name, Shape shape);
 
   // Adds an operator and returns its outputs. An operator with the same inputs that changes no state is the same node:
-  // a ReLU read by three edges is computed once. Errors stick: the outputs are then invalid, operators on invalid
-  // inputs do nothing, and status() says what went wrong first.
+  // a ReLU read by three edges is computed once. What reads a state before a Store and after it is not. Errors stick:
+  // the outputs are then invalid, operators on invalid inputs do nothing, and status() says what went wrong first.
   Values Apply(Operator op, absl::Span<const Value> inputs);
   const absl::Status& status() const { return status_; }
   void Fail(absl::Status status);
@@ -85,6 +85,10 @@ class Graph {
  private:
   Value AddValue(ValueInfo info);
   bool IsParameterOrState(Value v) const;
+  // What a Store must be given besides the right shapes.
+  absl::Status CheckStore(absl::Span<const Value> inputs) const;
+  // From now on what reads this leaf is computed anew.
+  void ForgetReadersOf(Value leaf);
   Value Leaf(ValueKind kind, std::string_view name, TensorDesc desc);
 
   DType real_;

@@ -23,6 +23,7 @@ std::optional<size_t> InPlaceInput(const Operator& op, size_t inputs) {
       std::holds_alternative<HardSwish>(op) || std::holds_alternative<HardSigmoid>(op) ||
       std::holds_alternative<Swish>(op) || std::holds_alternative<LayerNorm>(op) ||
       std::holds_alternative<LayerScale>(op) || std::holds_alternative<ScaleChannels>(op) ||
+      std::holds_alternative<Dropout>(op) ||  //
       std::holds_alternative<BatchNormInference>(op)) {
     return 0;
   }

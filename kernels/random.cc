@@ -1,5 +1,6 @@
 #include "kernels/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <utility>
@@ -49,6 +50,14 @@ double Random::Normal() {
 
 void Random::Shuffle(std::span<uint32_t> items) {
   for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[Below(static_cast<uint32_t>(i))]);
+}
+
+DropoutMask::DropoutMask(uint64_t seed, int32_t stream, double rate) {
+  constexpr uint8_t kDropoutPurpose = 0x40;
+  Random random(seed, Random::Stream(kDropoutPurpose, 0, static_cast<uint32_t>(stream)));
+  keys_.first = random.Next();
+  keys_.second = random.Next();
+  keys_.threshold = static_cast<uint32_t>(std::min(std::round(rate * 0x1p32), 0x1p32 - 1));
 }
 
 }  // namespace mathnas::kernels

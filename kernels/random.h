@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/dropout_keys.h"
+
 namespace mathnas::kernels {
 
 class Random {
@@ -37,6 +39,31 @@ class Random {
   uint64_t counter_ = 0;
   std::array<uint32_t, 4> block_{};
   int used_ = 4;
+};
+
+// Which of up to 2^32 elements dropout sets to zero. Each is drawn on its own from (seed, stream, index), by two rounds
+// of a 32-bit hash with a key before each; the keys are Random's. Random itself draws four numbers at a time: code that
+// begins anywhere in a tensor would have to sort them, and the hash costs a fourth of it.
+class DropoutMask {
+ public:
+  // 0 <= rate < 1, the probability of each to be dropped, rounded to a multiple of 2^-32.
+  DropoutMask(uint64_t seed, int32_t stream, double rate);
+
+  // Of the steps of the hash every input gives another output, and a changed bit changes each other with a probability
+  // of almost 1/2: the multipliers are Wellons' of least bias (hash-prospector, "lowbias32").
+  static constexpr uint32_t Mix(uint32_t x) {
+    x ^= x >> 16;
+    x *= 0x7FEB352D;
+    x ^= x >> 15;
+    x *= 0x846CA68B;
+    x ^= x >> 16;
+    return x;
+  }
+  bool Drops(uint32_t index) const { return Mix(Mix(index + keys_.first) + keys_.second) < keys_.threshold; }
+  const DropoutKeys& keys() const { return keys_; }
+
+ private:
+  DropoutKeys keys_;
 };
 
 }  // namespace mathnas::kernels

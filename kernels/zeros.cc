@@ -10,6 +10,7 @@ namespace {
 bool KeepsZero(const Operator& op) {
   if (const auto* conv = std::get_if<Conv2d>(&op)) return !conv->has_bias && !conv->has_addend;
   return std::holds_alternative<Relu>(op) || std::holds_alternative<Scale>(op) ||
+         std::holds_alternative<Dropout>(op) ||  //
          std::holds_alternative<AvgPool2d>(op) || std::holds_alternative<GlobalAvgPool>(op);
 }
 
@@ -28,7 +29,10 @@ ReducedGraph FollowZeros(const Graph& graph) {
       const auto is_zero_term = [&](Value v) { return zero[v.id]; };
       item.inputs.erase(std::remove_if(item.inputs.begin(), item.inputs.end(), is_zero_term), item.inputs.end());
       is_zero = item.inputs.empty();
-      if (item.inputs.size() == 1) reduced.stands_for[node.outputs[0].id] = item.inputs[0];
+      // A state may be another one by the time that the sum is read.
+      if (item.inputs.size() == 1 && graph.info(graph.LeafOf(item.inputs[0])).kind != ValueKind::kState) {
+        reduced.stands_for[node.outputs[0].id] = item.inputs[0];
+      }
     } else if (const auto* fill = std::get_if<Fill>(&node.op)) {
       is_zero = fill->value == 0;
     } else if (KeepsZero(node.op)) {

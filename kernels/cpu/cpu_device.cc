@@ -39,7 +39,8 @@ class Cpu : public Device {
   bool TakesSlices(const Operator& op) const override {
     return std::holds_alternative<Conv2d>(op) || std::holds_alternative<Conv2dBackwardData>(op) ||
            std::holds_alternative<Linear>(op) || std::holds_alternative<LinearBackwardData>(op) ||
-           std::holds_alternative<Embedding>(op) || std::holds_alternative<Accumulate>(op);
+           std::holds_alternative<Embedding>(op) || std::holds_alternative<Accumulate>(op) ||
+           std::holds_alternative<Store>(op);
   }
 
  private:

@@ -32,9 +32,9 @@ KernelOr Make(const LinearBackwardWeights& op, const Request& request);
 bool IsDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 KernelOr MakeDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 
-// Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, cross_entropy.cc, elementwise.cc, embedding.cc,
-// global_avg_pool.cc, kernel_transform.cc, layer_norm.cc, layer_scale.cc, resize.cc, scale_channels.cc,
-// talking_heads.cc
+// Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, cross_entropy.cc, dropout.cc, elementwise.cc,
+// embedding.cc, global_avg_pool.cc, kernel_transform.cc, layer_norm.cc, layer_scale.cc, positions.cc, resize.cc,
+// scale_channels.cc, store.cc, talking_heads.cc
 KernelOr Make(const HardSwish& op, const Request& request);
 KernelOr Make(const HardSwishBackward& op, const Request& request);
 KernelOr Make(const HardSigmoid& op, const Request& request);
@@ -53,6 +53,9 @@ KernelOr Make(const LayerNorm& op, const Request& request);
 KernelOr Make(const LayerNormBackward& op, const Request& request);
 KernelOr Make(const Embedding& op, const Request& request);
 KernelOr Make(const EmbeddingBackward& op, const Request& request);
+KernelOr Make(const SinusoidalPositions& op, const Request& request);
+KernelOr Make(const Dropout& op, const Request& request);
+KernelOr Make(const Store& op, const Request& request);
 KernelOr Make(const Attention& op, const Request& request);
 KernelOr Make(const AttentionBackward& op, const Request& request);
 KernelOr Make(const TalkingHeads& op, const Request& request);

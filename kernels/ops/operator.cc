@@ -10,7 +10,7 @@ std::string_view NameOf(const Operator& op) {
 
 bool ChangesState(const Operator& op) {
   if (const auto* bn = std::get_if<BatchNormTraining>(&op)) return bn->track;
-  return std::holds_alternative<Accumulate>(op);
+  return std::holds_alternative<Accumulate>(op) || std::holds_alternative<Store>(op);
 }
 
 size_t HashOf(const Operator& op) {

@@ -13,6 +13,7 @@
 #include "kernels/ops/concat.h"
 #include "kernels/ops/conv2d.h"
 #include "kernels/ops/cross_entropy.h"
+#include "kernels/ops/dropout.h"
 #include "kernels/ops/elementwise.h"
 #include "kernels/ops/embedding.h"
 #include "kernels/ops/kernel_transform.h"
@@ -20,9 +21,11 @@
 #include "kernels/ops/layer_scale.h"
 #include "kernels/ops/linear.h"
 #include "kernels/ops/pool.h"
+#include "kernels/ops/positions.h"
 #include "kernels/ops/resize.h"
 #include "kernels/ops/scale_channels.h"
 #include "kernels/ops/slice.h"
+#include "kernels/ops/store.h"
 #include "kernels/ops/talking_heads.h"
 
 namespace mathnas::kernels {
@@ -35,6 +38,9 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               LayerNorm, LayerNormBackward, LayerScale, LayerScaleBackwardTable,               //
                               Attention, AttentionBackward, TalkingHeads, TalkingHeadsBackward,                //
                               Embedding, EmbeddingBackward, Concat, Part, Resize,                              //
+                              SinusoidalPositions,                                                             //
+                              Dropout,                                                                         //
+                              Store,                                                                           //
                               ScaleChannels, ScaleChannelsBackwardScale,                                       //
                               KernelTransform, KernelTransformBackwardWeights, KernelTransformBackwardMatrix,  //
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //

@@ -29,9 +29,9 @@ template <typename Run>
 KernelPtr MakeKernel(const Request& request, Run run, int64_t scratch_doubles = 0) {
   const size_t scratch_bytes = static_cast<size_t>(scratch_doubles) * sizeof(double);
   if (request.real == DType::kF64) {
-    return MakeFunctionKernel("ref", scratch_bytes, [run](const Operands& o) { run(double(), o); });
+    return MakeFunctionKernel("ref", scratch_bytes, [run](const Operands& o) { return run(double(), o); });
   }
-  return MakeFunctionKernel("ref", scratch_bytes, [run](const Operands& o) { run(float(), o); });
+  return MakeFunctionKernel("ref", scratch_bytes, [run](const Operands& o) { return run(float(), o); });
 }
 
 KernelPtr Make(const Conv2d& op, const Request& request);
@@ -55,6 +55,9 @@ KernelPtr Make(const LayerNorm& op, const Request& request);
 KernelPtr Make(const LayerNormBackward& op, const Request& request);
 KernelPtr Make(const Embedding& op, const Request& request);
 KernelPtr Make(const EmbeddingBackward& op, const Request& request);
+KernelPtr Make(const SinusoidalPositions& op, const Request& request);
+KernelPtr Make(const Dropout& op, const Request& request);
+KernelPtr Make(const Store& op, const Request& request);
 KernelPtr Make(const Attention& op, const Request& request);
 KernelPtr Make(const AttentionBackward& op, const Request& request);
 KernelPtr Make(const TalkingHeads& op, const Request& request);

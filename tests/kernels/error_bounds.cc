@@ -244,7 +244,7 @@ Bounds OfAttention(const Problem& problem, const Tensors& inputs, const Tensors&
   const double size = static_cast<double>(problem.inputs[0].shape[2] / op.heads);
   const double score = LargestScore(size, inputs), error = OfProbability(keys, score, (size + 4) * kU * score);
   const std::vector<double> y = ToDoubles(sums->results[0]), log_sums = ToDoubles(results[1]);
-  for (size_t i = 0; i < y.size(); ++i) bounds[0][i] = (error + (keys + 2) * kU) * y[i];
+  for (size_t i = 0; i < y.size(); ++i) bounds[0][i] = (error + (keys + 4) * kU) * y[i];
   for (size_t i = 0; i < log_sums.size(); ++i) {
     if (std::isfinite(log_sums[i])) bounds[1][i] = error + 4 * kU * (std::abs(log_sums[i]) + score);
   }
@@ -255,7 +255,7 @@ Bounds OfAttention(const Problem& problem, const Tensors& inputs, const Tensors&
 // large as absolute scores make them.
 Bounds OfAttentionBackward(const Problem& problem, const Tensors& inputs, const Tensors& results) {
   const auto& op = std::get<AttentionBackward>(problem.op);
-  const size_t y = op.masked ? 4 : 3;
+  const size_t y = inputs.size() - 3;
   Tensors absolute;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const double sign = i == y ? -1 : 1;
@@ -265,11 +265,11 @@ Bounds OfAttentionBackward(const Problem& problem, const Tensors& inputs, const 
   Bounds bounds = Exact(problem, inputs, results);
   if (!sums.ok()) return bounds;
   const double keys = static_cast<double>(problem.inputs[1].shape[1]);
-  const double queries = static_cast<double>(problem.inputs[0].shape[1]);
+  const double queries = static_cast<double>(problem.inputs[y + 1].shape[2]);
   const double size = static_cast<double>(problem.inputs[0].shape[2] / op.heads);
   const double values = static_cast<double>(problem.inputs[2].shape[2] / op.heads);
   const double score = LargestScore(size, inputs);
-  const double factor = (size + 4) * kU * score + (8 + score + 6 + values + keys + queries + 12) * kU;
+  const double factor = (size + 4) * kU * score + (8 + score + 6 + values + keys + queries + 16) * kU;
   for (size_t k = 0; k < bounds.size(); ++k) {
     bounds[k] = ToDoubles(sums->results[k]);
     for (double& b : bounds[k]) b *= factor;

@@ -36,11 +36,17 @@ Value AttentionOperators(Graph& g, Value images) {
   const Value ids = g.Integers("ids", {2, 3});
   const Value norm = g.Parameter("norm.weight", {8}), norm_bias = g.Parameter("norm.bias", {8});
   const Value tokens = g.Apply(Embedding{.scale = 1.5, .padding = 1}, {ids, g.Parameter("tokens", {9, 8})})[0];
-  const Value two = g.Apply(Concat{.axis = 1}, {tokens, tokens})[0];
-  Value y = g.Apply(Attention{.heads = 2, .causal = true, .masked = true, .padding = 1}, {tokens, two, two, ids})[0];
+  const Value positions =
+      g.Apply(SinusoidalPositions{.columns = 8, .width = 10, .rows = 7, .padding = 1, .from_tokens = true}, {ids})[0];
+  const Value placed = g.Apply(Dropout{.rate = 0.25, .stream = 3, .group = 8},
+                               {g.Apply(Add{}, {tokens, positions})[0], g.Integers("seed", {1})})[0];
+  const Value two = g.Apply(Concat{.axis = 1}, {placed, tokens})[0];
+  const Attention attention = {.heads = 2, .causal = true, .masked = true, .padding = 1, .rate = 0.125, .stream = 7};
+  Value y = g.Apply(attention, {tokens, two, two, ids, g.Integers("seed", {1})})[0];
   y = g.Apply(LayerNorm{.epsilon = 1e-3, .axes = 2}, {y, norm, norm_bias})[0];
   y = g.Apply(Swish{}, {g.Apply(LayerScale{.row = 3, .factor = 0.25}, {y, g.Parameter("scales", {2, 2, 9})})[0]})[0];
   const Value loss = g.Apply(SoftmaxCrossEntropy{.label_smoothing = 0.1, .ignored_label = 1, .sum = true}, {y, ids})[0];
+  g.Apply(Store{}, {g.State("cache", {2, 5, 8}), tokens, g.Integers("at", {1})});
   const Value small = g.Apply(Resize{.height = 3, .width = 2}, {images})[0];
   const Value q = g.Apply(Linear{.has_bias = false}, {small, g.Parameter("rows.weight", {8, 8})})[0];
   const Value mix = g.Parameter("mix.weight", {4, 4}), mix_bias = g.Parameter("mix.bias", {4});

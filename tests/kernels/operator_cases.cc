@@ -266,6 +266,37 @@ Problem BuildEmbeddingBackward(const ShapeLine& l) {
           {Ids(l), {Role::kActivation, {l.Get("n", 1), l.Get("t", 1), l.Get("d", 1)}}}};
 }
 
+constexpr std::string_view kPositionsKeys = "n t columns width rows padding tokens";
+
+// Tokens are few, so that some are padding; then no position is beyond the rows.
+Problem BuildSinusoidalPositions(const ShapeLine& l) {
+  const auto rows = static_cast<int32_t>(l.Get("rows", 1));
+  return {SinusoidalPositions{static_cast<int32_t>(l.Get("columns", 4)), static_cast<int32_t>(l.Get("width", 4)), rows,
+                              static_cast<int32_t>(l.Get("padding", 0)), l.Has("tokens")},
+          {{Role::kLabels, {l.Get("n", 1), l.Get("t", 1)}, 0, l.Number("tokens", rows)}}};
+}
+
+constexpr std::string_view kDropoutKeys = "n h w c rate stream path";
+
+// path: whole images are dropped.
+Problem BuildDropout(const ShapeLine& l) {
+  const Shape x = Image(l);
+  return {Dropout{.rate = l.Number("rate", 0),
+                  .stream = static_cast<int32_t>(l.Get("stream", 0)),
+                  .group = static_cast<int32_t>(l.Has("path") ? x[1] * x[2] * x[3] : 1)},
+          {{Role::kActivation, x}, {Role::kLabels, {1}, 0, 1e9}}};
+}
+
+constexpr std::string_view kStoreKeys = "b l t e";
+
+Problem BuildStore(const ShapeLine& l) {
+  const int64_t b = l.Get("b", 1), room = l.Get("l", 1), t = l.Get("t", 1), e = l.Get("e", 1);
+  return {Store{},
+          {{Role::kState, {b, room, e}},
+           {Role::kActivation, {b, t, e}},
+           {Role::kLabels, {1}, 0, static_cast<double>(room - t + 1)}}};
+}
+
 constexpr std::string_view kConcatKeys = "n h w c axis terms begin count";
 
 Problem BuildConcat(const ShapeLine& l) {
@@ -289,32 +320,41 @@ Problem BuildResize(const ShapeLine& l) {
           {{Role::kActivation, Image(l)}}};
 }
 
-constexpr std::string_view kAttentionKeys = "b t s heads e f causal r";
+constexpr std::string_view kAttentionKeys = "b n t s heads e f causal r rate stream";
 
-// q, k, v and ids; of the 4 ids one masks its key. Queries are small, so that scores are.
+// q, k, v, ids and seed; of the 4 ids one masks its key. Queries are small, so that scores are.
 std::vector<InputSpec> AttentionInputs(const ShapeLine& l) {
   const int64_t b = l.Get("b", 1), s = l.Get("s", 1), e = l.Get("e", 1);
-  std::vector<InputSpec> inputs = {{Role::kActivation, {b, l.Get("t", 1), e}, -0.5, 0.5},
+  std::vector<InputSpec> inputs = {{Role::kActivation, {b * l.Get("n", 1), l.Get("t", 1), e}, -0.5, 0.5},
                                    {Role::kActivation, {b, s, e}},
                                    {Role::kActivation, {b, s, l.Get("f", 1)}}};
   if (l.Has("r")) inputs.push_back({Role::kLabels, {b, l.Get("r", 1)}, 0, 4});
+  if (l.Number("rate", 0) > 0) inputs.push_back({Role::kLabels, {1}, 0, 1e9});
   return inputs;
 }
 Problem BuildAttention(const ShapeLine& l) {
   return {Attention{.heads = static_cast<int32_t>(l.Get("heads", 1)),
                     .causal = l.Has("causal"),
                     .masked = l.Has("r"),
-                    .padding = 3},
+                    .padding = 3,
+                    .rate = l.Number("rate", 0),
+                    .stream = static_cast<int32_t>(l.Get("stream", 0))},
           AttentionInputs(l)};
 }
 // The sums of exponentials are larger than those of the scores can be: probabilities are below 1.
 Problem BuildAttentionBackward(const ShapeLine& l) {
   const auto heads = static_cast<int32_t>(l.Get("heads", 1));
-  const Shape y = {l.Get("b", 1), l.Get("t", 1), l.Get("f", 1)};
-  Problem p = {AttentionBackward{.heads = heads, .causal = l.Has("causal"), .masked = l.Has("r"), .padding = 3},
+  const int64_t b = l.Get("b", 1), n = l.Get("n", 1), t = l.Get("t", 1);
+  const Shape y = {b * n, t, l.Get("f", 1)};
+  Problem p = {AttentionBackward{.heads = heads,
+                                 .causal = l.Has("causal"),
+                                 .masked = l.Has("r"),
+                                 .padding = 3,
+                                 .rate = l.Number("rate", 0),
+                                 .stream = static_cast<int32_t>(l.Get("stream", 0))},
                AttentionInputs(l)};
   p.inputs.insert(p.inputs.end(),
-                  {{Role::kActivation, y}, {Role::kActivation, {y[0], heads, y[1]}, 5, 6}, {Role::kActivation, y}});
+                  {{Role::kActivation, y}, {Role::kActivation, {b, heads, n * t}, 5, 6}, {Role::kActivation, y}});
   return p;
 }
 
@@ -420,6 +460,9 @@ const std::vector<OperatorCase>& OperatorCases() {
       {"talking_heads_backward", "talking_heads", kTalkingHeadsKeys, BuildTalkingHeadsBackward, OfTalkingHeadsBackward},
       {"embedding", "embedding", kEmbeddingKeys, BuildEmbedding, Rounded, {}, kLinear},
       {"embedding_backward", "embedding", kEmbeddingKeys, BuildEmbeddingBackward, OfSums},
+      {"sinusoidal_positions", "positions", kPositionsKeys, BuildSinusoidalPositions, Rounded},
+      {"dropout", "dropout", kDropoutKeys, BuildDropout, Rounded, {0}, kLinear},
+      {"store", "store", kStoreKeys, BuildStore, Exact},
       {"concat", "concat", kConcatKeys, BuildConcat, Exact, {}, kLinear},
       {"part", "concat", kConcatKeys, BuildPart, Exact},
       {"resize", "resize", kResizeKeys, BuildResize, OfResize},

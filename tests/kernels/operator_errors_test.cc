@@ -1,4 +1,5 @@
 // Shape rules: what they refuse, and whether the message says what was wrong and what was expected.
+#include <cmath>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -157,12 +158,59 @@ std::vector<ErrorCase> Cases() {
       {"EmbeddingTable", Embedding{}, {I({2, 4}), F({5, 8, 1})}, {"embedding", "5x8x1", "rank 2"}},
       {"EmbeddingRows", EmbeddingBackward{.rows = 0}, {I({2}), F({2, 8})}, {"embedding_backward", "rows 0"}},
       {"EmbeddingDiff", EmbeddingBackward{.rows = 4}, {I({2}), F({3, 8})}, {"diff_y is 3x8", "expected 2x8"}},
+      {"PositionsIds", SinusoidalPositions{}, {F({2, 4})}, {"sinusoidal_positions", "input 0 is F32", "expected I64"}},
+      {"PositionsWidth", SinusoidalPositions{.width = 7}, {I({2})}, {"sinusoidal_positions", "width 7", "even"}},
+      {"PositionsNarrow", SinusoidalPositions{.columns = 1, .width = 2}, {I({2})}, {"width 2", "at least 4"}},
+      {"PositionsColumns", SinusoidalPositions{.columns = 5}, {I({2})}, {"columns 5", "1 to the width, 4"}},
+      {"PositionsNoColumns", SinusoidalPositions{.columns = 0}, {I({2})}, {"columns 0"}},
+      {"PositionsRows", SinusoidalPositions{.rows = 0}, {I({2})}, {"rows 0", "at least 1"}},
+      {"PositionsLarge", SinusoidalPositions{.width = 1 << 24, .rows = 1 << 24}, {I({2})}, {"rows 16777216"}},
+      {"PositionsPadding", SinusoidalPositions{.rows = 4, .padding = 4}, {I({2})}, {"padding 4", "0 to 3"}},
+      {"PositionsTokens", SinusoidalPositions{.from_tokens = true}, {I({})}, {"tokens are a scalar"}},
+      {"DropoutRate", Dropout{.rate = 1}, {F({2, 4}), I({1})}, {"dropout", "rate 1", "below 1"}},
+      {"DropoutNegative", Dropout{.rate = -0.1}, {F({2, 4}), I({1})}, {"dropout", "rate -0.1", "at least 0"}},
+      {"DropoutNaN", Dropout{.rate = std::nan("")}, {F({2, 4}), I({1})}, {"dropout", "rate nan"}},
+      {"DropoutStream", Dropout{.stream = -1}, {F({2, 4}), I({1})}, {"dropout", "stream -1", "at least 0"}},
+      {"DropoutGroup", Dropout{.group = 3}, {F({2, 4}), I({1})}, {"group 3 does not divide the 8 elements of 2x4"}},
+      {"DropoutNoGroup", Dropout{.group = 0}, {F({2, 4}), I({1})}, {"dropout", "group 0"}},
+      {"DropoutSeed", Dropout{}, {F({2, 4}), I({2})}, {"dropout", "seed is 2", "expected 1"}},
+      {"DropoutSeedType", Dropout{}, {F({2, 4}), F({1})}, {"dropout", "input 1 is F32", "expected I64"}},
+      {"DropoutDraws", Dropout{}, {F({1 << 17, 1 << 17}), I({1})}, {"17179869184 draws", "at most 4294967296"}},
+      {"StoreLong", Store{}, {F({2, 3, 8}), F({2, 4, 8}), I({1})}, {"store", "x is 2x4x8", "2xNx8", "at most 3"}},
+      {"StoreBatch", Store{}, {F({2, 3, 8}), F({1, 1, 8}), I({1})}, {"store", "x is 1x1x8", "2xNx8"}},
+      {"StoreAt", Store{}, {F({2, 3, 8}), F({2, 1, 8}), I({2})}, {"store", "at is 2", "expected 1"}},
+      {"StoreAtType", Store{}, {F({2, 3, 8}), F({2, 1, 8}), F({1})}, {"store", "input 2 is F32", "expected I64"}},
       {"ConcatAxis", Concat{.axis = 2}, {F({2, 4})}, {"concat", "axis 2", "0 to 1"}},
       {"ConcatNothing", Concat{}, {}, {"concat", "no inputs"}},
       {"ConcatShapes", Concat{.axis = 1}, {F({2, 4}), F({3, 4})}, {"concat", "input 1 is 3x4", "expected 2x4"}},
       {"PartEnd", Part{.axis = 1, .begin = 3, .count = 2}, {F({2, 4})}, {"part", "2 from 3", "axis 1 of 2x4"}},
       {"ResizeNothing", Resize{.height = 0}, {F({1, 4, 4, 3})}, {"resize", "4x4 to 0x1", "at least one pixel"}},
-      {"AttentionKeys", Attention{}, {F({2, 3, 8}), F({1, 5, 8}), F({2, 5, 8})}, {"k is 1x5x8", "expected 2x5x8"}},
+      {"AttentionBatch",
+       Attention{},
+       {F({2, 3, 8}), F({3, 5, 8}), F({3, 5, 8})},
+       {"k is 3x5x8", "divides that of q, 2"}},
+      {"AttentionNoKeys", Attention{}, {F({2, 3, 8}), F({0, 5, 8}), F({0, 5, 8})}, {"k is 0x5x8", "of q, 2"}},
+      {"AttentionKeys", Attention{}, {F({2, 3, 8}), F({2, 5, 6}), F({2, 5, 8})}, {"k is 2x5x6", "expected 2x5x8"}},
+      {"AttentionCausal",
+       Attention{.causal = true},
+       {F({4, 3, 8}), F({2, 5, 8}), F({2, 5, 8})},
+       {"4 rows of q share 2 of k", "causal"}},
+      {"AttentionRate",
+       Attention{.rate = 1},
+       {F({2, 3, 8}), F({2, 5, 8}), F({2, 5, 8}), I({1})},
+       {"attention", "rate 1"}},
+      {"AttentionNegativeRate",
+       Attention{.rate = -1},
+       {F({2, 3, 8}), F({2, 5, 8}), F({2, 5, 8})},
+       {"attention", "rate -1"}},
+      {"AttentionSeed",
+       Attention{.rate = 0.5},
+       {F({2, 3, 8}), F({2, 5, 8}), F({2, 5, 8}), I({2})},
+       {"seed is 2", "expected 1"}},
+      {"AttentionNoSeed",
+       Attention{.rate = 0.5},
+       {F({2, 3, 8}), F({2, 5, 8}), F({2, 5, 8})},
+       {"3 inputs", "expected 4"}},
       {"AttentionValues", Attention{}, {F({2, 3, 8}), F({2, 5, 8}), F({2, 4, 8})}, {"v is 2x4x8", "expected 2x5x8"}},
       {"AttentionHeads",
        Attention{.heads = 3},
@@ -242,6 +290,24 @@ TEST(OperatorGradients, SideOutputsCannotBeDifferentiated) {
     Gradient(op, GradientRequest{g, Values{x, labels}, y, Values{Value{}, dp}});
     EXPECT_NE(Message(g.status()).find("softmax_cross_entropy"), std::string::npos) << Message(g.status());
   }
+}
+
+TEST(OperatorErrors, StoreIntoWhatIsNoState) {
+  const auto error = [](ValueKind kind, bool itself) {
+    Graph g;
+    const Value x = g.Input("x", {2, 3, 4}), at = g.Integers("at", {1});
+    const Value state = kind == ValueKind::kState       ? g.State("s", {2, 3, 4})
+                        : kind == ValueKind::kParameter ? g.Parameter("s", {2, 3, 4})
+                        : kind == ValueKind::kInput     ? g.Input("s", {2, 3, 4})
+                                                        : g.Apply(Relu{}, {x})[0];
+    g.Apply(Store{}, {state, itself ? Leading(g, state, 2, 2) : x, at});
+    return std::string(Message(g.status()));
+  };
+  EXPECT_EQ(error(ValueKind::kState, false), "");
+  EXPECT_EQ(error(ValueKind::kParameter, false), "store: input 0 is no state");
+  EXPECT_EQ(error(ValueKind::kInput, false), "store: input 0 is no state");
+  EXPECT_EQ(error(ValueKind::kComputed, false), "store: input 0 is no state");
+  EXPECT_EQ(error(ValueKind::kState, true), "store: x is a part of the state that it is stored in");
 }
 
 TEST(OperatorErrors, Slice) {

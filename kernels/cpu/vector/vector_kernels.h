@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "kernels/dropout_keys.h"
+
 namespace mathnas::kernels::cpu {
 
 // Per column: y = (x - mean) * scale + shift. Subtracting the mean first keeps the digits when it is far from zero.
@@ -77,6 +79,10 @@ struct VectorKernels {
   void (*fill)(float value, float* y, int64_t n);
   void (*accumulate)(const float* x, float* sum, int64_t n);
   void (*add_scaled)(float factor, const float* x, float* sum, int64_t n);  // sum += factor x
+
+  // dropout.inc
+  // y[j] = factor * x[j], or 0 where the DropoutMask of these keys drops index + j. In place, too.
+  void (*dropout)(const DropoutKeys& keys, uint32_t index, float factor, const float* x, float* y, int64_t n);
 
   // activation.inc
   void (*hard_swish)(const float* x, float* y, int64_t n);
