@@ -69,8 +69,8 @@ Memory ProjectMemory(kernels::Graph& g, kernels::Value memory, kernels::Value to
 // x{B,T,d} -> {B,T,d}: as EncoderLayer, with an attention to the memory between the two (PREFIX.encoder_attn.*). No
 // query looks at later tokens. With a cache, x are the tokens after those that it holds.
 kernels::Value DecoderLayer(kernels::Graph& g, kernels::Value x, const Memory& memory, std::string_view prefix,
-                            const StoredTransformer& stored, const TransformerOptions& options,
-                            DropoutStreams& streams, const std::optional<KeyCache>& cache = std::nullopt);
+                            const StoredTransformer& stored, const TransformerOptions& options, DropoutStreams& streams,
+                            const std::optional<KeyCache>& cache = std::nullopt);
 
 }  // namespace mathnas::blocks
 

@@ -93,7 +93,8 @@ Gradients Gradient(const Attention& op, const GradientRequest& r) {
 
 Counts Count(const Attention& op, DescSpan inputs, DescSpan) {
   const AttentionShape a(op, inputs);
-  return {.macs = a.batch * a.queries * a.keys * (a.key_features + a.value_features)};
+  return {.macs = a.batch * a.queries * a.keys * (a.key_features + a.value_features),
+          .scalings = inputs[0].elements() + 3};
 }
 
 }  // namespace mathnas::kernels

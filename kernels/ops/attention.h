@@ -71,7 +71,8 @@ struct AttentionShape {
 absl::StatusOr<Descs> InferOutputs(const Attention& op, DescSpan inputs);
 absl::StatusOr<Descs> InferOutputs(const AttentionBackward& op, DescSpan inputs);
 Gradients Gradient(const Attention& op, const GradientRequest& request);
-// Products of queries with keys and of probabilities with values, masked or not.
+// Products of queries with keys and of probabilities with values, masked or not; scaled are the queries, and
+// torchprofile counts three products of extents too.
 Counts Count(const Attention& op, DescSpan inputs, DescSpan outputs);
 
 }  // namespace mathnas::kernels

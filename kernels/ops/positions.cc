@@ -25,4 +25,8 @@ absl::StatusOr<Descs> InferOutputs(const SinusoidalPositions& op, DescSpan input
   return Descs{{DType::kF32, shape}};
 }
 
+Counts Count(const SinusoidalPositions& op, DescSpan inputs, DescSpan) {
+  return {.scalings = op.from_tokens ? inputs[0].elements() : 0};
+}
+
 }  // namespace mathnas::kernels

@@ -31,6 +31,8 @@ struct SinusoidalPositions {
 };
 
 absl::StatusOr<Descs> InferOutputs(const SinusoidalPositions& op, DescSpan inputs);
+// Tokens are counted by a product with a mask.
+Counts Count(const SinusoidalPositions& op, DescSpan inputs, DescSpan outputs);
 
 }  // namespace mathnas::kernels
 

@@ -37,8 +37,8 @@ absl::Status ReadMacroList(const json& object, std::string_view name, std::vecto
   for (const json& entry : *found) {
     const std::optional<int64_t> value = kernels::internal::IntegerIn(entry, 0, std::numeric_limits<int>::max());
     if (!value) {
-      return absl::InvalidArgumentError(fmt::format("macro parameter {}: {}, expected integers", name,
-                                                    kernels::internal::Shortened(entry)));
+      return absl::InvalidArgumentError(
+          fmt::format("macro parameter {}: {}, expected integers", name, kernels::internal::Shortened(entry)));
     }
     field.push_back(static_cast<int>(*value));
   }

@@ -1,4 +1,5 @@
-// Macro parameters of a space from JSON (SearchSpace::MacroJson). Internal: names a JSON library, so it is not installed.
+// Macro parameters of a space from JSON (SearchSpace::MacroJson). Internal: names a JSON library, so it is not
+// installed.
 #ifndef MATHNAS_SUPERNET_INTERNAL_MACRO_FIELDS_H_
 #define MATHNAS_SUPERNET_INTERNAL_MACRO_FIELDS_H_
 

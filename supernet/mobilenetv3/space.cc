@@ -23,6 +23,7 @@ using kernels::Graph;
 using kernels::Shape;
 using kernels::Value;
 using kernels::internal::JsonText;
+using kernels::internal::ParseJson;
 using nlohmann::json;
 using namespace mobilenetv3;  // NOLINT: the sizes of this space
 

@@ -23,6 +23,7 @@ using kernels::Graph;
 using kernels::Shape;
 using kernels::Value;
 using kernels::internal::JsonText;
+using kernels::internal::ParseJson;
 using nlohmann::json;
 
 constexpr int64_t kStages = 3;

@@ -50,8 +50,8 @@ absl::Status CheckEntries(std::string_view name, std::span<const int> values, st
 }
 
 // The entries of a list of a number of layers. Lists may go on to `most` entries, whose last ones are left out.
-absl::Status ReadLayers(const json& object, std::string_view name, const std::string& expected, int layers,
-                        size_t most, std::span<int, kMaxLayers> entries) {
+absl::Status ReadLayers(const json& object, std::string_view name, const std::string& expected, int layers, size_t most,
+                        std::span<int, kMaxLayers> entries) {
   const auto found = object.find(std::string(name));
   const bool full = found != object.end() && found->is_array() && found->size() == most;
   const std::span<int> given = entries.first(full ? most : static_cast<size_t>(layers));
@@ -128,9 +128,9 @@ absl::StatusOr<Architecture> ParseArchitecture(Task task, std::string_view text)
   const Choices& c = ChoicesOf(task);
   const absl::StatusOr<json> object = ParseSubnetObject(text, kForm, {"encoder", "decoder"});
   if (!object.ok()) return object.status();
-  const absl::StatusOr<json> encoder = HalfOf(
-      *object, "encoder",
-      {"encoder_embed_dim", "encoder_layer_num", "encoder_ffn_embed_dim", "encoder_self_attention_heads"});
+  const absl::StatusOr<json> encoder =
+      HalfOf(*object, "encoder",
+             {"encoder_embed_dim", "encoder_layer_num", "encoder_ffn_embed_dim", "encoder_self_attention_heads"});
   if (!encoder.ok()) return encoder.status();
   const absl::StatusOr<json> decoder =
       HalfOf(*object, "decoder",

@@ -25,9 +25,9 @@ inline constexpr int kMaxLayers = 6;  // of encoder and decoder each
 
 // What may be chosen, in the order of the reference's lists, from which it draws.
 struct Choices {
-  std::span<const int> widths;          // of encoder and decoder, each for itself
-  std::span<const int> hidden;          // of the feed-forward part of a layer
-  std::span<const int> heads;           // of each attention
+  std::span<const int> widths;  // of encoder and decoder, each for itself
+  std::span<const int> hidden;  // of the feed-forward part of a layer
+  std::span<const int> heads;   // of each attention
   std::span<const int> decoder_layers;
   std::span<const int> spans;  // -1: the last encoder layer, 1 and 2: that many more before it
   int encoder_layers;

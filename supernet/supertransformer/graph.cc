@@ -30,8 +30,7 @@ class Builder {
 
   // Outputs of all layers, the last one at the end.
   std::vector<Value> Encode(Value source) {
-    const std::string table =
-        choices_.shared_embedding ? "decoder.embed_tokens.weight" : "encoder.embed_tokens.weight";
+    const std::string table = choices_.shared_embedding ? "decoder.embed_tokens.weight" : "encoder.embed_tokens.weight";
     g_.SetBlock("encoder_embedding");
     Value x = Embed(source, source, /*from_tokens=*/true, table, macro_.source_vocabulary, a_.encoder_width);
     std::vector<Value> outputs;

@@ -225,17 +225,17 @@ absl::Status CheckMacro(const SuperTransformerMacro& macro) {
     }
   }
   if (ChoicesOf(macro.task).shared_embedding && macro.source_vocabulary != macro.target_vocabulary) {
-    return absl::InvalidArgumentError(fmt::format("target_vocabulary: {}, expected {}, that of the source: task {} has "
-                                                  "one embedding for both",
-                                                  macro.target_vocabulary, macro.source_vocabulary, Name(macro.task)));
+    return absl::InvalidArgumentError(
+        fmt::format("target_vocabulary: {}, expected {}, that of the source: task {} has "
+                    "one embedding for both",
+                    macro.target_vocabulary, macro.source_vocabulary, Name(macro.task)));
   }
   const std::vector<int> all = AllWidths(macro.task);
   for (size_t i = 0; i < macro.widths.size(); ++i) {
     const int w = macro.widths[i];
     if (std::find(all.begin(), all.end(), w) == all.end() || (i > 0 && w <= macro.widths[i - 1])) {
-      return absl::InvalidArgumentError(
-          fmt::format("widths[{}]: {}, expected ascending ones of {} (encoder and decoder)", i, w,
-                      fmt::join(all, ", ")));
+      return absl::InvalidArgumentError(fmt::format(
+          "widths[{}]: {}, expected ascending ones of {} (encoder and decoder)", i, w, fmt::join(all, ", ")));
     }
   }
   return absl::OkStatus();
@@ -282,8 +282,8 @@ absl::StatusOr<SuperTransformerMacro> ParseSuperTransformerMacro(std::string_vie
   auto task = ParseTask((*object)["task"].get<std::string>());
   if (!task.ok()) return task.status();
   macro.task = *task;
-  if (auto s = ReadMacroIntegers(*object, {{"source_vocabulary", &macro.source_vocabulary},
-                                           {"target_vocabulary", &macro.target_vocabulary}});
+  if (auto s = ReadMacroIntegers(
+          *object, {{"source_vocabulary", &macro.source_vocabulary}, {"target_vocabulary", &macro.target_vocabulary}});
       !s.ok()) {
     return s;
   }

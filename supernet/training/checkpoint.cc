@@ -15,6 +15,7 @@
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/safetensors.h"
+#include "supernet/supertransformer/space.h"
 #include "supernet/supervit/space.h"
 #include "supernet/training/optimizer.h"
 #include "supernet/weights.h"
@@ -144,8 +145,13 @@ absl::StatusOr<std::shared_ptr<const SearchSpace>> SpaceOf(const std::string& sp
     if (!parsed.ok()) return parsed.status();
     return SuperVit(*parsed);
   }
+  if (space == "supertransformer") {
+    auto parsed = ParseSuperTransformerMacro(macro);
+    if (!parsed.ok()) return parsed.status();
+    return SuperTransformer(*parsed);
+  }
   return absl::InvalidArgumentError(
-      fmt::format("space \"{:.100}\": expected nasbench201, mobilenetv3 or supervit", space));
+      fmt::format("space \"{:.100}\": expected nasbench201, mobilenetv3, supertransformer or supervit", space));
 }
 
 absl::Status CheckWeights(const SearchSpace& space, const std::optional<Choice>& own, const TensorMap& weights) {

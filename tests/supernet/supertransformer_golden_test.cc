@@ -103,8 +103,8 @@ void CheckCase(const json& golden, const Translation& t, Weights weights, const 
   const std::vector<double>& logits = values["logits"];
   CheckSummary(golden["logits"], logits, tolerance, "logits");
   const size_t vocabulary = golden["vocab"].get<size_t>(), length = golden["prev"][0].size();
-  for (const auto& [name, place] : {std::pair{"logits_b0_t0_first8", size_t{0}},
-                                    std::pair{"logits_b1_t3_first8", (length + 3) * vocabulary}}) {
+  for (const auto& [name, place] :
+       {std::pair{"logits_b0_t0_first8", size_t{0}}, std::pair{"logits_b1_t3_first8", (length + 3) * vocabulary}}) {
     const auto first = golden[name].get<std::vector<double>>();
     for (size_t i = 0; i < first.size(); ++i) {
       EXPECT_NEAR(logits[place + i], first[i], tolerance * L2(logits)) << name << " " << i;
@@ -173,13 +173,13 @@ TEST(SuperTransformerGolden, StateDict) {
 // What stands before the source and behind the target is not seen by the rest.
 TEST(SuperTransformerGolden, PaddingChangesNothing) {
   auto device = kernels::ReferenceDevice(DType::kF64);
-  const auto space = *SuperTransformer(
-      {.task = supertransformer::Task::kSmall, .source_vocabulary = 24, .target_vocabulary = 24});
+  const auto space =
+      *SuperTransformer({.task = supertransformer::Task::kSmall, .source_vocabulary = 24, .target_vocabulary = 24});
   Translation t = {space, RandomChoice(*space, 5, 0), AllocateWeights(space->Supernet({.real = DType::kF64}).graph)};
   FillSynthetic(t.shared);
   const auto alone = RunOn(t, Weights::kShared, t.shared, *device, {{5, 9, 20, 2}}, {{2, 7, 8}});
-  const auto padded =
-      RunOn(t, Weights::kShared, t.shared, *device, {{1, 1, 5, 9, 20, 2}, {4, 4, 4, 4, 4, 2}}, {{2, 7, 8, 1}, {2, 9, 9, 9}});
+  const auto padded = RunOn(t, Weights::kShared, t.shared, *device, {{1, 1, 5, 9, 20, 2}, {4, 4, 4, 4, 4, 2}},
+                            {{2, 7, 8, 1}, {2, 9, 9, 9}});
   const auto& a = alone.at("logits");
   const auto& b = padded.at("logits");
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-12 * L2(a));

@@ -67,8 +67,7 @@ TEST(SuperTransformerArchitecture, ErrorsNameTheEntry) {
   EXPECT_NE(ErrorOf(Task::kWmt, json{{"encoder", TwoLayers()["encoder"]}}).find("without \"decoder\""),
             std::string::npos);
   // What one task has the other has not.
-  EXPECT_EQ(ErrorOf(Task::kIwslt, TwoLayers()),
-            "encoder_ffn_embed_dim[2]: 3072, expected 512, 1024 or 2048");
+  EXPECT_EQ(ErrorOf(Task::kIwslt, TwoLayers()), "encoder_ffn_embed_dim[2]: 3072, expected 512, 1024 or 2048");
 }
 
 // Networks of a file as choices and back, and what they cost.
@@ -116,13 +115,12 @@ TEST(SuperTransformerSampling, EveryDrawOfTheGoldenFile) {
       EXPECT_EQ(a.decoder_width, decoder["decoder_embed_dim"]);
       EXPECT_EQ(a.encoder_layers, encoder["encoder_layer_num"]);
       EXPECT_EQ(a.decoder_layers, decoder["decoder_layer_num"]);
-      for (const auto& [entries, list] :
-           {std::pair{a.encoder_hidden, encoder["encoder_ffn_embed_dim"]},
-            std::pair{a.encoder_heads, encoder["encoder_self_attention_heads"]},
-            std::pair{a.decoder_hidden, decoder["decoder_ffn_embed_dim"]},
-            std::pair{a.self_heads, decoder["decoder_self_attention_heads"]},
-            std::pair{a.cross_heads, decoder["decoder_ende_attention_heads"]},
-            std::pair{a.span, decoder["decoder_arbitrary_ende_attn"]}}) {
+      for (const auto& [entries, list] : {std::pair{a.encoder_hidden, encoder["encoder_ffn_embed_dim"]},
+                                          std::pair{a.encoder_heads, encoder["encoder_self_attention_heads"]},
+                                          std::pair{a.decoder_hidden, decoder["decoder_ffn_embed_dim"]},
+                                          std::pair{a.self_heads, decoder["decoder_self_attention_heads"]},
+                                          std::pair{a.cross_heads, decoder["decoder_ende_attention_heads"]},
+                                          std::pair{a.span, decoder["decoder_arbitrary_ende_attn"]}}) {
         EXPECT_EQ(first(entries, list), list.get<std::vector<int>>()) << task << " " << seed;
       }
       ++draws;
@@ -153,10 +151,8 @@ TEST(SuperTransformerSpace, NodesAreThoseOfThePublishedTables) {
 }
 
 TEST(SuperTransformerSpace, MacroBackAndForthAndItsErrors) {
-  const auto space = *SuperTransformer({.task = Task::kIwslt,
-                                        .source_vocabulary = 8848,
-                                        .target_vocabulary = 6632,
-                                        .widths = {512512, 640640}});
+  const auto space = *SuperTransformer(
+      {.task = Task::kIwslt, .source_vocabulary = 8848, .target_vocabulary = 6632, .widths = {512512, 640640}});
   const auto macro = ParseSuperTransformerMacro(space->MacroJson());
   ASSERT_TRUE(macro.ok()) << macro.status();
   EXPECT_EQ((*SuperTransformer(*macro))->MacroJson(), space->MacroJson());
