@@ -129,7 +129,7 @@ struct Task {
 void Run(const Task& task, const ForwardScratch& scratch, const Operands& o) {
   const auto& [v, a, head, mask, drops] = task;
   const int64_t width = Padded(a.keys), size = a.value_size(), padded_size = Padded(size);
-  Transpose(o.in<float>(1) + head.key, a.key_features, a.keys, a.key_size(), ScaleOf(a), scratch.keys);
+  v.transpose(o.in<float>(1) + head.key, a.key_features, a.keys, a.key_size(), ScaleOf(a), scratch.keys);
   const PaddedRows values = mask.Rows(o.in<float>(2) + head.value, a.value_features, size, scratch.values);
   for (int64_t first = 0; first < a.queries; first += kQueries) {
     const int64_t queries = std::min(kQueries, a.queries - first);
@@ -194,8 +194,8 @@ void Run(const Task& task, const BackwardScratch& scratch, const Operands& o) {
               *diff_y = o.in<float>(first_result + 2) + head.result;
   const int64_t width = Padded(a.keys), key_size = Padded(a.key_size()), value_size = Padded(a.value_size());
   const float scale = ScaleOf(a);
-  Transpose(k, a.key_features, a.keys, a.key_size(), scale, scratch.keys_t);
-  Transpose(value, a.value_features, a.keys, a.value_size(), 1, scratch.values_t);
+  v.transpose(k, a.key_features, a.keys, a.key_size(), scale, scratch.keys_t);
+  v.transpose(value, a.value_features, a.keys, a.value_size(), 1, scratch.values_t);
   mask.ClearColumns(a.value_size(), scratch.values_t);
   const PaddedRows keys = mask.Rows(k, a.key_features, a.key_size(), scratch.keys);
   for (int64_t first = 0; first < a.queries; first += kQueries) {

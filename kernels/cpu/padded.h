@@ -8,15 +8,6 @@ namespace mathnas::kernels::cpu {
 
 inline int64_t Padded(int64_t columns) { return (columns + 15) / 16 * 16; }
 
-// to{size, padded rows} = factor * from{rows, size}^T, with `stride` floats from row to row of `from`; padding is 0.
-inline void Transpose(const float* from, int64_t stride, int64_t rows, int64_t size, float factor, float* to) {
-  const int64_t width = Padded(rows);
-  for (int64_t d = 0; d < size; ++d) {
-    for (int64_t r = 0; r < rows; ++r) to[d * width + r] = factor * from[r * stride + d];
-    for (int64_t r = rows; r < width; ++r) to[d * width + r] = 0;
-  }
-}
-
 struct PaddedRows {
   const float* data;
   int64_t stride;

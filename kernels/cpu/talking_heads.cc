@@ -283,8 +283,8 @@ void BackwardBlock(const VectorKernels& v, const Layout& a, const Operands& o, c
 
 void BackwardImage(const VectorKernels& v, const Layout& a, const Operands& o, const float* reversed_table,
                    const BackwardScratch& s, int64_t image) {
-  Transpose(a.keys(o, kK, image), a.key_channels, a.pixels(), a.key_channels, a.scale, s.keys_t);
-  Transpose(a.values(o, kV, image), a.value_channels, a.pixels(), a.value_channels, 1, s.values_t);
+  v.transpose(a.keys(o, kK, image), a.key_channels, a.pixels(), a.key_channels, a.scale, s.keys_t);
+  v.transpose(a.values(o, kV, image), a.value_channels, a.pixels(), a.value_channels, 1, s.values_t);
   for (int64_t block = 0; block < a.blocks(); ++block) {
     BackwardBlock(v, a, o, reversed_table, s, image, block * a.queries);
   }
@@ -338,8 +338,8 @@ KernelOr Make(const TalkingHeads& op, const Request& r) {
     ReverseTable(a, o.in<float>(kTable), shared.table);
     ParallelFor(threads, a.images, GrainOf(a.pixels() * a.key_channels), [&](int, int64_t begin, int64_t end) {
       for (int64_t image = begin; image < end; ++image) {
-        Transpose(a.keys(o, kK, image), a.key_channels, a.pixels(), a.key_channels, a.scale,
-                  shared.keys_t + image * a.key_channels * a.row);
+        v.transpose(a.keys(o, kK, image), a.key_channels, a.pixels(), a.key_channels, a.scale,
+                    shared.keys_t + image * a.key_channels * a.row);
       }
     });
     ParallelFor(threads, a.images * a.blocks(), 1, [&](int thread, int64_t begin, int64_t end) {

@@ -123,6 +123,9 @@ struct VectorKernels {
 
   // product.inc
   void (*multiply)(const ProductOperands& operands);
+  // to{size, rows rounded up to 16} = factor * from{rows, size}^T, with `stride` floats from row to row of `from`; what
+  // is added is 0.
+  void (*transpose)(const float* from, int64_t stride, int64_t rows, int64_t size, float factor, float* to);
 
   // pool.inc
   // mean[j] of columns j of a matrix with `stride` floats from row to row. Needs a row.
