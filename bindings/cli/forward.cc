@@ -1,14 +1,18 @@
-// mathnas forward SPACE --subnet S --weights W --input I
+// mathnas forward SPACE --subnet S --weights W --input I, or --source ROWS --previous ROWS
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <optional>
+#include <tuple>
 
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "kernels/plan.h"
 #include "kernels/status.h"
+#include "nlohmann/json.hpp"
 #include "supernet/safetensors.h"
+#include "supernet/supertransformer/graph.h"
 #include "supernet/weights.h"
 
 namespace mathnas::cli {
@@ -22,7 +26,7 @@ using kernels::TensorMap;
 struct Options {
   Common common;
   SpaceOptions space;
-  std::string subnet, weights = "synthetic", input = "synthetic", shape;
+  std::string subnet, weights = "synthetic", input = "synthetic", shape, source, previous;
   std::vector<std::string> activations;
 };
 
@@ -137,33 +141,152 @@ supernet::Weights WeightsIn(const TensorMap& weights, const supernet::SearchSpac
   return supernet::Weights::kOwn;
 }
 
+// Rows of token ids, from '[[5,6,2],[1,7,2]]'.
+absl::StatusOr<Tensor> ParseRows(const std::string& option, const std::string& argument) {
+  const auto bad = [&](std::string_view what) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {}, expected rows of token ids of one length, as '[[5,6,2],[1,7,2]]'", option, what));
+  };
+  auto text = InlineOrFile(argument);
+  if (!text.ok()) return text.status();
+  const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_array() || json.empty() || !json[0].is_array() || json[0].empty()) {
+    return bad(argument.empty() ? "nothing" : "no list of lists");
+  }
+  const size_t length = json[0].size();
+  Tensor rows(DType::kI64, {std::ssize(json), static_cast<int64_t>(length)});
+  int64_t* to = rows.as<int64_t>().data();
+  for (size_t r = 0; r < json.size(); ++r) {
+    if (!json[r].is_array() || json[r].size() != length) {
+      return bad(fmt::format("row {} is not a list of {} ids as row 0", r, length));
+    }
+    for (const auto& id : json[r]) {
+      if (!id.is_number_integer()) return bad(fmt::format("row {}: {} is no token id", r, id.dump()));
+      *to++ = id.get<int64_t>();
+    }
+  }
+  return rows;
+}
+
+absl::Status CheckTokens(const std::string& option, const Tensor& rows, int64_t vocabulary) {
+  const int64_t length = rows.shape()[1];
+  if (length > supernet::supertransformer::kMaxTokens) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {} tokens, expected at most {}", option, length, supernet::supertransformer::kMaxTokens));
+  }
+  const auto ids = rows.as<int64_t>();
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] >= 0 && ids[i] < vocabulary) continue;
+    return absl::InvalidArgumentError(fmt::format("{}: row {}: token {}, expected 0 to {}", option,
+                                                  static_cast<int64_t>(i) / length, ids[i], vocabulary - 1));
+  }
+  return absl::OkStatus();
+}
+
+// What a network reads: images, or tokens of two languages.
+struct Inputs {
+  std::optional<Images> images;
+  Tensor source, previous;
+};
+
+absl::StatusOr<Inputs> ReadInputs(const Options& o) {
+  Inputs inputs;
+  if (!o.space.translates()) {
+    if (!o.source.empty() || !o.previous.empty()) {
+      return absl::InvalidArgumentError(fmt::format("--source, --previous: {} reads images (--input)", o.space.name));
+    }
+    auto images = ReadInput(o);
+    if (!images.ok()) return images.status();
+    inputs.images = *std::move(images);
+    return inputs;
+  }
+  for (const auto& [option, argument, rows] : {std::tuple{"--source", &o.source, &inputs.source},
+                                               std::tuple{"--previous", &o.previous, &inputs.previous}}) {
+    auto parsed = ParseRows(option, *argument);
+    if (!parsed.ok()) return parsed.status();
+    *rows = *std::move(parsed);
+  }
+  if (inputs.source.shape()[0] != inputs.previous.shape()[0]) {
+    return absl::InvalidArgumentError(fmt::format("--previous: {} rows, expected {}, as many as --source",
+                                                  inputs.previous.shape()[0], inputs.source.shape()[0]));
+  }
+  return inputs;
+}
+
+// What the inputs and the tensors say of the space.
+SpaceFit FitOf(const Inputs& inputs, const TensorMap& weights) {
+  SpaceFit fit;
+  if (inputs.images) {
+    const Shape& nchw = inputs.images->nchw;
+    fit = {.height = nchw[2], .width = nchw[3], .input_channels = nchw[1]};
+  }
+  const auto rows = [&weights](std::string_view name, int64_t& field) {
+    const Tensor* tensor = weights.Find(name);
+    if (tensor != nullptr && tensor->shape().size() == 2) field = tensor->shape()[0];
+  };
+  for (const char* name : {"classifier.weight", "classifier.linear.weight", "classifier.linear.linear.weight"}) {
+    rows(name, fit.classes);
+  }
+  rows("decoder.embed_tokens.weight", fit.source_vocabulary);
+  rows("encoder.embed_tokens.weight", fit.source_vocabulary);
+  rows("decoder.embed_tokens.weight", fit.target_vocabulary);
+  return fit;
+}
+
+absl::Status SetInputs(const Inputs& inputs, const kernels::Context& context) {
+  if (!inputs.images) {
+    for (const auto& [name, rows] : {std::pair{"source", &inputs.source}, std::pair{"previous", &inputs.previous}}) {
+      const auto input = context.Input(name);
+      if (!input.ok()) return input.status();
+      std::memcpy(input->data, rows->data(), rows->desc().bytes());
+    }
+    return absl::OkStatus();
+  }
+  const auto input = context.Input("image");
+  if (!input.ok()) return input.status();
+  const Shape& nchw = inputs.images->nchw;
+  const Shape expected = {nchw[0], nchw[2], nchw[3], nchw[1]};
+  if (input->desc.shape != expected) {
+    return absl::InvalidArgumentError(fmt::format("input is {} (NHWC), the network takes {}",
+                                                  kernels::ToString(expected), kernels::ToString(input->desc.shape)));
+  }
+  const std::vector<float> nhwc = Transposed(inputs.images->values, nchw, /*to_nchw=*/false);
+  std::memcpy(input->data, nhwc.data(), nhwc.size() * sizeof(float));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Answer> Forward(const Options& o) {
-  auto images = ReadInput(o);
-  if (!images.ok()) return images.status();
-  SpaceFit fit = {.height = images->nchw[2], .width = images->nchw[3], .input_channels = images->nchw[1]};
+  auto inputs = ReadInputs(o);
+  if (!inputs.ok()) return inputs.status();
   TensorMap weights;
+  SpaceFit fit = FitOf(*inputs, weights);
   if (o.weights != "synthetic") {
     auto file = supernet::SafetensorsFile::Open(o.weights);
     if (!file.ok()) return file.status();
     weights = file->LoadAll();
-    if (auto it = file->metadata().find("macro"); it != file->metadata().end()) {
-      fit.macro = it->second;
-    } else {
-      for (const char* name : {"classifier.weight", "classifier.linear.weight", "classifier.linear.linear.weight"}) {
-        const Tensor* classifier = weights.Find(name);
-        if (classifier != nullptr && classifier->shape().size() == 2) fit.classes = classifier->shape()[0];
-      }
-    }
+    fit = FitOf(*inputs, weights);
+    if (auto it = file->metadata().find("macro"); it != file->metadata().end()) fit.macro = it->second;
   }
   auto space = o.space.Make(fit);
   if (!space.ok()) return fit.macro.empty() ? space.status() : kernels::Annotate(space.status(), o.weights);
   auto choice = ParseSubnet(**space, o.subnet);
   if (!choice.ok()) return choice.status();
   const bool synthetic = o.weights == "synthetic";
-  const supernet::NetworkGraph network = (*space)->Network(
-      *choice, {.batch = images->nchw[0],
-                .weights = synthetic ? (*space)->synthetic_weights() : WeightsIn(weights, **space, *choice),
-                .image_size = images->nchw[2]});
+  supernet::GraphRequest request = {
+      .weights = synthetic ? (*space)->synthetic_weights() : WeightsIn(weights, **space, *choice)};
+  if (inputs->images) {
+    request.batch = inputs->images->nchw[0];
+    request.image_size = inputs->images->nchw[2];
+  } else {
+    const auto macro = o.space.TranslationMacro(fit);
+    if (!macro.ok()) return macro.status();
+    if (auto s = CheckTokens("--source", inputs->source, macro->source_vocabulary); !s.ok()) return s;
+    if (auto s = CheckTokens("--previous", inputs->previous, macro->target_vocabulary); !s.ok()) return s;
+    request.batch = inputs->source.shape()[0];
+    request.source_length = inputs->source.shape()[1];
+    request.target_length = inputs->previous.shape()[1];
+  }
+  const supernet::NetworkGraph network = (*space)->Network(*choice, request);
   if (!network.graph.status().ok()) return network.graph.status();
   if (synthetic) {
     weights = supernet::AllocateWeights(network.graph);
@@ -189,15 +312,7 @@ absl::StatusOr<Answer> Forward(const Options& o) {
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&weights});
   if (!context.ok()) return kernels::Annotate(context.status(), o.weights);
-  auto input = (*context)->Input("image");
-  if (!input.ok()) return input.status();
-  const Shape expected = {images->nchw[0], images->nchw[2], images->nchw[3], images->nchw[1]};
-  if (input->desc.shape != expected) {
-    return absl::InvalidArgumentError(fmt::format("input is {} (NHWC), the network takes {}",
-                                                  kernels::ToString(expected), kernels::ToString(input->desc.shape)));
-  }
-  const std::vector<float> nhwc = Transposed(images->values, images->nchw, /*to_nchw=*/false);
-  std::memcpy(input->data, nhwc.data(), nhwc.size() * sizeof(float));
+  if (auto s = SetInputs(*inputs, **context); !s.ok()) return s;
   if (auto s = (*context)->Run(); !s.ok()) return s;
 
   Answer answer;
@@ -229,6 +344,11 @@ void AddForward(CLI::App& app) {
   command->add_option(
       "--shape", o.shape,
       "Shape of the synthetic input, NCHW (default 1x3x32x32, mobilenetv3 1x3x224x224, supervit 1x3x192x192)");
+  command->add_option("--source", o.source,
+                      "supertransformer: rows of source tokens, padded on the left with 1: '[[1,5,2],[7,8,2]]', or @FILE");
+  command->add_option("--previous", o.previous,
+                      "supertransformer: rows of target tokens so far, which begin with 2 and are padded with 1: JSON, "
+                      "or @FILE");
   command->add_option("--activation", o.activations,
                       "Also summarise this activation (stem, cells.0, .., pooled); repeatable");
 }

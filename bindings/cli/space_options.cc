@@ -1,5 +1,8 @@
 #include "bindings/cli/space_options.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "fmt/format.h"
 #include "kernels/status.h"
 #include "supernet/mobilenetv3/space.h"
@@ -20,14 +23,7 @@ void Take(int64_t& field, std::initializer_list<int64_t> values) {
   }
 }
 
-absl::Status NotOf(std::string_view space, std::string_view option) {
-  return absl::InvalidArgumentError(fmt::format("{}: {} has no such parameter", option, space));
-}
-
 SpaceOr MakeNasBench201(const SpaceOptions& o, const SpaceFit& fit) {
-  if (o.width != 0) return NotOf(o.name, "--width");
-  if (!o.resolutions.empty()) return NotOf(o.name, "--resolutions");
-  if (!o.blocks.empty()) return NotOf(o.name, "--blocks");
   supernet::NasBench201Macro macro;
   if (!fit.macro.empty()) {
     auto stored = supernet::ParseNasBench201Macro(fit.macro);
@@ -49,8 +45,6 @@ SpaceOr MakeNasBench201(const SpaceOptions& o, const SpaceFit& fit) {
 }
 
 SpaceOr MakeMobileNetV3(const SpaceOptions& o, const SpaceFit& fit) {
-  if (o.channels != 0) return NotOf(o.name, "--channels");
-  if (o.cells != 0) return NotOf(o.name, "--cells");
   supernet::MobileNetV3Macro macro;
   if (!fit.macro.empty()) {
     auto stored = supernet::ParseMobileNetV3Macro(fit.macro);
@@ -76,10 +70,6 @@ SpaceOr MakeMobileNetV3(const SpaceOptions& o, const SpaceFit& fit) {
 }
 
 SpaceOr MakeSuperVit(const SpaceOptions& o, const SpaceFit& fit) {
-  if (o.channels != 0) return NotOf(o.name, "--channels");
-  if (o.cells != 0) return NotOf(o.name, "--cells");
-  if (o.width != 0) return NotOf(o.name, "--width");
-  if (!o.blocks.empty()) return NotOf(o.name, "--blocks");
   supernet::SuperVitMacro macro;
   if (!fit.macro.empty()) {
     auto stored = supernet::ParseSuperVitMacro(fit.macro);
@@ -99,11 +89,19 @@ SpaceOr MakeSuperVit(const SpaceOptions& o, const SpaceFit& fit) {
 }  // namespace
 
 void SpaceOptions::AddTo(CLI::App* command) {
-  command->add_option("space", name, "The search space: nasbench201, mobilenetv3 or supervit")->required();
+  command->add_option("space", name, "The search space: nasbench201, mobilenetv3, supertransformer or supervit")->required();
   command->add_option("--channels", channels, "nasbench201: channels of the first stage (default 16)")
       ->check(CLI::Range(1, 4096));
   command->add_option("--cells", cells, "nasbench201: cells per stage (default 5)")->check(CLI::Range(1, 100));
   command->add_option("--width", width, "mobilenetv3: width factor, 1.0 or 1.2 (default 1.0)");
+  command->add_option("--task", task, "supertransformer: the sizes of networks: wmt, iwslt or small (default wmt)");
+  command
+      ->add_option("--vocabulary", vocabulary,
+                   "supertransformer: tokens of the source, and of the target unless --target-vocabulary says otherwise "
+                   "(default: of the data, else 32768)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--target-vocabulary", target_vocabulary, "supertransformer: tokens of the target")
+      ->check(CLI::PositiveNumber);
   AddCandidatesTo(command);
   command->add_option("--classes", classes, "Classes (default: of the data, else of the space)");
   command->add_option("--size", size, "Height and width of the input (default: of the data, else of the space)");
@@ -115,18 +113,75 @@ void SpaceOptions::AddCandidatesTo(CLI::App* command) {
       ->add_option("--resolutions", resolutions,
                    "mobilenetv3, supervit: sides of the input that are candidates, ascending, e.g. 192,224")
       ->delimiter(',');
+  command
+      ->add_option("--widths", widths,
+                   "supertransformer: widths of encoder and decoder in one number that are candidates, ascending, e.g. "
+                   "512512,640512 (default: all)")
+      ->delimiter(',');
   command->add_option("--blocks", blocks,
                       "mobilenetv3: five nodes, whose candidates are whole stages: cpu or gpu, as published with "
                       "MathNAS, or the file of a block set; layers: every layer is a node (default: as the checkpoint "
                       "has it, else layers)");
 }
 
+absl::Status SpaceOptions::CheckOptions() const {
+  const struct {
+    std::string_view option;
+    bool given;
+    std::initializer_list<std::string_view> spaces;
+  } options[] = {{"--channels", channels != 0, {"nasbench201"}},
+                 {"--cells", cells != 0, {"nasbench201"}},
+                 {"--width", width != 0, {"mobilenetv3"}},
+                 {"--resolutions", !resolutions.empty(), {"mobilenetv3", "supervit"}},
+                 {"--blocks", !blocks.empty(), {"mobilenetv3"}},
+                 {"--classes", classes != 0, {"nasbench201", "mobilenetv3", "supervit"}},
+                 {"--size", size != 0, {"nasbench201", "mobilenetv3", "supervit"}},
+                 {"--input-channels", input_channels != 0, {"nasbench201", "mobilenetv3", "supervit"}},
+                 {"--task", !task.empty(), {"supertransformer"}},
+                 {"--vocabulary", vocabulary != 0, {"supertransformer"}},
+                 {"--target-vocabulary", target_vocabulary != 0, {"supertransformer"}},
+                 {"--widths", !widths.empty(), {"supertransformer"}}};
+  for (const auto& o : options) {
+    if (o.given && std::find(o.spaces.begin(), o.spaces.end(), name) == o.spaces.end()) {
+      return absl::InvalidArgumentError(fmt::format("{}: {} has no such parameter", o.option, name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<supernet::SuperTransformerMacro> SpaceOptions::TranslationMacro(const SpaceFit& fit) const {
+  supernet::SuperTransformerMacro macro;
+  if (!fit.macro.empty()) {
+    auto stored = supernet::ParseSuperTransformerMacro(fit.macro);
+    if (!stored.ok()) return stored.status();
+    macro = *stored;
+  } else {
+    Take(macro.source_vocabulary, {fit.source_vocabulary});
+    Take(macro.target_vocabulary, {fit.source_vocabulary, fit.target_vocabulary});
+  }
+  if (!task.empty()) {
+    auto parsed = supernet::supertransformer::ParseTask(task);
+    if (!parsed.ok()) return kernels::Annotate(parsed.status(), "--task");
+    macro.task = *parsed;
+  }
+  Take(macro.source_vocabulary, {vocabulary});
+  Take(macro.target_vocabulary, {vocabulary, target_vocabulary});
+  if (!widths.empty()) macro.widths = widths;
+  return macro;
+}
+
 SpaceOr SpaceOptions::Make(const SpaceFit& fit) const {
+  if (auto s = CheckOptions(); !s.ok()) return s;
   if (name == "nasbench201") return MakeNasBench201(*this, fit);
   if (name == "mobilenetv3") return MakeMobileNetV3(*this, fit);
   if (name == "supervit") return MakeSuperVit(*this, fit);
+  if (name == "supertransformer") {
+    auto macro = TranslationMacro(fit);
+    if (!macro.ok()) return macro.status();
+    return supernet::SuperTransformer(*macro);
+  }
   return absl::InvalidArgumentError(
-      fmt::format("space \"{:.100}\": expected nasbench201, mobilenetv3 or supervit", name));
+      fmt::format("space \"{:.100}\": expected nasbench201, mobilenetv3, supertransformer or supervit", name));
 }
 
 absl::StatusOr<supernet::Choice> ParseSubnet(const supernet::SearchSpace& space, const std::string& argument) {

@@ -9,6 +9,7 @@
 #include "bindings/cli/command.h"
 #include "supernet/data/image_source.h"
 #include "supernet/search_space.h"
+#include "supernet/supertransformer/space.h"
 
 namespace mathnas::cli {
 
@@ -17,6 +18,7 @@ namespace mathnas::cli {
 struct SpaceFit {
   std::string macro = {};
   int64_t classes = 0, height = 0, width = 0, input_channels = 0;
+  int64_t source_vocabulary = 0, target_vocabulary = 0;
 
   // Images that are resized say nothing of the input of the networks: grey ones become three channels too.
   static SpaceFit Of(const supernet::ImageSource& images, bool resized) {
@@ -35,9 +37,14 @@ struct SpaceOptions {
   double width = 0;
   std::vector<int> resolutions;
   std::string blocks;
+  std::string task;
+  int64_t vocabulary = 0, target_vocabulary = 0;
+  std::vector<int> widths;
 
   // Whether its networks take images of any size, which are then brought to theirs.
   bool takes_any_size() const { return name != "nasbench201"; }
+  // Whether they take tokens (SearchSpace::translates).
+  bool translates() const { return name == "supertransformer"; }
 
   // Adds the positional SPACE and the macro parameters.
   void AddTo(CLI::App* command);
@@ -45,6 +52,12 @@ struct SpaceOptions {
   void AddCandidatesTo(CLI::App* command);
   // InvalidArgument names the space or the macro parameter that is not known or out of range.
   absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>> Make(const SpaceFit& fit = {}) const;
+  // Of supertransformer, what Make would make it of.
+  absl::StatusOr<supernet::SuperTransformerMacro> TranslationMacro(const SpaceFit& fit = {}) const;
+
+ private:
+  // InvalidArgument names an option that is given and belongs to other spaces.
+  absl::Status CheckOptions() const;
 };
 
 // A choice from --subnet (inline JSON or @file).

@@ -244,12 +244,18 @@ absl::Status CheckMacro(const SuperTransformerMacro& macro) {
 }  // namespace
 
 int JoinedWidths(int encoder, int decoder) { return encoder * kWidthFactor + decoder; }
+void SetJoinedWidths(int joined, Architecture& a) {
+  a.encoder_width = joined / kWidthFactor;
+  a.decoder_width = joined % kWidthFactor;
+}
 
 Architecture ArchitectureOf(const SuperTransformerMacro& macro, const Choice& choice) {
   const Choices& c = ChoicesOf(macro.task);
   const std::vector<int> widths = WidthsOf(macro);
   const int joined = widths.size() > 1 ? widths[static_cast<size_t>(choice.back())] : widths.front();
-  Architecture a = {joined / kWidthFactor, joined % kWidthFactor, c.encoder_layers};
+  Architecture a;
+  SetJoinedWidths(joined, a);
+  a.encoder_layers = c.encoder_layers;
   auto code = choice.begin();
   for (int i = 0; i < c.encoder_layers; ++i) {
     const EncoderCode layer = EncoderCodeOf(c, *code++);

@@ -23,6 +23,7 @@ struct SuperTransformerMacro {
 
 // Both widths in one number, as values of a shared choice are: encoder * 1000 + decoder, 640512.
 int JoinedWidths(int encoder, int decoder);
+void SetJoinedWidths(int joined, supertransformer::Architecture& architecture);
 
 // Nodes: "encoder0" .., "decoder0" .. with the candidates of the published tables, in the order of 6.3 (hidden width,
 // heads of both attentions, and how many encoder outputs the layer attends to), where a decoder layer but for the first

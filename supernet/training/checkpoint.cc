@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <set>
 #include <string_view>
@@ -127,6 +128,24 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
     return kernels::Annotate(s, path);
   }
   return checkpoint;
+}
+
+absl::StatusOr<std::optional<Checkpoint>> LoadToResume(const std::string& path, const Checkpoint& run) {
+  if (!std::filesystem::exists(path)) return std::optional<Checkpoint>();
+  auto loaded = LoadCheckpoint(path);
+  if (!loaded.ok()) return loaded.status();
+  const std::tuple<const char*, std::string, std::string> fields[] = {
+      {"space", loaded->space, run.space},
+      {"macro parameters", loaded->macro, run.macro},
+      {"subnet", loaded->subnet.value_or("the supernet"), run.subnet.value_or("the supernet")},
+      {"recipe", loaded->recipe, run.recipe}};
+  for (const auto& [what, found, expected] : fields) {
+    if (found != expected) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: cannot resume with another {}: the checkpoint has {}, this run {}", path, what, found, expected));
+    }
+  }
+  return *std::move(loaded);
 }
 
 absl::StatusOr<std::shared_ptr<const SearchSpace>> SpaceOf(const std::string& space, const std::string& macro) {

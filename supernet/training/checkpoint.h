@@ -39,6 +39,10 @@ absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoin
 // InvalidArgument names file, field and what was expected.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path);
 
+// The checkpoint at `path` to go on from; none if there is no such file. InvalidArgument names the first of space, macro
+// parameters, subnet and recipe that are not those of `run`.
+absl::StatusOr<std::optional<Checkpoint>> LoadToResume(const std::string& path, const Checkpoint& run);
+
 // The space that a checkpoint belongs to.
 absl::StatusOr<std::shared_ptr<const SearchSpace>> SpaceOf(const std::string& space, const std::string& macro);
 // InvalidArgument names the tensors that the space's supernet (or the network) needs and `weights` lack, those that

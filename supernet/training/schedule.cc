@@ -21,4 +21,16 @@ double LearningRateSchedule::At(int64_t epoch, int64_t batch, int64_t batches) c
   return final_rate + (rate - final_rate) * (1 + std::cos(std::numbers::pi * progress)) / 2;
 }
 
+double UpdateSchedule::At(int64_t update, int64_t updates) const {
+  const auto u = static_cast<double>(update), warmup = static_cast<double>(warmup_updates);
+  if (update < warmup_updates) return initial_rate + u * (rate - initial_rate) / warmup;
+  if (form == Form::kInverseSqrt) return rate * std::sqrt(std::max(warmup, 1.0) / std::max(u, 1.0));
+  const double progress = std::min((u - warmup) / std::max(static_cast<double>(updates) - warmup, 1.0), 1.0);
+  return final_rate + (rate - final_rate) * (1 + std::cos(std::numbers::pi * progress)) / 2;
+}
+
+std::string_view Name(UpdateSchedule::Form form) {
+  return form == UpdateSchedule::Form::kInverseSqrt ? "inverse-sqrt" : "cosine";
+}
+
 }  // namespace mathnas::supernet

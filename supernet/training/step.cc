@@ -69,7 +69,11 @@ absl::StatusOr<NetworkGraph> TrainingStep::Network(const Key& key) const {
   if (key.choice) {
     if (auto s = space_->Check(*key.choice); !s.ok()) return s;
   }
-  GraphRequest request = {.mode = Mode::kTraining, .weights = options_.weights, .real = device_->real()};
+  GraphRequest request = {.mode = Mode::kTraining,
+                          .weights = options_.weights,
+                          .real = device_->real(),
+                          .dropout = options_.dropout,
+                          .attention_dropout = options_.attention_dropout};
   for (const auto& [name, shape] : key.inputs) {
     if (shape.empty()) return absl::InvalidArgumentError(fmt::format("input \"{}\": a scalar", name));
     if (name == "image") {

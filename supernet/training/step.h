@@ -26,6 +26,8 @@ struct StepOptions {
   double label_smoothing = 0;
   int32_t ignored_label = -1;
   bool sum = false;
+  // GraphRequest: rates above 0 need the input "seed"{1}.
+  double dropout = 0, attention_dropout = 0;
   OptimizerOptions optimizer = {};
 };
 
