@@ -60,9 +60,14 @@ std::optional<std::string> Clean(std::string_view line, int64_t max_positions, s
 }
 
 absl::Status CheckOptions(const ParallelTextOptions& options) {
-  if (options.max_positions >= 2) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("max_positions {}, expected at least 2: a word and the end", options.max_positions));
+  if (options.max_positions < 2) {
+    return absl::InvalidArgumentError(
+        fmt::format("max_positions {}, expected at least 2: a word and the end", options.max_positions));
+  }
+  if (options.min_words < 1) {
+    return absl::InvalidArgumentError(fmt::format("min_words {}, expected at least 1", options.min_words));
+  }
+  return absl::OkStatus();
 }
 
 bool Exists(const std::string& path) {

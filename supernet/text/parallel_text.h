@@ -47,17 +47,19 @@ struct ParallelText {
 struct ParallelTextOptions {
   // Suffixes of the files of parallel:FOLDER. Empty: found from FOLDER/train.*, which then must be two files; of two
   // that are both unknown, the source is the one that comes first in the order of bytes.
-  std::string source_language, target_language;
+  std::string source_language{}, target_language{};
   // A pair with more tokens on a side is damage; the end-of-sentence token counts. Words are counted while reading,
   // as a line has at least as many tokens; EncodePairs (encoded_pairs.h) counts tokens. HAT's networks have 1024.
   int64_t max_positions = kMaxPositions;
   // Damaged lines are left out and counted; with this, the first is an InvalidArgument that names it.
   bool stop_at_damage = false;
   // Called with every damaged line, in order of the files.
-  std::function<void(const DamagedLine&)> on_damage;
+  std::function<void(const DamagedLine&)> on_damage{};
   // Most bytes of one file.
   int64_t max_bytes = int64_t{4} << 30;
   std::string trans_de_en_path = "/usr/share/trans/de-en";
+  // Of trans-de-en, pairs with fewer words on both sides are left out: three of four are a single word.
+  int64_t min_words = 1;
 };
 
 // `spec` is one of

@@ -143,6 +143,9 @@ std::vector<std::string> Usable(const std::vector<std::string>& synonyms, Dictio
   return usable;
 }
 
+// Of a text with one space between words.
+int64_t WordCount(std::string_view text) { return std::count(text.begin(), text.end(), ' ') + 1; }
+
 std::vector<std::string_view> Parts(std::string_view side) {
   std::vector<std::string_view> parts;
   size_t begin = 0;
@@ -251,6 +254,10 @@ absl::StatusOr<ParallelText> ParseTransDeEn(std::string_view text, const std::st
       continue;
     }
     for (SentencePair& pair : *pairs) {
+      if (options.min_words > 1 && std::max(WordCount(pair.source), WordCount(pair.target)) < options.min_words) {
+        ++count.short_ones;
+        continue;
+      }
       // Neither side has a control character, so this keeps them apart.
       if (!seen.insert(pair.source + '\n' + pair.target).second) {
         ++count.repeated;

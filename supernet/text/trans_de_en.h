@@ -42,6 +42,7 @@ struct DictionaryCounts {
   int64_t parts = 0;    // pairs of parts
   int64_t pairs = 0;    // taken, before those that came before are left out
   int64_t repeated = 0, same_on_both_sides = 0;
+  int64_t short_ones = 0;                                                      // of `pairs`, by min_words
   int64_t unbalanced = 0, empty = 0, choices = 0, fragments = 0, symbols = 0;  // left out, by rules 1 and 3
 };
 
