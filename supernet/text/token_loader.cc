@@ -26,6 +26,8 @@ TokenLoaderOptions TokenLoaderOptions::Training(int64_t tokens, uint64_t seed) {
 TokenLoaderOptions TokenLoaderOptions::Evaluation(int64_t tokens) {
   TokenLoaderOptions o;
   o.buckets.tokens = tokens;
+  o.buckets.shapes = 16;
+  o.buckets.least_batches = 1;
   o.shuffle = false;
   o.end_epoch = 1;
   return o;

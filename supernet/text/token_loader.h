@@ -26,7 +26,7 @@ struct TokenLoaderOptions {
   int64_t end_epoch = -1;
 
   static TokenLoaderOptions Training(int64_t tokens, uint64_t seed);
-  // Every pair once, in order.
+  // Every pair once, in order; 16 shapes, down to one batch each: held-out parts are small, and a plan is used once.
   static TokenLoaderOptions Evaluation(int64_t tokens);
 };
 
