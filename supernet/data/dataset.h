@@ -23,6 +23,7 @@ enum StreamPurpose : uint8_t {
   kSyntheticPurpose = 0xD3,  // index_a: 0 patterns, 1 train, 2 test; index_b: class or image
   kResizingPurpose = 0xD4,   // index_a: epoch, index_b: image
   kElasticPurpose = 0xD5,    // index_a: epoch, index_b: batch
+  kTextPurpose = 0xD6,       // index_a: epoch, index_b: 0 batches, 1 + bucket of lengths (text/token_loader.h)
 };
 
 // One part (training, validation, test) of a set of images.
