@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "blocks/transformer_layer.h"
 #include "fmt/format.h"
 #include "kernels/plan.h"
 #include "kernels/random.h"
@@ -85,7 +86,7 @@ TensorMap AllocateWeights(const Graph& graph) {
 }
 
 void InitializeWeights(TensorMap& weights, uint64_t seed, Initialization kind) {
-  const bool he = kind == Initialization::kHeFanOut;
+  const bool he = kind == Initialization::kHeFanOut, xavier = kind == Initialization::kXavier;
   for (const TensorMap::Entry& e : weights.entries()) {
     kernels::Random random(seed, kernels::Random::Stream(kInitPurpose, 0, Fnv1a(e.name)));
     const auto uniform = [&](double bound) {
@@ -100,11 +101,21 @@ void InitializeWeights(TensorMap& weights, uint64_t seed, Initialization kind) {
       const kernels::Shape& shape = e.tensor.shape();
       const double deviation = std::sqrt(2 / static_cast<double>(std::max<int64_t>(1, shape[0] * shape[2] * shape[3])));
       Fill(e.tensor.view(), [&](int64_t) { return deviation * random.Normal(); });
+    } else if (xavier && e.name.find(".embed_") != std::string::npos) {
+      const int64_t columns = e.tensor.shape().back(), padding = blocks::kPaddingToken;
+      const double deviation = 1 / std::sqrt(static_cast<double>(columns));
+      const bool looked_up = e.name.ends_with(".weight");
+      Fill(e.tensor.view(), [&](int64_t i) {
+        const double value = deviation * random.Normal();
+        return looked_up && i / columns == padding ? 0 : value;
+      });
+    } else if (xavier && e.tensor.shape().size() >= 2) {
+      uniform(std::sqrt(6 / (FanIn(e.tensor) + static_cast<double>(e.tensor.shape()[0]))));
     } else if (e.tensor.shape().size() >= 2) {
       uniform(1 / std::sqrt(FanIn(e.tensor)));
     } else if (e.name.ends_with(".bias")) {
       const Tensor* weight = WeightBeside(weights, e.name);
-      uniform(he || weight == nullptr ? 0 : 1 / std::sqrt(FanIn(*weight)));
+      uniform(he || xavier || weight == nullptr ? 0 : 1 / std::sqrt(FanIn(*weight)));
     } else {
       const double value = e.name.ends_with(".weight") || e.name.ends_with("running_var") ? 1 : 0;
       Fill(e.tensor.view(), [&](int64_t) { return value; });

@@ -1,7 +1,12 @@
-// mathnas bench step|inference SPACE --subnet S: time of a training step, or of an inference, of one network
+// mathnas bench step|inference|decode SPACE --subnet S: time of a training step, of an inference, or of a translation
+// token by token, of one network
 #include "bindings/cli/bench.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstring>
+#include <span>
+#include <vector>
 
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
@@ -9,7 +14,9 @@
 #include "kernels/random.h"
 #include "mathnas/core/statistics.h"
 #include "supernet/evaluation.h"
+#include "supernet/text/vocabulary.h"
 #include "supernet/training/step.h"
+#include "supernet/translation/incremental_decoder.h"
 #include "supernet/weights.h"
 
 namespace mathnas::cli {
@@ -21,7 +28,7 @@ struct Options {
   Common common;
   SpaceOptions space;
   std::string subnet;
-  int64_t batch = 64;
+  int64_t batch = 64, length = 0, beam = 1;
   int repetitions = 20;
   double seconds = 3;
   bool by_operator = false;
@@ -79,6 +86,43 @@ absl::StatusOr<Answer> Report(const Options& o, const Subject& subject, absl::St
   return answer;
 }
 
+// Random images and labels, or random rows of tokens.
+kernels::TensorMap Noise(const Options& o, const Subject& subject) {
+  const supernet::SearchSpace& space = *subject.space;
+  kernels::Random random(o.common.seed);
+  kernels::TensorMap inputs;
+  const auto integers = [&](const char* name, kernels::Shape shape, uint32_t least, int64_t most) {
+    kernels::Tensor ids(kernels::DType::kI64, std::move(shape));
+    for (int64_t& id : ids.as<int64_t>()) id = least + random.Below(static_cast<uint32_t>(most) - least);
+    inputs.Put(name, std::move(ids));
+  };
+  const kernels::Shape input = space.input_shape(subject.choice);
+  if (space.translates()) {
+    const int64_t length = o.length > 0 ? o.length : input[0];
+    for (const char* name : {"source", "previous", "labels"}) {
+      integers(name, {o.batch, length}, supernet::kFirstWordId, space.classes());
+    }
+    return inputs;
+  }
+  kernels::Tensor images(kernels::DType::kF32, {o.batch, input[0], input[1], input[2]});
+  for (float& v : images.as<float>()) v = static_cast<float>(random.Normal());
+  inputs.Put("image", std::move(images));
+  integers("labels", {o.batch}, 0, space.classes());
+  return inputs;
+}
+
+// How the published recipe of a space trains.
+supernet::StepOptions StepOptionsOf(const supernet::SearchSpace& space) {
+  if (space.translates()) {
+    return {.label_smoothing = 0.1,
+            .ignored_label = supernet::kPadId,
+            .sum = true,
+            .optimizer = {.algorithm = supernet::Algorithm::kFairseqAdam, .beta2 = 0.98}};
+  }
+  if (space.name() == "supervit") return {.optimizer = {.algorithm = supernet::Algorithm::kAdam}};
+  return {.optimizer = {.weight_decay = 5e-4}};
+}
+
 absl::StatusOr<Answer> Step(const Options& o) {
   auto subject = Open(o);
   if (!subject.ok()) return subject.status();
@@ -86,14 +130,10 @@ absl::StatusOr<Answer> Step(const Options& o) {
   kernels::TensorMap weights =
       supernet::AllocateWeights(space->Network(choice, {.mode = supernet::Mode::kTraining}).graph);
   supernet::InitializeWeights(weights, o.common.seed);
-  const kernels::Shape image = space->input_shape(choice);
-  kernels::Tensor images(kernels::DType::kF32, {o.batch, image[0], image[1], image[2]}),
-      labels(kernels::DType::kI64, {o.batch});
-  kernels::Random random(o.common.seed);
-  for (float& v : images.as<float>()) v = static_cast<float>(random.Normal());
-  for (int64_t& l : labels.as<int64_t>()) l = random.Below(static_cast<uint32_t>(space->classes()));
-  const supernet::StepInput inputs[] = {{"image", images.view()}, {"labels", labels.view()}};
-  const supernet::StepOptions options = {.optimizer = {.weight_decay = 5e-4}};
+  const kernels::TensorMap noise = Noise(o, *subject);
+  std::vector<supernet::StepInput> inputs;
+  for (const kernels::TensorMap::Entry& e : noise.entries()) inputs.push_back({e.name, e.tensor.view()});
+  const supernet::StepOptions options = StepOptionsOf(*space);
   supernet::TrainingStep step(space, device, weights, options);
   const auto run = [&]() -> absl::Status {
     auto result = step.Backward(subject->choice, inputs);
@@ -116,6 +156,7 @@ absl::StatusOr<Answer> Step(const Options& o) {
 }
 
 absl::StatusOr<Answer> Inference(const Options& o) {
+  if (o.length > 0) return absl::InvalidArgumentError("--length: inference takes rows of the space's own length");
   auto subject = Open(o);
   if (!subject.ok()) return subject.status();
   const auto& [space, choice, device] = *subject;
@@ -127,8 +168,10 @@ absl::StatusOr<Answer> Inference(const Options& o) {
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&folded->weights});
   if (!context.ok()) return context.status();
-  kernels::Random random(o.common.seed);
-  for (float& v : (*context)->Input("image")->as<float>()) v = static_cast<float>(random.Normal());
+  for (const kernels::TensorMap::Entry& e : Noise(o, *subject).entries()) {
+    if (e.name == "labels") continue;
+    std::memcpy((*context)->Input(e.name)->data, e.tensor.data(), e.tensor.desc().bytes());
+  }
   auto answer = Report(o, *subject, Repeat(o, [&] { return (*context)->Run(); }));
   if (answer.ok() && o.by_operator) {
     std::vector<double> seconds((*plan)->steps().size());
@@ -142,6 +185,53 @@ absl::StatusOr<Answer> Inference(const Options& o) {
   return answer;
 }
 
+// A source encoded, and as many tokens decoded one after the other, the most probable each.
+absl::StatusOr<Answer> Decode(const Options& o) {
+  auto subject = Open(o);
+  if (!subject.ok()) return subject.status();
+  const auto& [space, choice, device] = *subject;
+  if (!space->translates()) {
+    return absl::InvalidArgumentError(fmt::format("bench decode: {} does not translate", space->name()));
+  }
+  auto macro = o.space.TranslationMacro();
+  if (!macro.ok()) return macro.status();
+  kernels::TensorMap weights = supernet::AllocateWeights(space->Network(choice, {}).graph);
+  supernet::InitializeWeights(weights, o.common.seed);
+  const int64_t length = o.length > 0 ? o.length : space->input_shape(choice)[0];
+  kernels::Random random(o.common.seed);
+  std::vector<std::vector<int32_t>> sources(static_cast<size_t>(o.batch));
+  for (auto& source : sources) {
+    while (std::ssize(source) < length - 1) {
+      source.push_back(supernet::kFirstWordId +
+                       static_cast<int32_t>(random.Below(static_cast<uint32_t>(macro->source_vocabulary) -
+                                                         supernet::kFirstWordId)));
+    }
+    source.push_back(supernet::kEosId);
+  }
+  supernet::IncrementalDecoder decoder(*macro, choice, weights, device);
+  std::vector<int32_t> tokens(static_cast<size_t>(o.batch * o.beam));
+  const auto run = [&]() -> absl::Status {
+    if (auto s = decoder.Start(sources, o.beam); !s.ok()) return s;
+    std::fill(tokens.begin(), tokens.end(), supernet::kEosId);
+    for (int64_t step = 0; step < length; ++step) {
+      if (auto s = decoder.Step(tokens); !s.ok()) return s;
+      const std::span<const float> logits = decoder.logits().as<float>();
+      const size_t words = logits.size() / tokens.size();
+      for (size_t r = 0; r < tokens.size(); ++r) {
+        const auto row = logits.subspan(r * words, words);
+        tokens[r] = static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
+      }
+    }
+    return absl::OkStatus();
+  };
+  auto answer = Report(o, *subject, Repeat(o, run));
+  if (answer.ok()) {
+    answer->json["tokens"] = length;
+    answer->json["beam"] = o.beam;
+  }
+  return answer;
+}
+
 }  // namespace
 
 void AddBench(CLI::App& app) {
@@ -151,7 +241,12 @@ void AddBench(CLI::App& app) {
     CLI::App* command = AddCommand(*bench, name, what, example, o.common, std::move(action));
     o.space.AddTo(command);
     command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
-    command->add_option("--batch", o.batch, "Images per step")->capture_default_str()->check(CLI::Range(1, 65536));
+    command->add_option("--length", o.length, "supertransformer: tokens of source and target (default: 30, 23 or 12)")
+        ->check(CLI::Range(1, 1024));
+    command->add_option("--beam", o.beam, "supertransformer, decode: rows per source")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 256));
+    command->add_option("--batch", o.batch, "Images, or rows of tokens, per step")->capture_default_str()->check(CLI::Range(1, 65536));
     command->add_option("--repetitions", o.repetitions, "At least this many")
         ->capture_default_str()
         ->check(CLI::Range(1, 1000000));
@@ -164,6 +259,8 @@ void AddBench(CLI::App& app) {
       "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });
   add("inference", "A network folded for inference",
       "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1", [] { return Inference(o); });
+  add("decode", "Decoding of a source, token by token",
+      "mathnas bench decode supertransformer --subnet @net.json --batch 1 --length 30", [] { return Decode(o); });
   AddEstimatorBench(*bench);
   AddSwitchBench(*bench);
 }

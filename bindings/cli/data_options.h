@@ -1,4 +1,4 @@
-// The images of a command, and how they are read.
+// The images or texts of a command, and how they are read.
 #ifndef MATHNAS_BINDINGS_CLI_DATA_OPTIONS_H_
 #define MATHNAS_BINDINGS_CLI_DATA_OPTIONS_H_
 
@@ -10,6 +10,7 @@
 #include "bindings/cli/command.h"
 #include "supernet/data/image_source.h"
 #include "supernet/data/loader.h"
+#include "supernet/text/parallel_text.h"
 
 namespace mathnas::cli {
 
@@ -19,6 +20,11 @@ class DataOptions {
 
   // Adds --data and how files are read.
   CLI::Option* AddTo(CLI::App* command, const std::string& description = "The data set, as for train");
+
+  // Adds what says how texts are read, for commands that take translation networks too.
+  void AddTextTo(CLI::App* command);
+  // The texts of --data. Damaged lines are counted, and the first are named on stderr.
+  absl::StatusOr<supernet::ParallelText> LoadText();
 
   absl::StatusOr<supernet::ImageSources> Load() const { return supernet::LoadImages(name); }
   // Remembers the images that cannot be decoded, and names the first on stderr. This object must outlive the loaders.
@@ -32,6 +38,7 @@ class DataOptions {
   bool stop_at_damage_ = false;
   int threads_ = 0;
   std::set<std::string> damaged_;  // by what is wrong, which names the file
+  supernet::ParallelTextOptions text_ = {};
 };
 
 }  // namespace mathnas::cli

@@ -1,5 +1,6 @@
 // mathnas evaluate --checkpoint C --subnet S --data D
 #include "bindings/cli/data_options.h"
+#include "bindings/cli/evaluate_translation.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "supernet/evaluation.h"
@@ -16,6 +17,7 @@ struct Options {
   DataOptions data;
   std::string checkpoint, subnet;
   int64_t recalibration_batches = 20;
+  TranslationScoring scoring;
 };
 
 absl::StatusOr<Answer> Evaluate(Options& o) {
@@ -35,6 +37,15 @@ absl::StatusOr<Answer> Evaluate(Options& o) {
   if (own && (*space)->SubnetJson(*choice) != *checkpoint->subnet) {
     return absl::InvalidArgumentError(
         fmt::format("--subnet {}: {} is a network {}", o.subnet, o.checkpoint, *checkpoint->subnet));
+  }
+  if ((*space)->translates()) {
+    return EvaluateTranslation({.common = o.common,
+                                .data = o.data,
+                                .checkpoint_path = o.checkpoint,
+                                .checkpoint = *checkpoint,
+                                .space = **space,
+                                .choice = *choice,
+                                .scoring = o.scoring});
   }
   auto data = o.data.Load();
   if (!data.ok()) return data.status();
@@ -79,6 +90,8 @@ void AddEvaluate(CLI::App& app) {
                       "The network: JSON, or @FILE; with --blocks also a choice as search prints it");
   o.space.AddCandidatesTo(command);
   o.data.AddTo(command)->required();
+  o.data.AddTextTo(command);
+  o.scoring.AddTo(command);
   command
       ->add_option("--recalibration-batches", o.recalibration_batches,
                    "Batches of 128 training images for the statistics")

@@ -35,6 +35,13 @@ void Progress::Training(const supernet::TrainingProgress& p) {
        p.batch == p.batches);
 }
 
+void Progress::Translating(const supernet::TrainingProgress& p) {
+  Line(fmt::format("  update {}/{}: loss {:.4f} a token, {:.2f} % right, lr {:.4g}, {:.0f} tokens/s, {} left{}",
+                   p.epoch + 1, p.epochs, p.loss, 100 * p.accuracy, p.learning_rate, p.images_per_second,
+                   Duration(p.seconds_left), p.checkpointed ? ", saved" : ""),
+       p.epoch + 1 == p.epochs);
+}
+
 void Progress::Measuring(const profile::MeterProgress& p) {
   Line(fmt::format("  {}: {} of {}{}, {} left{}", p.what, p.done, p.what == "latency" ? "at most " : "", p.total,
                    Duration(p.seconds_left), p.what == "latency" ? " at most" : ""),

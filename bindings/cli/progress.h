@@ -16,6 +16,8 @@ class Progress {
   Progress();
   void Stage(std::string_view name);
   void Training(const supernet::TrainingProgress& p);
+  // Of translation networks: updates and tokens.
+  void Translating(const supernet::TrainingProgress& p);
   void Measuring(const profile::MeterProgress& p);
   // Of work that began with this object.
   void Fraction(std::string_view what, double fraction);

@@ -5,6 +5,7 @@
 #include "bindings/cli/progress.h"
 #include "bindings/cli/recipe_options.h"
 #include "bindings/cli/space_options.h"
+#include "bindings/cli/train_translation.h"
 #include "fmt/format.h"
 #include "kernels/status.h"
 #include "supernet/training/stages.h"
@@ -18,6 +19,8 @@ struct Options {
   Common common;
   SpaceOptions space;
   RecipeOptions recipe;
+  TranslationRecipeOptions translation;
+  std::string source_vocabulary, target_vocabulary;
   DataOptions data;
   std::string out, subnet, stage, rule = "random", from, teacher;
   bool resume = false;
@@ -69,6 +72,19 @@ absl::StatusOr<std::optional<kernels::TensorMap>> TeacherWeights(const Options& 
 }
 
 absl::StatusOr<Answer> Train(Options& o) {
+  if (o.space.translates()) {
+    return TrainTranslation({.common = o.common,
+                             .space = o.space,
+                             .data = o.data,
+                             .recipe = o.translation,
+                             .source_vocabulary = o.source_vocabulary,
+                             .target_vocabulary = o.target_vocabulary,
+                             .out = o.out,
+                             .subnet = o.subnet,
+                             .from = o.from,
+                             .resume = o.resume,
+                             .checkpoint_seconds = o.checkpoint_seconds});
+  }
   auto data = o.data.Load();
   if (!data.ok()) return data.status();
   supernet::ImageSourcePtr images = data->train;
@@ -139,11 +155,18 @@ void AddTrain(CLI::App& app) {
                                  o.common, [] { return Train(o); });
   o.space.AddTo(command);
   o.recipe.AddTo(command);
+  o.translation.AddTo(command);
   o.data
       .AddTo(command,
              "fashion-mnist, a folder of IDX files, cifar10:FOLDER, arrays:FILE, synthetic, or folder:FOLDER of JPEG "
-             "and PNG files, which are brought to the size of the networks")
+             "and PNG files, which are brought to the size of the networks; supertransformer: trans-de-en, or "
+             "parallel:FOLDER of train.de, train.en, valid.de and so on")
       ->required();
+  o.data.AddTextTo(command);
+  command->add_option("--source-vocabulary-file", o.source_vocabulary,
+                      "supertransformer: a sentencepiece model, or a dictionary of fairseq's that ends in .txt (default: "
+                      "trained on the text)");
+  command->add_option("--target-vocabulary-file", o.target_vocabulary, "supertransformer: that of the target");
   command->add_option("--out", o.out, "Folder for checkpoint.safetensors")->required();
   command->add_option("--subnet", o.subnet, "Train this network with weights of its own: JSON, or @FILE");
   command

@@ -1,0 +1,25 @@
+// The recipe of translation networks from the command line.
+#ifndef MATHNAS_BINDINGS_CLI_TRANSLATION_OPTIONS_H_
+#define MATHNAS_BINDINGS_CLI_TRANSLATION_OPTIONS_H_
+
+#include "bindings/cli/command.h"
+#include "supernet/supertransformer/architecture.h"
+#include "supernet/translation/trainer.h"
+
+namespace mathnas::cli {
+
+// --updates and so on. Those that are not given are the published recipe's of the task.
+struct TranslationRecipeOptions {
+  int64_t updates = 0, tokens = 0, accumulate = 0, warmup = 0;
+  double dropout = 0, attention_dropout = 0;
+  CLI::App* command = nullptr;
+
+  void AddTo(CLI::App* to);
+  // Options that other spaces have too (--lr, --weight-decay, --label-smoothing, --clip-norm) count where given.
+  absl::StatusOr<supernet::TranslationRecipe> Make(supernet::supertransformer::Task task, bool one_network,
+                                                   uint64_t seed) const;
+};
+
+}  // namespace mathnas::cli
+
+#endif  // MATHNAS_BINDINGS_CLI_TRANSLATION_OPTIONS_H_
