@@ -100,22 +100,24 @@ absl::StatusOr<Vocabulary> Vocabulary::Train(std::span<const std::string_view> s
 
   const bool unigram = options.kind == VocabularyOptions::Kind::kUnigram;
   std::string bytes;
-  const std::string error =
-      text::TrainSentencePieces(cleaned,
-                                {{"model_type", unigram ? "unigram" : "bpe"},
-                                 {"vocab_size", fmt::format("{}", RoundUp(options.size))},
-                                 {"character_coverage", fmt::format("{}", options.character_coverage)},
-                                 {"bos_id", fmt::format("{}", kBosId)},
-                                 {"pad_id", fmt::format("{}", kPadId)},
-                                 {"eos_id", fmt::format("{}", kEosId)},
-                                 {"unk_id", fmt::format("{}", kUnknownId)},
-                                 // Text comes back as it was; the default would make three points of an ellipsis.
-                                 {"normalization_rule_name", "identity"},
-                                 {"hard_vocab_limit", "false"},
-                                 {"max_sentence_length", "1048576"},
-                                 // Sums are added up thread by thread, so their number is part of the result.
-                                 {"num_threads", "4"}},
-                                bytes);
+  const std::string error = text::TrainSentencePieces(
+      cleaned,
+      {{"model_type", unigram ? "unigram" : "bpe"},
+       {"vocab_size", fmt::format("{}", RoundUp(options.size))},
+       {"character_coverage", fmt::format("{}", options.character_coverage)},
+       {"bos_id", fmt::format("{}", kBosId)},
+       {"pad_id", fmt::format("{}", kPadId)},
+       {"eos_id", fmt::format("{}", kEosId)},
+       {"unk_id", fmt::format("{}", kUnknownId)},
+       // Text comes back as it was; the default would make three points of an ellipsis.
+       {"normalization_rule_name", "identity"},
+       // Candidates that a unigram model begins with. The default, a million, takes longer and leaves more tokens.
+       {"seed_sentencepiece_size", fmt::format("{}", std::max<int64_t>(100'000, 4 * options.size))},
+       {"hard_vocab_limit", "false"},
+       {"max_sentence_length", "1048576"},
+       // Sums are added up thread by thread, so their number is part of the result.
+       {"num_threads", "4"}},
+      bytes);
   if (!error.empty()) return fail(fmt::format("training: {}", error));
   return ParseModel(bytes, "vocabulary");
 }
