@@ -23,6 +23,8 @@ constexpr std::array<std::string_view, kFirstWordId> kSpecial = {"<s>", "<pad>",
 constexpr std::string_view kDictionaryEnding = ".txt";
 constexpr int64_t kMaxFileBytes = int64_t{64} << 20;
 constexpr int64_t kMinSize = 16, kMaxSize = 1'000'000;
+// The trainer's suffix array counts characters in 32 bits, and ends the process beyond.
+constexpr int64_t kMaxTrainingBytes = int64_t{1} << 30;
 constexpr int64_t kMultiple = 8;  // search-spaces.md 4.5
 
 int64_t RoundUp(int64_t size) { return (size + kMultiple - 1) / kMultiple * kMultiple; }
@@ -90,10 +92,15 @@ absl::StatusOr<Vocabulary> Vocabulary::Train(std::span<const std::string_view> s
   const size_t count = sentences.size();
   const size_t taken = std::min(count, static_cast<size_t>(options.max_sentences));
   cleaned.reserve(taken);
+  int64_t bytes_taken = 0;
   for (size_t i = 0; i < taken; ++i) {
     const auto at =
         static_cast<size_t>(static_cast<double>(i) * static_cast<double>(count) / static_cast<double>(taken));
     std::string sentence = ForTraining(sentences[std::min(at, count - 1)]);
+    bytes_taken += static_cast<int64_t>(sentence.size());
+    if (bytes_taken > kMaxTrainingBytes) {
+      return fail(fmt::format("sentences of more than {} bytes, expected fewer: max_sentences", kMaxTrainingBytes));
+    }
     if (!sentence.empty()) cleaned.push_back(std::move(sentence));
   }
   if (cleaned.empty()) return fail("no sentence with a word, expected at least one");
