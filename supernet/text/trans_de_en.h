@@ -10,13 +10,13 @@
 //   1. Marks go, with all that is in them, nested ones too; what separates parts and synonyms counts outside marks
 //   only.
 //      A part whose marks are not balanced is left out.
-//   2. Spaces are made one, those before , . ; : ! ? go.
+//   2. Spaces are made one; those before , . : ! ? go, and commas at the ends.
 //   3. A synonym is left out when nothing is left of it; when it has no letter; when a word of it is a choice
 //   ("und/oder",
 //      "the/a"), but for those of placeholders ("jdm./etw.", "sb./sth."); when it begins or ends with an ellipsis or a
 //      hyphen, or has one of ~ = + * _ ^ \ → # @ & < > | or a bracket that a mark left behind, or a control character.
-//   4. The n-th synonym of the German part goes with the n-th of the English one if there are as many on both sides,
-//      and with the first otherwise: so none is lost and each source has one target here.
+//   4. The n-th synonym of the German part goes with the n-th of the English one if there are as many on both sides and
+//      none was left out, and with the first otherwise: so none is lost and each source has one target here.
 //   5. A pair whose sides are equal is left out (names, Latin).
 //   6. A pair that came before, letter by letter, is left out.
 // Which part of the set a pair is in depends on its source alone: the source without case (ASCII, Latin-1), spaces and

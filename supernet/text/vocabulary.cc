@@ -23,6 +23,8 @@ constexpr std::array<std::string_view, kFirstWordId> kSpecial = {"<s>", "<pad>",
 constexpr std::string_view kDictionaryEnding = ".txt";
 constexpr int64_t kMaxFileBytes = int64_t{64} << 20;
 constexpr int64_t kMinSize = 16, kMaxSize = 1'000'000;
+// The trainer's suffix array counts characters in 32 bits, and ends the process beyond.
+constexpr int64_t kMaxTrainingBytes = int64_t{1} << 30;
 constexpr int64_t kMultiple = 8;  // search-spaces.md 4.5
 
 int64_t RoundUp(int64_t size) { return (size + kMultiple - 1) / kMultiple * kMultiple; }
@@ -90,32 +92,39 @@ absl::StatusOr<Vocabulary> Vocabulary::Train(std::span<const std::string_view> s
   const size_t count = sentences.size();
   const size_t taken = std::min(count, static_cast<size_t>(options.max_sentences));
   cleaned.reserve(taken);
+  int64_t bytes_taken = 0;
   for (size_t i = 0; i < taken; ++i) {
     const auto at =
         static_cast<size_t>(static_cast<double>(i) * static_cast<double>(count) / static_cast<double>(taken));
     std::string sentence = ForTraining(sentences[std::min(at, count - 1)]);
+    bytes_taken += static_cast<int64_t>(sentence.size());
+    if (bytes_taken > kMaxTrainingBytes) {
+      return fail(fmt::format("sentences of more than {} bytes, expected fewer: max_sentences", kMaxTrainingBytes));
+    }
     if (!sentence.empty()) cleaned.push_back(std::move(sentence));
   }
   if (cleaned.empty()) return fail("no sentence with a word, expected at least one");
 
   const bool unigram = options.kind == VocabularyOptions::Kind::kUnigram;
   std::string bytes;
-  const std::string error =
-      text::TrainSentencePieces(cleaned,
-                                {{"model_type", unigram ? "unigram" : "bpe"},
-                                 {"vocab_size", fmt::format("{}", RoundUp(options.size))},
-                                 {"character_coverage", fmt::format("{}", options.character_coverage)},
-                                 {"bos_id", fmt::format("{}", kBosId)},
-                                 {"pad_id", fmt::format("{}", kPadId)},
-                                 {"eos_id", fmt::format("{}", kEosId)},
-                                 {"unk_id", fmt::format("{}", kUnknownId)},
-                                 // Text comes back as it was; the default would make three points of an ellipsis.
-                                 {"normalization_rule_name", "identity"},
-                                 {"hard_vocab_limit", "false"},
-                                 {"max_sentence_length", "1048576"},
-                                 // Sums are added up thread by thread, so their number is part of the result.
-                                 {"num_threads", "4"}},
-                                bytes);
+  const std::string error = text::TrainSentencePieces(
+      cleaned,
+      {{"model_type", unigram ? "unigram" : "bpe"},
+       {"vocab_size", fmt::format("{}", RoundUp(options.size))},
+       {"character_coverage", fmt::format("{}", options.character_coverage)},
+       {"bos_id", fmt::format("{}", kBosId)},
+       {"pad_id", fmt::format("{}", kPadId)},
+       {"eos_id", fmt::format("{}", kEosId)},
+       {"unk_id", fmt::format("{}", kUnknownId)},
+       // Text comes back as it was; the default would make three points of an ellipsis.
+       {"normalization_rule_name", "identity"},
+       // Candidates that a unigram model begins with. The default, a million, takes longer and leaves more tokens.
+       {"seed_sentencepiece_size", fmt::format("{}", std::max<int64_t>(100'000, 4 * options.size))},
+       {"hard_vocab_limit", "false"},
+       {"max_sentence_length", "1048576"},
+       // Sums are added up thread by thread, so their number is part of the result.
+       {"num_threads", "4"}},
+      bytes);
   if (!error.empty()) return fail(fmt::format("training: {}", error));
   return ParseModel(bytes, "vocabulary");
 }

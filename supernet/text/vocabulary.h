@@ -28,7 +28,7 @@ struct VocabularyOptions {
   // Share of the characters of the text that become sub-words themselves; rarer ones are unknown. Above 0.9, at most 1.
   double character_coverage = 0.9999;
   // Sentences taken, evenly spread, where there are more.
-  int64_t max_sentences = 2'000'000;
+  int64_t max_sentences = 200'000;
 };
 
 struct Encoding {

@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "kernels/status.h"
+#include "supernet/text/bleu.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -214,6 +215,33 @@ TEST(TokenLoader, EpochsAndSeedsDiffer) {
   std::vector<int64_t> sorted = order(1, 0).second;
   std::sort(sorted.begin(), sorted.end());
   EXPECT_NE(sorted, order(1, 0).second);  // long and short batches are mixed
+}
+
+// The whole way: what the labels of the batches say is the text that they were made from.
+TEST(TokenLoader, FromTextToScore) {
+  ParallelText text;
+  for (int i = 0; i < 300; ++i) {
+    const std::string number = std::to_string(i * 7919);
+    text.train.pairs.push_back({"Nummer " + number, "the number is, in digits, " + number + ".", i + 1});
+  }
+  const auto vocabularies = TrainVocabularies(text, /*joined=*/true, {.size = 64, .character_coverage = 1});
+  ASSERT_TRUE(vocabularies.ok()) << vocabularies.status();
+  const auto pairs = EncodePairs(text.train, vocabularies->source, vocabularies->target);
+  ASSERT_TRUE(pairs.ok()) << pairs.status();
+  const auto loader = Load(*pairs, TokenLoaderOptions::Evaluation(300));
+  std::vector<std::string> hypotheses, references;
+  while (const TokenBatch* b = loader->Next()) {
+    const int64_t width = b->labels.desc.shape[1];
+    for (int64_t n = 0; n < b->sentences; ++n) {
+      const std::span<int64_t> row =
+          b->labels.as<int64_t>().subspan(static_cast<size_t>(n * width), static_cast<size_t>(width));
+      hypotheses.push_back(vocabularies->target.Decode(std::vector<int32_t>(row.begin(), row.end())));
+      references.push_back(text.train.pairs[pairs->pair[b->pair[static_cast<size_t>(n)]]].target);
+    }
+  }
+  EXPECT_EQ(hypotheses, references);
+  EXPECT_EQ(hypotheses.size(), 300u);
+  EXPECT_NEAR(Bleu(hypotheses, references)->score, 100, 1e-9);
 }
 
 TEST(Buckets, MoreShapesWasteLess) {
