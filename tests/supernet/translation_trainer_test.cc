@@ -128,7 +128,10 @@ TEST_F(TranslationTrainer, GoesOnToTheSameBits) {
     const std::string path = folder_ / ("run" + std::to_string(accumulate) + ".safetensors");
     std::atomic<bool> cancel = false;
     int reports = 0;
-    TrainingRun run = {.checkpoint_path = path, .checkpoint_seconds = 0, .cancel = &cancel};
+    TrainingRun run;
+    run.checkpoint_path = path;
+    run.checkpoint_seconds = 0;
+    run.cancel = &cancel;
     run.progress = [&](const TrainingProgress&) { cancel = ++reports == 4; };
     const auto stopped = TrainTranslation(Small(), device_, pairs, std::nullopt, NewWeights(Small()), recipe, run);
     EXPECT_EQ(stopped.status().code(), absl::StatusCode::kCancelled);

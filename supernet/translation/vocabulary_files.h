@@ -1,0 +1,27 @@
+// The vocabularies of a translation network, in files beside its checkpoint.
+#ifndef MATHNAS_SUPERNET_TRANSLATION_VOCABULARY_FILES_H_
+#define MATHNAS_SUPERNET_TRANSLATION_VOCABULARY_FILES_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "supernet/text/vocabulary.h"
+#include "supernet/training/checkpoint.h"
+
+namespace mathnas::supernet {
+
+// Tells vocabularies apart: FNV-1a of 64 bits over what Vocabulary::serialized() says of both, in hexadecimal.
+std::string VocabularyHash(const VocabularyPair& vocabularies);
+
+// Writes them into the folder of `checkpoint_path`: "vocabulary" of one for both languages, else "source" and "target",
+// with ".model" or, of a dictionary, ".txt". Errors name the file.
+absl::Status SaveVocabulariesBeside(const std::string& checkpoint_path, const VocabularyPair& vocabularies);
+// NotFound says which files were looked for.
+absl::StatusOr<VocabularyPair> LoadVocabulariesBeside(const std::string& checkpoint_path);
+// Those of a checkpoint that was loaded from this path; InvalidArgument if they are not the ones that it was trained
+// with (the recipe has their hash), or not of the sizes of its network.
+absl::StatusOr<VocabularyPair> LoadVocabulariesOf(const Checkpoint& checkpoint, const std::string& checkpoint_path);
+
+}  // namespace mathnas::supernet
+
+#endif  // MATHNAS_SUPERNET_TRANSLATION_VOCABULARY_FILES_H_
