@@ -168,7 +168,8 @@ absl::StatusOr<Answer> Inference(const Options& o) {
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&folded->weights});
   if (!context.ok()) return context.status();
-  for (const kernels::TensorMap::Entry& e : Noise(o, *subject).entries()) {
+  const kernels::TensorMap noise = Noise(o, *subject);
+  for (const kernels::TensorMap::Entry& e : noise.entries()) {
     if (e.name == "labels") continue;
     std::memcpy((*context)->Input(e.name)->data, e.tensor.data(), e.tensor.desc().bytes());
   }
