@@ -49,8 +49,9 @@ struct SpaceStructure {
 // Where a network's weights come from: its own tensors, or slices and members of the shared ones of the supernet.
 enum class Weights : uint8_t { kOwn, kShared };
 
-// Of weights (weights.h): PyTorch's defaults, or He et al. (2015) by fan-out.
-enum class Initialization : uint8_t { kPyTorch, kHeFanOut };
+// Of weights (weights.h): PyTorch's defaults, He et al. (2015) by fan-out, or that with branches that begin at nothing
+// (spec/search-spaces.md 5.8).
+enum class Initialization : uint8_t { kPyTorch, kHeFanOut, kNasVit };
 
 // What recalibration (recalibration.h) averages.
 enum class BatchVariance : uint8_t { kUnbiased, kBiased };
@@ -107,6 +108,11 @@ class SearchSpace {
 
   virtual std::optional<SpaceCell> cell() const { return std::nullopt; }
   virtual SpaceStructure structure() const { return {}; }
+  // The smallest and the largest network, of a space where all others lie between; the resolution counts too.
+  struct Extremes {
+    Choice smallest, largest;
+  };
+  virtual std::optional<Extremes> extremes() const { return std::nullopt; }
   // How its weights begin (weights.h).
   virtual Initialization initialization() const { return Initialization::kPyTorch; }
   // Whether images of any size are brought to that of the network (network_input.h); otherwise they must have it.

@@ -46,7 +46,7 @@ absl::StatusOr<kernels::TensorMap> FirstWeights(const Options& o, const supernet
     supernet::InitializeWeights(weights, o.common.seed, space.initialization());
     return weights;
   }
-  auto from = supernet::LoadCheckpoint(o.from);
+  auto from = supernet::LoadTrained(o.from);
   if (!from.ok()) return from.status();
   if (auto s = supernet::CheckWeights(space, own, from->weights); !s.ok()) return kernels::Annotate(s, o.from);
   kernels::TensorMap weights = std::move(from->weights);
@@ -61,7 +61,7 @@ absl::StatusOr<kernels::TensorMap> FirstWeights(const Options& o, const supernet
 // The own weights of the base network, of --teacher.
 absl::StatusOr<std::optional<kernels::TensorMap>> TeacherWeights(const Options& o, const supernet::SearchSpace& space) {
   if (o.teacher.empty()) return std::nullopt;
-  auto checkpoint = supernet::LoadCheckpoint(o.teacher);
+  auto checkpoint = supernet::LoadTrained(o.teacher);
   if (!checkpoint.ok()) return checkpoint.status();
   auto own = supernet::TeacherOf(space, *checkpoint);
   if (!own.ok()) return kernels::Annotate(own.status(), o.teacher);
@@ -83,7 +83,7 @@ absl::StatusOr<Answer> Train(Options& o) {
   if (!device.ok()) return device.status();
   auto shrinking = StageOf(o, **space);
   if (!shrinking.ok()) return shrinking.status();
-  auto recipe = o.recipe.Make(o.common.seed, *shrinking);
+  auto recipe = o.recipe.Make(o.common.seed, (*space)->name(), *shrinking);
   if (!recipe.ok()) return recipe.status();
   std::optional<supernet::Choice> own;
   if (!o.subnet.empty()) {

@@ -15,6 +15,8 @@ struct LearningRateSchedule {
   // The reference changes the rate once per epoch, which leaves short runs on few different rates; per step is the
   // other way.
   bool per_step = false;
+  // What the warm-up begins with (spec/search-spaces.md 5.8); 0: a first step of the warm-up.
+  double warmup_rate = 0;
 
   // The rate of batch `batch` of `batches` in epoch `epoch`, counted from 0.
   double At(int64_t epoch, int64_t batch, int64_t batches) const;
