@@ -203,9 +203,9 @@ absl::StatusOr<Answer> Decode(const Options& o) {
   std::vector<std::vector<int32_t>> sources(static_cast<size_t>(o.batch));
   for (auto& source : sources) {
     while (std::ssize(source) < length - 1) {
-      source.push_back(supernet::kFirstWordId +
-                       static_cast<int32_t>(random.Below(static_cast<uint32_t>(macro->source_vocabulary) -
-                                                         supernet::kFirstWordId)));
+      source.push_back(
+          supernet::kFirstWordId +
+          static_cast<int32_t>(random.Below(static_cast<uint32_t>(macro->source_vocabulary) - supernet::kFirstWordId)));
     }
     source.push_back(supernet::kEosId);
   }
@@ -247,7 +247,9 @@ void AddBench(CLI::App& app) {
     command->add_option("--beam", o.beam, "supertransformer, decode: rows per source")
         ->capture_default_str()
         ->check(CLI::Range(1, 256));
-    command->add_option("--batch", o.batch, "Images, or rows of tokens, per step")->capture_default_str()->check(CLI::Range(1, 65536));
+    command->add_option("--batch", o.batch, "Images, or rows of tokens, per step")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 65536));
     command->add_option("--repetitions", o.repetitions, "At least this many")
         ->capture_default_str()
         ->check(CLI::Range(1, 1000000));
