@@ -17,7 +17,8 @@ using kernels::DType;
 using kernels::TensorView;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kPlansKept = 16;  // a supernet rarely draws the same network soon again
+// A supernet rarely draws the same network soon again; one network has as many as its batches have shapes.
+constexpr size_t kPlansKept = 64;
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 

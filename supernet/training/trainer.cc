@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <utility>
 
 #include "fmt/format.h"
@@ -102,31 +101,16 @@ class Run {
       return absl::InvalidArgumentError(fmt::format("image size {}: networks of {} do not resize images, expected 0",
                                                     recipe_.image_size, space_->name()));
     }
-    const std::string recipe = ToJson(recipe_);
-    std::optional<std::string> subnet;
-    if (own_) subnet = space_->SubnetJson(*own_);
-    if (options_.resume && std::filesystem::exists(options_.checkpoint_path)) {
-      auto loaded = LoadCheckpoint(options_.checkpoint_path);
-      if (!loaded.ok()) return loaded.status();
-      const std::tuple<const char*, std::string, std::string> fields[] = {
-          {"space", loaded->space, std::string(space_->name())},
-          {"macro parameters", loaded->macro, space_->MacroJson()},
-          {"subnet", loaded->subnet.value_or("the supernet"), subnet.value_or("the supernet")},
-          {"recipe", loaded->recipe, recipe}};
-      for (const auto& [what, found, expected] : fields) {
-        if (found != expected) {
-          return absl::InvalidArgumentError(
-              fmt::format("{}: cannot resume with another {}: the checkpoint has {}, this run {}",
-                          options_.checkpoint_path, what, found, expected));
-        }
-      }
-      state_ = *std::move(loaded);
+    state_.space = space_->name();
+    state_.macro = space_->MacroJson();
+    if (own_) state_.subnet = space_->SubnetJson(*own_);
+    state_.recipe = ToJson(recipe_);
+    state_.seed = recipe_.seed;
+    auto loaded = options_.resume ? LoadToResume(options_.checkpoint_path, state_) : std::optional<Checkpoint>();
+    if (!loaded.ok()) return loaded.status();
+    if (*loaded) {
+      state_ = **std::move(loaded);
     } else {
-      state_.space = space_->name();
-      state_.macro = space_->MacroJson();
-      state_.subnet = subnet;
-      state_.recipe = recipe;
-      state_.seed = recipe_.seed;
       state_.weights = std::move(weights);
     }
     return CheckWeights(*space_, own_, state_.weights);

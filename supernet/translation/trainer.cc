@@ -19,7 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using supertransformer::Task;
 
-constexpr uint8_t kDropoutPurpose = 0x31;
+constexpr uint8_t kDropoutPurpose = 0x31;  // of kernels::Random::Stream: batch of the update, update
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 

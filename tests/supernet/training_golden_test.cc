@@ -19,7 +19,7 @@
 #include "supernet/nasbench201/space.h"
 #include "supernet/supervit/space.h"
 #include "supernet/training/step.h"
-#include "tests/supernet/golden.h"
+#include "tests/supernet/training_golden.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -28,10 +28,10 @@ using kernels::DType;
 using kernels::TensorMap;
 using nlohmann::json;
 
-class Replay {
+class Replay : private GoldenSequence {
  public:
   Replay(const json& sequence, std::shared_ptr<kernels::Device> device)
-      : sequence_(sequence), device_(std::move(device)), exact_(device_->real() == DType::kF64) {}
+      : GoldenSequence(sequence, std::move(device), /*adam=*/sequence["space"] == "nasvit") {}
 
   void Run() {
     Start();
@@ -297,85 +297,7 @@ class Replay {
     }
   }
 
-  static std::set<std::string> NamesIn(const json& golden, const char* list) {
-    return golden.contains(list) ? golden[list].get<std::set<std::string>>() : std::set<std::string>();
-  }
-
   Choice Parse(const json& arch) const { return *space_->ParseSubnet(json{{"arch", arch}}.dump()); }
-
-  // The relative bound of this step's tensors.
-  double Bound(const json& golden) const {
-    return exact_ ? 1e-9 : std::max(10 * golden["fp32"]["grad_rel_max"].get<double>(), 1e-4);
-  }
-
-  void CheckParameters() {
-    for (size_t p = 0; p < sequence_["params"].size(); ++p) {
-      const std::string name = sequence_["params"][p];
-      const kernels::Tensor* t = weights_.Find(name);
-      ASSERT_NE(t, nullptr) << name;
-      EXPECT_EQ(t->desc().elements(), sequence_["numel"][p].get<int64_t>()) << name;
-    }
-  }
-
-  static void CheckTensor(const json& golden, const std::vector<double>& values, const std::string& name,
-                          double bound) {
-    const double l2 = golden[1];
-    const double spread = bound * l2 * std::sqrt(static_cast<double>(values.size())) + 1e-12;
-    EXPECT_NEAR(L2(values), l2, bound * l2 + 1e-12) << name;
-    EXPECT_NEAR(Sum(values), golden[0].get<double>(), spread) << name;
-    EXPECT_NEAR(Dot(values, name), golden[2].get<double>(), spread) << name;
-  }
-
-  // The names of a table of gradients and of the list of those in it that are rounding noise.
-  struct Table {
-    const char *gradients, *noise;
-  };
-
-  void CheckGradients(const json& golden, const Table& table, const TensorMap& gradients,
-                      const std::set<std::string>& touched) {
-    const std::set<std::string> noise = NamesIn(golden, table.noise);
-    double squares = 0;
-    for (const json& g : golden[table.gradients]) squares += g.is_null() ? 0 : std::pow(g[1].get<double>(), 2);
-    for (size_t p = 0; p < sequence_["params"].size(); ++p) {
-      const std::string name = sequence_["params"][p];
-      const json& expected = golden[table.gradients][p];
-      EXPECT_EQ(touched.contains(name), !expected.is_null()) << name;
-      if (expected.is_null()) continue;
-      const kernels::Tensor* gradient = gradients.Find(kernels::GradientName(name));
-      ASSERT_NE(gradient, nullptr) << name;
-      const std::vector<double> values = ToDoubles(gradient->view());
-      if (noise.contains(name)) {
-        EXPECT_LE(L2(values), 1e-6 * std::sqrt(squares)) << name;
-        continue;
-      }
-      CheckTensor(expected, values, name, Bound(golden));
-      if (table.gradients == std::string_view("grad")) CheckFirst(golden, name, "grad", values, Bound(golden));
-    }
-  }
-
-  void CheckFirst(const json& golden, const std::string& name, const char* kind, const std::vector<double>& values,
-                  double bound) {
-    if (!golden["chosen"].contains(name) || golden["chosen"][name][kind].is_null()) return;
-    const double l2 = L2(values);
-    const json& first = golden["chosen"][name][kind];
-    for (size_t i = 0; i < first.size(); ++i) {
-      EXPECT_NEAR(values[i], first[i].get<double>(), bound * l2 + 1e-12) << name << " " << kind << "[" << i << "]";
-    }
-  }
-
-  // After steps of Adam, an entry whose gradient is noise moves by up to the learning rate either way: in float32 norms
-  // alone are compared, and those of tensors of noise not at all.
-  void CheckValues(const json& golden) {
-    const std::set<std::string> noise = NamesIn(golden, "zero_grad");
-    for (size_t p = 0; p < sequence_["params"].size(); ++p) {
-      const std::string name = sequence_["params"][p];
-      const std::vector<double> values = ToDoubles(weights_.Find(name)->view());
-      if (IsNasVit() && !exact_ && noise.contains(name)) continue;
-      const double bound = !IsNasVit() ? Bound(golden) : exact_ ? 1e-7 : 1e-3;
-      CheckTensor(golden["value"][p], values, name, bound);
-      if (!IsNasVit() || exact_) CheckFirst(golden, name, "value", values, bound);
-    }
-  }
 
   void CheckStatistics(const json& golden) {
     const json& buffers = sequence_["bn_buffers"];
@@ -393,13 +315,7 @@ class Replay {
     }
   }
 
-  const json& sequence_;
-  std::shared_ptr<kernels::Device> device_;
-  bool exact_;
   bool supernet_ = false;
-  std::shared_ptr<const SearchSpace> space_;
-  TensorMap weights_;
-  std::unique_ptr<TrainingStep> step_;
 };
 
 bool IsKnown(const json& sequence) {
