@@ -9,30 +9,24 @@
 #include "kernels/graph_json.h"
 #include "kernels/internal/bounded_json.h"
 #include "kernels/status.h"
+#include "mathnas/deploy/internal/metadata.h"
 #include "nlohmann/json.hpp"
 #include "supernet/safetensors.h"
 
 namespace mathnas::deploy {
 namespace {
 
+using internal::Wrong;
 using kernels::Annotate;
 using kernels::Graph;
 using kernels::TensorDesc;
 using kernels::Value;
 using kernels::ValueKind;
 using kernels::internal::DumpJson;
-using kernels::internal::ParseBoundedJson;
 using kernels::internal::Shortened;
 using nlohmann::json;
 
-constexpr std::string_view kFormat = "mathnas-network/1";
-constexpr size_t kMaxJsonBytes = size_t{16} << 20;  // of every metadata entry but the graph
-constexpr int kMaxJsonDepth = 64;
 constexpr size_t kMaxNormalisedChannels = 4096;
-
-absl::Status Wrong(std::string_view path, std::string_view what) {
-  return absl::InvalidArgumentError(fmt::format("{}: {}", path, what));
-}
 
 // Operators that treat every image of a batch on its own and write to nothing but their output, which weights mapped
 // from a file depend on.
@@ -70,29 +64,12 @@ absl::Status CheckNormalisation(const Normalisation& normalisation, int64_t chan
   return absl::OkStatus();
 }
 
-absl::Status CheckInformation(const std::string& text) {
-  const absl::StatusOr<json> information = ParseBoundedJson(text, kMaxJsonBytes, kMaxJsonDepth);
-  if (!information.ok()) return Annotate(information.status(), "information");
-  if (information->is_object()) return absl::OkStatus();
-  return Wrong("information", fmt::format("found {}, expected an object", Shortened(*information)));
-}
-
 // Parameters and states, in the order of the graph.
 std::vector<Value> Bound(const Graph& graph) {
   std::vector<Value> bound = graph.Leaves(ValueKind::kParameter);
   const std::vector<Value> states = graph.Leaves(ValueKind::kState);
   bound.insert(bound.end(), states.begin(), states.end());
   return bound;
-}
-
-absl::StatusOr<json> ParseMetadata(const supernet::SafetensorsFile& file, const std::string& key, json::value_t type,
-                                   std::string_view expected) {
-  const auto it = file.metadata().find(key);
-  if (it == file.metadata().end()) return Wrong(key, "missing in the metadata");
-  absl::StatusOr<json> value = ParseBoundedJson(it->second, kMaxJsonBytes, kMaxJsonDepth);
-  if (!value.ok()) return Annotate(value.status(), key);
-  if (value->type() != type) return Wrong(key, fmt::format("found {}, expected {}", Shortened(*value), expected));
-  return value;
 }
 
 absl::Status ReadNumbers(const json& input, const char* key, std::vector<double>& numbers) {
@@ -152,12 +129,7 @@ absl::Status MapWeights(supernet::SafetensorsFile opened, DeployedNetwork& netwo
 
 absl::StatusOr<DeployedNetwork> Read(supernet::SafetensorsFile file) {
   const supernet::Metadata& metadata = file.metadata();
-  const auto format = metadata.find("format");
-  if (format == metadata.end())
-    return Wrong("format", fmt::format("missing in the metadata, expected \"{}\"", kFormat));
-  if (format->second != kFormat) {
-    return Wrong("format", fmt::format("found {}, expected \"{}\"", Shortened(format->second), kFormat));
-  }
+  if (auto s = internal::CheckFormat(metadata, kNetworkFormat); !s.ok()) return s;
   for (const char* key : {"graph", "output", "information"}) {
     if (!metadata.contains(key)) return Wrong(key, "missing in the metadata");
   }
@@ -167,10 +139,10 @@ absl::StatusOr<DeployedNetwork> Read(supernet::SafetensorsFile file) {
   network.graph = *std::move(graph);
   network.output = metadata.at("output");
   network.information = metadata.at("information");
-  const absl::StatusOr<json> input = ParseMetadata(file, "input", json::value_t::object, "an object");
+  const absl::StatusOr<json> input = internal::Parse(metadata, "input", json::value_t::object, "an object");
   if (!input.ok()) return input.status();
   if (auto s = ReadInput(*input, network); !s.ok()) return s;
-  const absl::StatusOr<json> classes = ParseMetadata(file, "classes", json::value_t::array, "an array");
+  const absl::StatusOr<json> classes = internal::Parse(metadata, "classes", json::value_t::array, "an array");
   if (!classes.ok()) return classes.status();
   if (auto s = ReadClasses(*classes, network); !s.ok()) return s;
   if (auto s = MapWeights(std::move(file), network); !s.ok()) return s;
@@ -221,7 +193,7 @@ absl::Status Check(const DeployedNetwork& network) {
     return Wrong("classes", fmt::format("{} names, expected {} or none", network.class_names.size(), output.back()));
   }
   if (auto s = CheckNormalisation(network.normalisation, input.shape.back()); !s.ok()) return s;
-  if (auto s = CheckInformation(network.information); !s.ok()) return s;
+  if (auto s = internal::CheckObject("information", network.information); !s.ok()) return s;
 
   for (Value v : Bound(graph)) {
     const std::string& name = graph.info(v).name;
@@ -258,7 +230,7 @@ absl::Status Save(const std::string& path, const DeployedNetwork& network) {
     tensors.emplace_back(name, network.weights.Find(name)->view());
   }
   return supernet::WriteSafetensors(path, tensors,
-                                    {{"format", std::string(kFormat)},
+                                    {{"format", std::string(kNetworkFormat)},
                                      {"graph", *graph_json},
                                      {"input", *input},
                                      {"output", network.output},
@@ -266,12 +238,17 @@ absl::Status Save(const std::string& path, const DeployedNetwork& network) {
                                      {"information", network.information}});
 }
 
+absl::StatusOr<DeployedNetwork> Load(supernet::SafetensorsFile file) {
+  const std::string path = file.path();
+  absl::StatusOr<DeployedNetwork> network = Read(std::move(file));
+  if (!network.ok()) return Annotate(network.status(), path);
+  return network;
+}
+
 absl::StatusOr<DeployedNetwork> Load(const std::string& path) {
   absl::StatusOr<supernet::SafetensorsFile> file = supernet::SafetensorsFile::Open(path);
   if (!file.ok()) return file.status();
-  absl::StatusOr<DeployedNetwork> network = Read(*std::move(file));
-  if (!network.ok()) return Annotate(network.status(), path);
-  return network;
+  return Load(*std::move(file));
 }
 
 }  // namespace mathnas::deploy

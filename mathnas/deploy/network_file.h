@@ -13,14 +13,18 @@
 #define MATHNAS_MATHNAS_DEPLOY_NETWORK_FILE_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/graph.h"
 #include "kernels/tensor.h"
+#include "supernet/safetensors.h"
 
 namespace mathnas::deploy {
+
+inline constexpr std::string_view kNetworkFormat = "mathnas-network/1";
 
 // What a pixel 0 .. 255 of a channel becomes: (pixel - mean) / stddev. One entry per channel; both empty: the pixel
 // itself.
@@ -54,6 +58,8 @@ absl::Status Save(const std::string& path, const DeployedNetwork& network);
 // field and what was expected: InvalidArgument for a file that is truncated, of another format or breaks a rule, the
 // system's own otherwise.
 absl::StatusOr<DeployedNetwork> Load(const std::string& path);
+// The same of a file that was opened to see what it is.
+absl::StatusOr<DeployedNetwork> Load(supernet::SafetensorsFile file);
 
 }  // namespace mathnas::deploy
 

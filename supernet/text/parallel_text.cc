@@ -2,15 +2,16 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
+#include "kernels/status.h"
 #include "supernet/inflating_file.h"
 #include "supernet/text/internal/damage.h"
 #include "supernet/text/internal/utf8.h"
+#include "supernet/text/sentences.h"
 #include "supernet/text/trans_de_en.h"
 
 namespace mathnas::supernet {
@@ -19,44 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kTransDeEn = "trans-de-en", kParallelPrefix = "parallel:";
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 int64_t CountLines(std::string_view text) {
   return std::count(text.begin(), text.end(), '\n') + (!text.empty() && !text.ends_with('\n'));
-}
-
-// Why the line is damage; otherwise nullopt, and the line as it is kept in `clean`.
-std::optional<std::string> Clean(std::string_view line, int64_t max_positions, std::string& clean) {
-  clean.clear();
-  int64_t words = 0;
-  bool space = true;  // before what comes next
-  for (std::string_view rest = line; !rest.empty();) {
-    const std::string_view before = rest;
-    const std::optional<char32_t> c = text::TakeCharacter(rest);
-    if (!c) {
-      return fmt::format("byte 0x{:02x} at offset {}, expected valid UTF-8", static_cast<uint8_t>(before[0]),
-                         line.size() - before.size());
-    }
-    if (text::IsControl(*c)) {
-      return fmt::format("control character U+{:04X} at offset {}, expected none but the tab",
-                         static_cast<uint32_t>(*c), line.size() - before.size());
-    }
-    if (*c == ' ' || *c == '\t') {
-      space = true;
-      continue;
-    }
-    if (space) {
-      if (words > 0) clean += ' ';
-      ++words;
-      space = false;
-    }
-    clean += before.substr(0, before.size() - rest.size());
-  }
-  if (words == 0) return "empty line, expected a sentence";
-  if (words + 1 > max_positions) {
-    return fmt::format("{} words and the end of the sentence, expected at most {} positions", words, max_positions);
-  }
-  return std::nullopt;
 }
 
 absl::Status CheckOptions(const ParallelTextOptions& options) {
@@ -155,9 +121,8 @@ absl::StatusOr<ParallelText> LoadFolder(const std::string& folder, const Paralle
 absl::StatusOr<TextPart> ParseTextPair(std::string_view source, std::string_view target, const std::string& source_path,
                                        const std::string& target_path, const ParallelTextOptions& options) {
   if (absl::Status s = CheckOptions(options); !s.ok()) return s;
-  for (std::string_view* text : {&source, &target}) {
-    if (text->starts_with(kByteOrderMark)) text->remove_prefix(kByteOrderMark.size());
-  }
+  source = text::WithoutByteOrderMark(source);
+  target = text::WithoutByteOrderMark(target);
   const int64_t source_lines = CountLines(source), target_lines = CountLines(target);
   if (source_lines != target_lines) {
     return absl::InvalidArgumentError(fmt::format("{} has {} lines and {} has {}, expected as many: line by line",
@@ -173,14 +138,15 @@ absl::StatusOr<TextPart> ParseTextPair(std::string_view source, std::string_view
     ++pair.line;
     const std::string_view source_line = text::TakeLine(source), target_line = text::TakeLine(target);
     const std::string* path = &source_path;
-    std::optional<std::string> damage = Clean(source_line, options.max_positions, pair.source);
-    if (!damage) {
+    absl::Status damage = CleanSentence(source_line, options.max_positions, pair.source);
+    if (damage.ok()) {
       path = &target_path;
-      damage = Clean(target_line, options.max_positions, pair.target);
+      damage = CleanSentence(target_line, options.max_positions, pair.target);
     }
-    if (!damage) {
+    if (damage.ok()) {
       part.pairs.push_back(pair);
-    } else if (absl::Status s = text::CountDamage(*path, pair.line, *damage, options, part.damaged, part.damage);
+    } else if (absl::Status s = text::CountDamage(*path, pair.line, std::string(kernels::Message(damage)), options,
+                                                  part.damaged, part.damage);
                !s.ok()) {
       return s;
     }

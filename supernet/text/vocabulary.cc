@@ -132,7 +132,11 @@ absl::StatusOr<Vocabulary> Vocabulary::Train(std::span<const std::string_view> s
 absl::StatusOr<Vocabulary> Vocabulary::Load(const std::string& path) {
   absl::StatusOr<std::string> bytes = ReadText(path, kMaxFileBytes);
   if (!bytes.ok()) return bytes.status();
-  return path.ends_with(kDictionaryEnding) ? ParseDictionary(*bytes, path) : ParseModel(*bytes, path);
+  return Parse(*bytes, path);
+}
+
+absl::StatusOr<Vocabulary> Vocabulary::Parse(std::string_view bytes, const std::string& path) {
+  return path.ends_with(kDictionaryEnding) ? ParseDictionary(bytes, path) : ParseModel(bytes, path);
 }
 
 absl::StatusOr<Vocabulary> Vocabulary::ParseModel(std::string_view bytes, const std::string& path) {

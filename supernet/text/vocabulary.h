@@ -49,6 +49,8 @@ class Vocabulary {
 
   // A file that ends in .txt is a dictionary, any other a sentencepiece model.
   static absl::StatusOr<Vocabulary> Load(const std::string& path);
+  // The same of the bytes of a file with this name.
+  static absl::StatusOr<Vocabulary> Parse(std::string_view bytes, const std::string& path);
   // A sentencepiece model (unigram or BPE, also of others): special pieces get HAT's ids, the others the following
   // ones in the order of the model. What the library would trust blindly is checked here first. InvalidArgument names
   // `path` and the field.

@@ -147,14 +147,7 @@ absl::StatusOr<std::vector<Hypothesis>> TranslateBatch(IncrementalDecoder& decod
 
 }  // namespace
 
-SearchOptions PublishedSearch(supertransformer::Task task) {
-  if (task == supertransformer::Task::kIwslt) return {.beam = 5, .length_penalty = 1};
-  return {};
-}
-
-absl::StatusOr<std::vector<Hypothesis>> Translate(IncrementalDecoder& decoder,
-                                                  std::span<const std::vector<int32_t>> sources,
-                                                  const SearchOptions& options) {
+absl::Status Check(const SearchOptions& options) {
   constexpr int kMostBeams = 256;
   if (options.beam < 1 || options.beam > kMostBeams) {
     return absl::InvalidArgumentError(fmt::format("beam: {}, expected 1 to {}", options.beam, kMostBeams));
@@ -169,6 +162,18 @@ absl::StatusOr<std::vector<Hypothesis>> Translate(IncrementalDecoder& decoder,
                     "a number",
                     options.sentences, options.length_penalty));
   }
+  return absl::OkStatus();
+}
+
+SearchOptions PublishedSearch(supertransformer::Task task) {
+  if (task == supertransformer::Task::kIwslt) return {.beam = 5, .length_penalty = 1};
+  return {};
+}
+
+absl::StatusOr<std::vector<Hypothesis>> Translate(IncrementalDecoder& decoder,
+                                                  std::span<const std::vector<int32_t>> sources,
+                                                  const SearchOptions& options) {
+  if (auto s = Check(options); !s.ok()) return s;
   std::vector<size_t> order(sources.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),

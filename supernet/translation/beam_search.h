@@ -22,6 +22,9 @@ struct SearchOptions {
   const std::atomic<bool>* cancel = nullptr;
 };
 
+// InvalidArgument names the option that is out of range.
+absl::Status Check(const SearchOptions& options);
+
 // WMT: beam 4, penalty 0.6; IWSLT: beam 5, penalty 1; the small space as WMT.
 SearchOptions PublishedSearch(supertransformer::Task task);
 
@@ -33,8 +36,7 @@ struct Hypothesis {
 // The best hypothesis of each source (tokens that end with kEos), in their order; those of similar length are decoded
 // together. A step looks at the 2 beam best continuations: of the first `beam` of these, the ones that end are
 // hypotheses; the first `beam` that do not go on. A sentence is done when it has `beam` hypotheses. No hypothesis is
-// empty. Errors: those of IncrementalDecoder, which name the source; InvalidArgument for options out of range;
-// Cancelled.
+// empty. Errors: those of IncrementalDecoder, which name the source; of Check; Cancelled.
 absl::StatusOr<std::vector<Hypothesis>> Translate(IncrementalDecoder& decoder,
                                                   std::span<const std::vector<int32_t>> sources,
                                                   const SearchOptions& options);

@@ -6,34 +6,21 @@
 
 #include "fmt/format.h"
 #include "kernels/internal/json_text.h"
+#include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/supertransformer/space.h"
 
 namespace mathnas::supernet {
 namespace {
 
-std::string Beside(const std::string& checkpoint_path, std::string_view name, bool dictionary) {
-  const std::filesystem::path folder = std::filesystem::path(checkpoint_path).parent_path();
-  return (folder / fmt::format("{}{}", name, dictionary ? ".txt" : ".model")).string();
+constexpr std::string_view kJoined = "vocabulary", kSource = "source", kTarget = "target";
+
+std::string NameOf(std::string_view name, bool dictionary) {
+  return fmt::format("{}{}", name, dictionary ? ".txt" : ".model");
 }
 
-absl::Status Save(const std::string& checkpoint_path, std::string_view name, const Vocabulary& vocabulary) {
-  // What another run left behind under the other name would be taken first.
-  std::error_code ignored;
-  std::filesystem::remove(Beside(checkpoint_path, name, !vocabulary.is_dictionary()), ignored);
-  return vocabulary.Save(Beside(checkpoint_path, name, vocabulary.is_dictionary()));
-}
-
-// None if there is no such file.
-absl::StatusOr<std::optional<Vocabulary>> Find(const std::string& checkpoint_path, std::string_view name) {
-  for (bool dictionary : {false, true}) {
-    const std::string path = Beside(checkpoint_path, name, dictionary);
-    if (!std::filesystem::exists(path)) continue;
-    auto vocabulary = Vocabulary::Load(path);
-    if (!vocabulary.ok()) return vocabulary.status();
-    return *std::move(vocabulary);
-  }
-  return std::optional<Vocabulary>();
+std::string Beside(const std::string& checkpoint_path, std::string_view name) {
+  return (std::filesystem::path(checkpoint_path).parent_path() / name).string();
 }
 
 }  // namespace
@@ -48,27 +35,56 @@ std::string VocabularyHash(const VocabularyPair& vocabularies) {
   return fmt::format("{:016x}", hash);
 }
 
-absl::Status SaveVocabulariesBeside(const std::string& checkpoint_path, const VocabularyPair& vocabularies) {
-  if (vocabularies.joined) return Save(checkpoint_path, "vocabulary", vocabularies.source);
-  if (auto s = Save(checkpoint_path, "source", vocabularies.source); !s.ok()) return s;
-  return Save(checkpoint_path, "target", vocabularies.target);
+std::vector<NamedVocabulary> NamedVocabularies(const VocabularyPair& vocabularies) {
+  const auto named = [](std::string_view name, const Vocabulary& v) {
+    return NamedVocabulary{NameOf(name, v.is_dictionary()), &v};
+  };
+  if (vocabularies.joined) return {named(kJoined, vocabularies.source)};
+  return {named(kSource, vocabularies.source), named(kTarget, vocabularies.target)};
 }
 
-absl::StatusOr<VocabularyPair> LoadVocabulariesBeside(const std::string& checkpoint_path) {
-  auto joined = Find(checkpoint_path, "vocabulary");
+absl::StatusOr<VocabularyPair> FindVocabularies(
+    const std::function<absl::StatusOr<std::optional<Vocabulary>>(const std::string& name)>& find) {
+  const auto either = [&](std::string_view name) {
+    auto model = find(NameOf(name, false));
+    return !model.ok() || *model ? model : find(NameOf(name, true));
+  };
+  auto joined = either(kJoined);
   if (!joined.ok()) return joined.status();
   if (*joined) return VocabularyPair{**joined, **joined, true};
-  auto source = Find(checkpoint_path, "source");
+  auto source = either(kSource);
   if (!source.ok()) return source.status();
-  auto target = Find(checkpoint_path, "target");
+  auto target = either(kTarget);
   if (!target.ok()) return target.status();
   if (!*source || !*target) {
     return absl::NotFoundError(
-        fmt::format("{}: its vocabularies are missing, expected {}, or {} and {} (or the same with .txt)",
-                    checkpoint_path, Beside(checkpoint_path, "vocabulary", false),
-                    Beside(checkpoint_path, "source", false), Beside(checkpoint_path, "target", false)));
+        fmt::format("its vocabularies are missing, expected {}, or {} and {} (or the same with .txt)",
+                    NameOf(kJoined, false), NameOf(kSource, false), NameOf(kTarget, false)));
   }
   return VocabularyPair{**std::move(source), **std::move(target), false};
+}
+
+absl::Status SaveVocabulariesBeside(const std::string& checkpoint_path, const VocabularyPair& vocabularies) {
+  for (const NamedVocabulary& v : NamedVocabularies(vocabularies)) {
+    // What another run left behind under the other name would be taken first.
+    const std::string stem = v.name.substr(0, v.name.rfind('.'));
+    std::error_code ignored;
+    std::filesystem::remove(Beside(checkpoint_path, NameOf(stem, !v.vocabulary->is_dictionary())), ignored);
+    if (auto s = v.vocabulary->Save(Beside(checkpoint_path, v.name)); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<VocabularyPair> LoadVocabulariesBeside(const std::string& checkpoint_path) {
+  auto found = FindVocabularies([&](const std::string& name) -> absl::StatusOr<std::optional<Vocabulary>> {
+    const std::string path = Beside(checkpoint_path, name);
+    if (!std::filesystem::exists(path)) return std::nullopt;
+    auto vocabulary = Vocabulary::Load(path);
+    if (!vocabulary.ok()) return vocabulary.status();
+    return *std::move(vocabulary);
+  });
+  return absl::IsNotFound(found.status()) ? kernels::Annotate(found.status(), checkpoint_path + ", in its folder")
+                                          : found;
 }
 
 absl::StatusOr<VocabularyPair> LoadVocabulariesOf(const Checkpoint& checkpoint, const std::string& checkpoint_path) {

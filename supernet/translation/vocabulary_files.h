@@ -2,7 +2,10 @@
 #ifndef MATHNAS_SUPERNET_TRANSLATION_VOCABULARY_FILES_H_
 #define MATHNAS_SUPERNET_TRANSLATION_VOCABULARY_FILES_H_
 
+#include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "supernet/text/vocabulary.h"
@@ -13,10 +16,20 @@ namespace mathnas::supernet {
 // Tells vocabularies apart: FNV-1a of 64 bits over what Vocabulary::serialized() says of both, in hexadecimal.
 std::string VocabularyHash(const VocabularyPair& vocabularies);
 
-// Writes them into the folder of `checkpoint_path`: "vocabulary" of one for both languages, else "source" and "target",
-// with ".model" or, of a dictionary, ".txt". Errors name the file.
+// How they are called wherever they are kept: "vocabulary" of one for both languages, else "source" and "target", with
+// ".model" or, of a dictionary, ".txt".
+struct NamedVocabulary {
+  std::string name;
+  const Vocabulary* vocabulary;
+};
+std::vector<NamedVocabulary> NamedVocabularies(const VocabularyPair& vocabularies);
+// A pair from what `find` knows by these names; none is what there is not. NotFound says which were looked for.
+absl::StatusOr<VocabularyPair> FindVocabularies(
+    const std::function<absl::StatusOr<std::optional<Vocabulary>>(const std::string& name)>& find);
+
+// Writes them into the folder of `checkpoint_path`. Errors name the file.
 absl::Status SaveVocabulariesBeside(const std::string& checkpoint_path, const VocabularyPair& vocabularies);
-// NotFound says which files were looked for.
+// NotFound names the checkpoint and the files.
 absl::StatusOr<VocabularyPair> LoadVocabulariesBeside(const std::string& checkpoint_path);
 // Those of a checkpoint that was loaded from this path; InvalidArgument if they are not the ones that it was trained
 // with (the recipe has their hash), or not of the sizes of its network.

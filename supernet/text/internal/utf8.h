@@ -26,6 +26,9 @@ bool IsSpace(char32_t c);
 // The parts of `text` between spaces as IsSpace has them; bytes that are no valid UTF-8 belong to a word.
 std::vector<std::string_view> Words(std::string_view text);
 
+// Without the byte order mark that a file may begin with.
+std::string_view WithoutByteOrderMark(std::string_view text);
+
 // Takes the line up to the next \n, or the rest, off `text`, which is not empty; a \r at its end is dropped.
 std::string_view TakeLine(std::string_view& text);
 
