@@ -71,6 +71,7 @@ void AddReplay(CLI::App& app);
 void AddSearch(CLI::App& app);
 void AddSweep(CLI::App& app);
 void AddSearchNetwork(CLI::App& app);
+void AddDeploy(CLI::App& app);
 void AddRun(CLI::App& app);
 void AddBench(CLI::App& app);
 void AddTable(CLI::App& app);

@@ -1,12 +1,11 @@
 // mathnas evaluate --checkpoint C --subnet S --data D
+#include "bindings/cli/checkpoint_network.h"
 #include "bindings/cli/data_options.h"
 #include "bindings/cli/evaluate_translation.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "supernet/evaluation.h"
 #include "supernet/recalibration.h"
-#include "supernet/training/checkpoint.h"
-#include "supernet/weights.h"
 
 namespace mathnas::cli {
 namespace {
@@ -21,31 +20,10 @@ struct Options {
 };
 
 absl::StatusOr<Answer> Evaluate(Options& o) {
-  auto checkpoint = supernet::LoadTrained(o.checkpoint);
-  if (!checkpoint.ok()) return checkpoint.status();
-  SpaceOptions narrowed = o.space;
-  narrowed.name = checkpoint->space;
-  auto space = narrowed.Make({.macro = checkpoint->macro});
-  if (!space.ok()) return space.status();
-  const bool own = checkpoint->subnet.has_value();
-  if (!own && o.subnet.empty()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{} is a supernet: --subnet says which of its networks", o.checkpoint));
-  }
-  auto choice = own && o.subnet.empty() ? (*space)->ParseSubnet(*checkpoint->subnet) : ParseSubnet(**space, o.subnet);
-  if (!choice.ok()) return choice.status();
-  if (own && (*space)->SubnetJson(*choice) != *checkpoint->subnet) {
-    return absl::InvalidArgumentError(
-        fmt::format("--subnet {}: {} is a network {}", o.subnet, o.checkpoint, *checkpoint->subnet));
-  }
-  if ((*space)->translates()) {
-    return EvaluateTranslation({.common = o.common,
-                                .data = o.data,
-                                .checkpoint_path = o.checkpoint,
-                                .checkpoint = *checkpoint,
-                                .space = **space,
-                                .choice = *choice,
-                                .scoring = o.scoring});
+  auto network = LoadNetwork(o.checkpoint, o.subnet, o.space);
+  if (!network.ok()) return network.status();
+  if (network->space->translates()) {
+    return EvaluateTranslation({.common = o.common, .data = o.data, .network = *network, .scoring = o.scoring});
   }
   auto data = o.data.Load();
   if (!data.ok()) return data.status();
@@ -53,26 +31,26 @@ absl::StatusOr<Answer> Evaluate(Options& o) {
   if (!device.ok()) return device.status();
 
   const supernet::ReadingOptions reading = o.data.Reading(o.common);
-  kernels::TensorMap weights = std::move(checkpoint->weights);
-  if (!own) {
-    auto extracted = supernet::ExtractWeights(**space, *choice, weights);
-    if (!extracted.ok()) return extracted.status();
-    weights = *std::move(extracted);
-    auto s = supernet::Recalibrate(**space, *choice, weights, *device, data->train,
+  const supernet::SearchSpace& space = *network->space;
+  auto weights = network->TakeWeights();
+  if (!weights.ok()) return weights.status();
+  if (!network->own()) {
+    auto s = supernet::Recalibrate(space, network->choice, *weights, *device, data->train,
                                    {.batches = o.recalibration_batches, .seed = o.common.seed}, reading);
     if (!s.ok()) return s;
   }
-  auto result =
-      supernet::Evaluate(**space, *choice, weights, *device, data->test, {.reading = reading, .cancel = Interrupted()});
+  auto result = supernet::Evaluate(space, network->choice, *weights, *device, data->test,
+                                   {.reading = reading, .cancel = Interrupted()});
   if (!result.ok()) return result.status();
   Answer answer;
-  answer.json = {{"subnet", Json::parse((*space)->SubnetJson(*choice))},
+  answer.json = {{"subnet", Json::parse(space.SubnetJson(network->choice))},
                  {"accuracy", result->accuracy},
                  {"loss", result->loss},
                  {"images", result->images},
-                 {"recalibrated", !own}};
-  answer.text = fmt::format("{}: accuracy {:.2f} %, loss {:.4f} on {} images{}\n", (*space)->SubnetJson(*choice),
-                            result->accuracy, result->loss, result->images, own ? "" : ", statistics recalibrated");
+                 {"recalibrated", !network->own()}};
+  answer.text =
+      fmt::format("{}: accuracy {:.2f} %, loss {:.4f} on {} images{}\n", space.SubnetJson(network->choice),
+                  result->accuracy, result->loss, result->images, network->own() ? "" : ", statistics recalibrated");
   o.data.Report(answer);
   return answer;
 }

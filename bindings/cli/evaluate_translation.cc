@@ -5,24 +5,18 @@
 
 #include "bindings/cli/progress.h"
 #include "fmt/format.h"
-#include "kernels/status.h"
 #include "supernet/atomic_file.h"
 #include "supernet/supertransformer/space.h"
 #include "supernet/translation/evaluation.h"
 #include "supernet/translation/vocabulary_files.h"
-#include "supernet/weights.h"
 
 namespace mathnas::cli {
 
-void TranslationScoring::AddTo(CLI::App* to) {
-  command = to;
+void TranslationScoring::AddTo(CLI::App* command) {
   command->add_option("--sentences", sentences, "supertransformer: how many to translate for BLEU (0: all)")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--beam", beam, "supertransformer: hypotheses of a sentence (default: the published number)")
-      ->check(CLI::Range(1, 256));
-  command->add_option("--length-penalty", length_penalty,
-                      "supertransformer: exponent of the length that scores are divided by (default: the published)");
+  search.AddTo(command, "the published");
   command->add_option("--bleu-tokenizer", tokenizer, "supertransformer: 13a, or none for text that is tokenised")
       ->capture_default_str()
       ->check(CLI::IsMember({"13a", "none"}));
@@ -35,9 +29,9 @@ void TranslationScoring::AddTo(CLI::App* to) {
 
 absl::StatusOr<Answer> EvaluateTranslation(const TranslationEvaluation& e) {
   const TranslationScoring& o = e.scoring;
-  auto macro = supernet::ParseSuperTransformerMacro(e.space.MacroJson());
+  auto macro = supernet::ParseSuperTransformerMacro(e.network.space->MacroJson());
   if (!macro.ok()) return macro.status();
-  auto vocabularies = supernet::LoadVocabulariesOf(e.checkpoint, e.checkpoint_path);
+  auto vocabularies = supernet::LoadVocabulariesOf(e.network.checkpoint, e.network.path);
   if (!vocabularies.ok()) return vocabularies.status();
   auto text = e.data.LoadText();
   if (!text.ok()) return text.status();
@@ -46,16 +40,13 @@ absl::StatusOr<Answer> EvaluateTranslation(const TranslationEvaluation& e) {
   if (!pairs.ok()) return pairs.status();
   auto device = OpenDevice(e.common);
   if (!device.ok()) return device.status();
-  kernels::TensorMap weights = std::move(e.checkpoint.weights);
-  if (!e.checkpoint.subnet) {
-    auto extracted = supernet::ExtractWeights(e.space, e.choice, weights);
-    if (!extracted.ok()) return kernels::Annotate(extracted.status(), e.checkpoint_path);
-    weights = *std::move(extracted);
-  }
-  auto loss = supernet::EvaluateLoss(*macro, e.choice, weights, *device, *pairs, {.cancel = Interrupted()});
+  const supernet::SearchSpace& space = *e.network.space;
+  auto weights = e.network.TakeWeights();
+  if (!weights.ok()) return weights.status();
+  auto loss = supernet::EvaluateLoss(*macro, e.network.choice, *weights, *device, *pairs, {.cancel = Interrupted()});
   if (!loss.ok()) return loss.status();
   Answer answer;
-  answer.json = {{"subnet", Json::parse(e.space.SubnetJson(e.choice))},
+  answer.json = {{"subnet", Json::parse(space.SubnetJson(e.network.choice))},
                  {"part", part.name},
                  {"pairs", pairs->source.size()},
                  {"loss", loss->loss},
@@ -63,13 +54,12 @@ absl::StatusOr<Answer> EvaluateTranslation(const TranslationEvaluation& e) {
                  {"accuracy", loss->accuracy},
                  {"tokens", loss->tokens}};
   answer.text = fmt::format("{}\n{}: loss {:.4f} a token, perplexity {:.2f}, {:.2f} % of {} tokens right\n",
-                            e.space.SubnetJson(e.choice), part.name, loss->loss, loss->perplexity(), loss->accuracy,
-                            loss->tokens);
+                            space.SubnetJson(e.network.choice), part.name, loss->loss, loss->perplexity(),
+                            loss->accuracy, loss->tokens);
   if (o.no_bleu) return answer;
 
   supernet::SearchOptions search = supernet::PublishedSearch(macro->task);
-  if (o.beam != 0) search.beam = o.beam;
-  if (o.command->count("--length-penalty") > 0) search.length_penalty = o.length_penalty;
+  o.search.Apply(search);
   search.cancel = Interrupted();
   Progress progress;
   const int64_t all = o.sentences > 0 ? std::min<int64_t>(o.sentences, std::ssize(part.pairs)) : std::ssize(part.pairs);
@@ -78,7 +68,7 @@ absl::StatusOr<Answer> EvaluateTranslation(const TranslationEvaluation& e) {
   };
   supernet::BleuOptions bleu;
   if (o.tokenizer == "none") bleu = {.tokenizer = supernet::BleuOptions::Tokenizer::kNone, .split_compounds = true};
-  supernet::IncrementalDecoder decoder(*macro, e.choice, weights, *device);
+  supernet::IncrementalDecoder decoder(*macro, e.network.choice, *weights, *device);
   auto translated = supernet::EvaluateBleu(decoder, *vocabularies, part, o.sentences, search, bleu);
   progress.End();
   if (!translated.ok()) return translated.status();

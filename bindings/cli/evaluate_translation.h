@@ -4,31 +4,26 @@
 
 #include <string>
 
+#include "bindings/cli/checkpoint_network.h"
 #include "bindings/cli/data_options.h"
-#include "supernet/search_space.h"
-#include "supernet/training/checkpoint.h"
+#include "bindings/cli/translation_search.h"
 
 namespace mathnas::cli {
 
-// --beam and so on: how translations are made and scored.
+// How translations are made and scored.
 struct TranslationScoring {
   int64_t sentences = 0;  // to be translated; 0: all
-  int beam = 0;           // 0: the published one
-  double length_penalty = 0;
+  TranslationSearch search;
   std::string tokenizer = "13a", part = "test", translations;
   bool no_bleu = false;
-  CLI::App* command = nullptr;
 
-  void AddTo(CLI::App* to);
+  void AddTo(CLI::App* command);
 };
 
 struct TranslationEvaluation {
   const Common& common;
   DataOptions& data;
-  const std::string& checkpoint_path;
-  supernet::Checkpoint& checkpoint;
-  const supernet::SearchSpace& space;
-  const supernet::Choice& choice;
+  CheckpointNetwork& network;
   const TranslationScoring& scoring;
 };
 

@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Each command: mathnas COMMAND --help. Exit status: 0 done, 1 cannot be met, 2 bad input or usage.");
   for (auto* add : {AddSpace, AddForward, AddCount, AddTrain, AddEvaluate, AddProfile, AddPredict, AddReplay, AddSearch,
-                    AddSweep, AddSearchNetwork, AddRun, AddBench, AddTable, AddExport}) {
+                    AddSweep, AddSearchNetwork, AddDeploy, AddRun, AddBench, AddTable, AddExport}) {
     add(app);
   }
   CatchInterrupt();

@@ -7,9 +7,11 @@
 
 #include "bindings/cli/command.h"
 #include "bindings/cli/data_options.h"
+#include "bindings/cli/run_translator.h"
 #include "fmt/format.h"
 #include "kernels/random.h"
 #include "mathnas/deploy/network.h"
+#include "mathnas/deploy/translator_file.h"
 #include "mathnas/profile/latency.h"
 #include "supernet/network_input.h"
 #include "supernet/safetensors.h"
@@ -20,11 +22,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 const Clock::time_point kProcessStart = Clock::now();
 
+constexpr const char* kSynthetic = "synthetic";
+
 struct Options {
   Common common;
   DataOptions data;
-  std::string network, input = "synthetic";
+  TranslationSearch search;
+  std::string network, input = kSynthetic;
   int runs = 200;
+  CLI::App* command = nullptr;
 };
 
 double Milliseconds(Clock::time_point since) {
@@ -39,7 +45,7 @@ struct Input {
 
 absl::StatusOr<Input> ReadInput(const Options& o, const deploy::Network& network) {
   Input input;
-  if (o.input == "synthetic") {
+  if (o.input == kSynthetic) {
     kernels::Random random(o.common.seed);
     input.pixels.resize(static_cast<size_t>(network.input_elements()));
     for (uint8_t& p : input.pixels) p = static_cast<uint8_t>(random.Below(256));
@@ -135,13 +141,31 @@ absl::StatusOr<double> Accuracy(const supernet::ImageSourcePtr& images, deploy::
   return 100.0 * static_cast<double>(correct) / static_cast<double>(images->count());
 }
 
+// InvalidArgument names an option that is given and belongs to the other kind of networks.
+absl::Status CheckOptions(const Options& o, bool translates) {
+  const auto wrong = [&](const char* option, const char* what) {
+    return absl::InvalidArgumentError(fmt::format("{}: {} {}", option, o.network, what));
+  };
+  if (!translates) return o.search.given() ? wrong("--beam, --length-penalty", "translates nothing") : absl::OkStatus();
+  if (!o.data.name.empty()) return wrong("--data", "is a translator; it takes --input alone, evaluate takes text");
+  if (o.command->count("--runs") > 0) return wrong("--runs", "is a translator; --json has the time it took");
+  if (o.input == kSynthetic) return wrong("--input", "is a translator, expected a file of sentences, or -");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Answer> RunNetwork(Options& o) {
   if (std::filesystem::is_directory(o.network)) o.network += "/network.mathnas";
+  auto file = supernet::SafetensorsFile::Open(o.network);
+  if (!file.ok()) return file.status();
   // A deployed network was measured with its own number of threads; it runs with it unless told otherwise.
-  auto description = deploy::Load(o.network);
+  if (o.common.threads == 0) o.common.threads = 1;
+  const auto format = file->metadata().find("format");
+  const bool translates = format != file->metadata().end() && format->second == deploy::kTranslatorFormat;
+  if (auto s = CheckOptions(o, translates); !s.ok()) return s;
+  if (translates) return RunTranslator(*std::move(file), o.input, o.search, o.common);
+  auto description = deploy::Load(*std::move(file));
   if (!description.ok()) return description.status();
   const Json information = Json::parse(description->information);
-  if (o.common.threads == 0) o.common.threads = 1;
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
   auto network = deploy::Network::Create(*std::move(description), *device);
@@ -215,12 +239,17 @@ void AddRun(CLI::App& app) {
   CLI::App* command =
       AddCommand(app, "run", "Runs a deployed network", "mathnas run found/network.mathnas --input images.safetensors",
                  o.common, [] { return RunNetwork(o); });
-  command->add_option("network", o.network, "network.mathnas, or the folder of search-network")->required();
+  o.command = command;
+  command->add_option("network", o.network, "A file of search-network or deploy, or the folder of search-network")
+      ->required();
   command
-      ->add_option("--input", o.input,
-                   "A safetensors file with \"images\" (U8 NHWC) or \"input\" (F32 NHWC), or synthetic")
+      ->add_option(
+          "--input", o.input,
+          "A safetensors file with \"images\" (U8 NHWC) or \"input\" (F32 NHWC), or synthetic; of a translator "
+          "a text file, a sentence a line, or - for standard input")
       ->capture_default_str();
   o.data.AddTo(command, "Also the accuracy on the test images of this data set");
+  o.search.AddTo(command, "the file's");
   command->add_option("--runs", o.runs, "Runs to measure the latency with")
       ->capture_default_str()
       ->check(CLI::Range(0, 10000000));

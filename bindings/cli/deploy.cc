@@ -1,0 +1,83 @@
+// mathnas deploy --checkpoint C --out FILE: a network that runs without anything of its training
+#include "bindings/cli/checkpoint_network.h"
+#include "bindings/cli/translation_search.h"
+#include "fmt/format.h"
+#include "mathnas/deploy/translator_file.h"
+#include "supernet/counting.h"
+#include "supernet/supertransformer/space.h"
+#include "supernet/translation/vocabulary_files.h"
+
+namespace mathnas::cli {
+namespace {
+
+struct Options {
+  Common common;
+  SpaceOptions space;
+  TranslationSearch search;
+  std::string checkpoint, subnet, out;
+};
+
+absl::StatusOr<Answer> Deploy(const Options& o) {
+  auto network = LoadNetwork(o.checkpoint, o.subnet, o.space);
+  if (!network.ok()) return network.status();
+  const supernet::SearchSpace& space = *network->space;
+  if (!space.translates()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: a network of {}, expected one that translates; search-network deploys networks of images",
+                    o.checkpoint, space.name()));
+  }
+  auto macro = supernet::ParseSuperTransformerMacro(space.MacroJson());
+  if (!macro.ok()) return macro.status();
+  auto vocabularies = supernet::LoadVocabulariesOf(network->checkpoint, o.checkpoint);
+  if (!vocabularies.ok()) return vocabularies.status();
+  auto cost = supernet::CountWork(space, network->choice);
+  if (!cost.ok()) return cost.status();
+  auto weights = network->TakeWeights();
+  if (!weights.ok()) return weights.status();
+  const Json subnet = Json::parse(space.SubnetJson(network->choice));
+  const Json counted = {{"flops", cost->total.flops}, {"parameters", cost->total.parameters}};
+  supernet::SearchOptions search = supernet::PublishedSearch(macro->task);
+  o.search.Apply(search);
+  const deploy::DeployedTranslator translator = {
+      .macro = *macro,
+      .choice = network->choice,
+      .weights = *std::move(weights),
+      .vocabularies = *std::move(vocabularies),
+      .beam = search.beam,
+      .length_penalty = search.length_penalty,
+      .information =
+          Json{{"cost", counted}, {"recipe", Json::parse(network->checkpoint.recipe, nullptr, false)}}.dump()};
+  if (auto s = deploy::Save(o.out, translator); !s.ok()) return s;
+  Answer answer;
+  answer.json = {{"network", o.out},
+                 {"format", deploy::kTranslatorFormat},
+                 {"subnet", subnet},
+                 {"cost", counted},
+                 {"source_vocabulary", macro->source_vocabulary},
+                 {"target_vocabulary", macro->target_vocabulary},
+                 {"beam", search.beam},
+                 {"length_penalty", search.length_penalty}};
+  answer.text = fmt::format("{}: {} parameters, vocabularies of {} and {} tokens, beam {}, length penalty {}\n", o.out,
+                            cost->total.parameters, macro->source_vocabulary, macro->target_vocabulary, search.beam,
+                            search.length_penalty);
+  return answer;
+}
+
+}  // namespace
+
+void AddDeploy(CLI::App& app) {
+  static Options o;
+  CLI::App* command = AddCommand(
+      app, "deploy", "Makes one file of a trained translation network and its vocabularies, for run",
+      "mathnas deploy --checkpoint run/checkpoint.safetensors --subnet @network.json --out translator.mathnas",
+      o.common, [] { return Deploy(o); });
+  command
+      ->add_option("--checkpoint", o.checkpoint, "A supernet's or a network's checkpoint, its vocabularies beside it")
+      ->required();
+  command->add_option("--subnet", o.subnet, "The network of a supernet: JSON, or @FILE");
+  o.space.AddCandidatesTo(command);
+  o.search.AddTo(command, "the published");
+  command->add_option("--out", o.out, "The file to write")->required();
+}
+
+}  // namespace mathnas::cli
