@@ -210,6 +210,13 @@ TEST_F(TranslatorCli, BadOptions) {
   std::filesystem::rename(*folder_ / "network/vocabulary.model", *folder_ / "moved");
   ExpectRefused({"deploy", "--checkpoint", Checkpoint(), "--subnet", kNetwork, "--out", out},
                 "its vocabularies are missing");
+  // Of another run, and of as many tokens.
+  WriteNumbers(*folder_ / "other-text", 200);
+  Ok({"train", "supertransformer", "--task", "small", "--data", "parallel:" + (*folder_ / "other-text"), "--out",
+      *folder_ / "other", "--vocabulary", "64", "--tokens", "256", "--updates", "1", "--json"});
+  std::filesystem::copy_file(*folder_ / "other/vocabulary.model", *folder_ / "network/vocabulary.model");
+  ExpectRefused({"deploy", "--checkpoint", Checkpoint(), "--out", out},
+                "trained with other vocabularies than those beside it");
   std::filesystem::rename(*folder_ / "moved", *folder_ / "network/vocabulary.model");
   EXPECT_FALSE(std::filesystem::exists(out));
 }
