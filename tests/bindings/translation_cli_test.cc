@@ -66,14 +66,10 @@ class TrainedOnNumbers : public testing::Test {
  protected:
   void SetUp() override { WriteNumbers(folder_ / "text", 400); }
   std::vector<std::string> Train(const std::string& out, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> arguments = {"train",        "supertransformer",
-                                          "--task",       "small",
-                                          "--data",       "parallel:" + (folder_ / "text"),
-                                          "--out",        folder_ / out,
-                                          "--vocabulary", "64",
-                                          "--tokens",     "256",
-                                          "--updates",    "6",
-                                          "--json"};
+    std::vector<std::string> arguments = {"train",     "supertransformer", "--task",    "small",
+                                          "--data",    "parallel:" + (folder_ / "text"), "--out", folder_ / out,
+                                          "--vocabulary", "64",            "--tokens",  "256",
+                                          "--updates", "6",                "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -91,12 +87,8 @@ TEST_F(TrainedOnNumbers, ASupernetAndItsNetworks) {
   EXPECT_EQ(Ok(Train("supernet", {"--resume"}))["epochs"], trained["epochs"]);
   ExpectRefused(Train("supernet", {"--resume", "--dropout", "0.3"}), "cannot resume with another recipe");
 
-  const std::vector<std::string> evaluate = {"evaluate",
-                                             "--checkpoint",
-                                             folder_ / "supernet/checkpoint.safetensors",
-                                             "--data",
-                                             "parallel:" + (folder_ / "text"),
-                                             "--json"};
+  const std::vector<std::string> evaluate = {"evaluate", "--checkpoint", folder_ / "supernet/checkpoint.safetensors",
+                                             "--data", "parallel:" + (folder_ / "text"), "--json"};
   ExpectRefused(evaluate, "is a supernet: --subnet says which of its networks");
   std::vector<std::string> one = evaluate;
   one.insert(one.end(), {"--subnet", kNetwork, "--translations", folder_ / "said.txt", "--beam", "2"});
