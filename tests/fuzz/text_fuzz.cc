@@ -7,6 +7,7 @@
 #include "supernet/text/bleu.h"
 #include "supernet/text/internal/utf8.h"
 #include "supernet/text/parallel_text.h"
+#include "supernet/text/sentences.h"
 #include "supernet/text/trans_de_en.h"
 #include "supernet/text/vocabulary.h"
 
@@ -28,6 +29,11 @@ void CheckSide(const std::string& side) {
 }
 
 void Lines(std::string_view input) {
+  if (const auto sentences = supernet::ParseSentences(input, "file", 32); sentences.ok()) {
+    for (const std::string& sentence : *sentences) CheckSide(sentence);
+  } else {
+    CheckStatus(sentences.status());
+  }
   // One side before the first form feed, the other behind it.
   const size_t middle = std::min(input.find('\f'), input.size());
   const auto part = supernet::ParseTextPair(input.substr(0, middle), input.substr(std::min(middle + 1, input.size())),
