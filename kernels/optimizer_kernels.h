@@ -56,9 +56,17 @@ void AdamStep(const AdamParameters& parameters, absl::Span<float> w, absl::Span<
 void AdamStep(const AdamParameters& parameters, absl::Span<double> w, absl::Span<double> g, absl::Span<double> m,
               absl::Span<double> v, int64_t t, int threads);
 
-// Sum of squares: what gradients are clipped by.
-double SumOfSquares(absl::Span<const float> x, int threads);
-double SumOfSquares(absl::Span<const double> x, int threads);
+// sum_i x_i y_i of spans of the same size; of a gradient with itself it is what gradients are clipped by.
+double DotProduct(absl::Span<const float> x, absl::Span<const float> y, int threads);
+double DotProduct(absl::Span<const double> x, absl::Span<const double> y, int threads);
+
+// g = factor * g + h;  h = 0. Spans of the same size that do not overlap.
+void CombineGradients(double factor, absl::Span<float> g, absl::Span<float> h, int threads);
+void CombineGradients(double factor, absl::Span<double> g, absl::Span<double> h, int threads);
+
+// average = decay * average + (1 - decay) * w: the exponential moving average of weights. As above.
+void MoveAverage(double decay, absl::Span<const float> w, absl::Span<float> average, int threads);
+void MoveAverage(double decay, absl::Span<const double> w, absl::Span<double> average, int threads);
 
 }  // namespace mathnas::kernels
 

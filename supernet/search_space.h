@@ -49,8 +49,9 @@ struct SpaceStructure {
 // Where a network's weights come from: its own tensors, or slices and members of the shared ones of the supernet.
 enum class Weights : uint8_t { kOwn, kShared };
 
-// Of weights (weights.h): PyTorch's defaults, He et al. (2015) by fan-out, or Glorot and Bengio (2010).
-enum class Initialization : uint8_t { kPyTorch, kHeFanOut, kXavier };
+// Of weights (weights.h): PyTorch's defaults; He et al. (2015) by fan-out; that with branches that begin at nothing
+// (spec/search-spaces.md 5.8); Glorot and Bengio (2010).
+enum class Initialization : uint8_t { kPyTorch, kHeFanOut, kNasVit, kXavier };
 
 // What recalibration (recalibration.h) averages.
 enum class BatchVariance : uint8_t { kUnbiased, kBiased };
@@ -110,6 +111,11 @@ class SearchSpace {
 
   virtual std::optional<SpaceCell> cell() const { return std::nullopt; }
   virtual SpaceStructure structure() const { return {}; }
+  // The smallest and the largest network, of a space where all others lie between; the resolution counts too.
+  struct Extremes {
+    Choice smallest, largest;
+  };
+  virtual std::optional<Extremes> extremes() const { return std::nullopt; }
   // How its weights begin (weights.h).
   virtual Initialization initialization() const { return Initialization::kPyTorch; }
   // Whether its networks take tokens of one language and say those of another (NetworkGraph).

@@ -86,13 +86,20 @@ TensorMap AllocateWeights(const Graph& graph) {
 }
 
 void InitializeWeights(TensorMap& weights, uint64_t seed, Initialization kind) {
-  const bool he = kind == Initialization::kHeFanOut, xavier = kind == Initialization::kXavier;
+  const bool nasvit = kind == Initialization::kNasVit, he = kind == Initialization::kHeFanOut || nasvit;
+  const bool xavier = kind == Initialization::kXavier;
   for (const TensorMap::Entry& e : weights.entries()) {
     kernels::Random random(seed, kernels::Random::Stream(kInitPurpose, 0, Fnv1a(e.name)));
     const auto uniform = [&](double bound) {
       Fill(e.tensor.view(), [&](int64_t) { return bound * (2 * random.Uniform() - 1); });
     };
-    if (e.name.ends_with("_matrix")) {
+    if (nasvit && (e.name.ends_with(".rescale_attn") || e.name.ends_with(".rescale_mlp"))) {
+      Fill(e.tensor.view(), [](int64_t) { return 1e-4; });
+    } else if (nasvit && e.name.ends_with(".relative_position_bias_table")) {
+      Fill(e.tensor.view(), [&](int64_t) { return std::clamp(0.02 * random.Normal(), -2.0, 2.0); });
+    } else if (nasvit && e.name.ends_with(".point_linear.bn.bn.weight")) {
+      Fill(e.tensor.view(), [](int64_t) { return 0; });
+    } else if (e.name.ends_with("_matrix")) {
       const int64_t columns = e.tensor.shape().back();
       Fill(e.tensor.view(), [&](int64_t i) { return i / columns == i % columns ? 1 : 0; });
     } else if (e.name == "arch_parameters") {

@@ -20,9 +20,12 @@ kernels::TensorMap AllocateWeights(const kernels::Graph& graph);
 // rank 2 and more, and the biases beside them, uniform in +-1/sqrt(fan_in); normalisation 1 and 0, running statistics 0
 // and 1. Each tensor's values depend on (seed, name) alone. "arch_parameters" are 1e-3 * normal (2.5). kHeFanOut,
 // once-for-all's: convolutions normal with variance 2 / (kh kw out), linear layers uniform in
-// +-1/sqrt(inputs), biases 0, kernel matrices the identity, normalisation as above. kXavier, HAT's (4.3): matrices
-// uniform in +-sqrt(6 / (inputs + outputs)), biases 0, embeddings normal with variance 1 / columns, the row of the
-// padding token 0, normalisation as above.
+// +-1/sqrt(inputs), biases 0, kernel matrices the identity, normalisation as above. kNasVit: the same, but the last
+// normalisation of a convolution block's branch has weight 0, rescale tables are 1e-4, and tables of relative positions
+// normal with deviation 0.02 (spec/search-spaces.md 5.8; the reference truncates them at +-2). kXavier, HAT's (4.3):
+// matrices uniform in
+// +-sqrt(6 / (inputs + outputs)), biases 0, embeddings normal with variance 1 / columns, the row of the padding token
+// 0.
 void InitializeWeights(kernels::TensorMap& weights, uint64_t seed, Initialization kind = Initialization::kPyTorch);
 
 // The deterministic values of spec/search-spaces.md 1.2, by name.

@@ -168,7 +168,8 @@ absl::StatusOr<Answer> Inference(const Options& o) {
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&folded->weights});
   if (!context.ok()) return context.status();
-  for (const kernels::TensorMap::Entry& e : Noise(o, *subject).entries()) {
+  const kernels::TensorMap noise = Noise(o, *subject);
+  for (const kernels::TensorMap::Entry& e : noise.entries()) {
     if (e.name == "labels") continue;
     std::memcpy((*context)->Input(e.name)->data, e.tensor.data(), e.tensor.desc().bytes());
   }
@@ -202,9 +203,9 @@ absl::StatusOr<Answer> Decode(const Options& o) {
   std::vector<std::vector<int32_t>> sources(static_cast<size_t>(o.batch));
   for (auto& source : sources) {
     while (std::ssize(source) < length - 1) {
-      source.push_back(supernet::kFirstWordId +
-                       static_cast<int32_t>(random.Below(static_cast<uint32_t>(macro->source_vocabulary) -
-                                                         supernet::kFirstWordId)));
+      source.push_back(
+          supernet::kFirstWordId +
+          static_cast<int32_t>(random.Below(static_cast<uint32_t>(macro->source_vocabulary) - supernet::kFirstWordId)));
     }
     source.push_back(supernet::kEosId);
   }
@@ -246,7 +247,9 @@ void AddBench(CLI::App& app) {
     command->add_option("--beam", o.beam, "supertransformer, decode: rows per source")
         ->capture_default_str()
         ->check(CLI::Range(1, 256));
-    command->add_option("--batch", o.batch, "Images, or rows of tokens, per step")->capture_default_str()->check(CLI::Range(1, 65536));
+    command->add_option("--batch", o.batch, "Images, or rows of tokens, per step")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 65536));
     command->add_option("--repetitions", o.repetitions, "At least this many")
         ->capture_default_str()
         ->check(CLI::Range(1, 1000000));

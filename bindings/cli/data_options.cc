@@ -13,9 +13,10 @@ constexpr size_t kNamed = 5;  // damaged images or lines that stderr gets
 
 CLI::Option* DataOptions::AddTo(CLI::App* command, const std::string& description) {
   CLI::Option* option = command->add_option("--data", name, description);
-  command->add_flag("--stop-at-damage", stop_at_damage_,
-                    "An image file that cannot be decoded, or a damaged line, is an error (otherwise the next image takes its "
-                    "place, and the line is left out)");
+  command->add_flag(
+      "--stop-at-damage", stop_at_damage_,
+      "An image file that cannot be decoded, or a damaged line, is an error (otherwise the next image takes its "
+      "place, and the line is left out)");
   command->add_option("--loader-threads", threads_, "Threads that decode image files (default: as --threads)")
       ->check(CLI::Range(1, 256));
   return option;

@@ -21,7 +21,7 @@ struct Options {
 };
 
 absl::StatusOr<Answer> Evaluate(Options& o) {
-  auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
+  auto checkpoint = supernet::LoadTrained(o.checkpoint);
   if (!checkpoint.ok()) return checkpoint.status();
   SpaceOptions narrowed = o.space;
   narrowed.name = checkpoint->space;

@@ -200,8 +200,8 @@ absl::StatusOr<Inputs> ReadInputs(const Options& o) {
     inputs.images = *std::move(images);
     return inputs;
   }
-  for (const auto& [option, argument, rows] : {std::tuple{"--source", &o.source, &inputs.source},
-                                               std::tuple{"--previous", &o.previous, &inputs.previous}}) {
+  for (const auto& [option, argument, rows] :
+       {std::tuple{"--source", &o.source, &inputs.source}, std::tuple{"--previous", &o.previous, &inputs.previous}}) {
     auto parsed = ParseRows(option, *argument);
     if (!parsed.ok()) return parsed.status();
     *rows = *std::move(parsed);
@@ -272,8 +272,8 @@ absl::StatusOr<Answer> Forward(const Options& o) {
   auto choice = ParseSubnet(**space, o.subnet);
   if (!choice.ok()) return choice.status();
   const bool synthetic = o.weights == "synthetic";
-  supernet::GraphRequest request = {
-      .weights = synthetic ? (*space)->synthetic_weights() : WeightsIn(weights, **space, *choice)};
+  supernet::GraphRequest request = {.weights = synthetic ? (*space)->synthetic_weights()
+                                                         : WeightsIn(weights, **space, *choice)};
   if (inputs->images) {
     request.batch = inputs->images->nchw[0];
     request.image_size = inputs->images->nchw[2];
@@ -344,8 +344,9 @@ void AddForward(CLI::App& app) {
   command->add_option(
       "--shape", o.shape,
       "Shape of the synthetic input, NCHW (default 1x3x32x32, mobilenetv3 1x3x224x224, supervit 1x3x192x192)");
-  command->add_option("--source", o.source,
-                      "supertransformer: rows of source tokens, padded on the left with 1: '[[1,5,2],[7,8,2]]', or @FILE");
+  command->add_option(
+      "--source", o.source,
+      "supertransformer: rows of source tokens, padded on the left with 1: '[[1,5,2],[7,8,2]]', or @FILE");
   command->add_option("--previous", o.previous,
                       "supertransformer: rows of target tokens so far, which begin with 2 and are padded with 1: JSON, "
                       "or @FILE");

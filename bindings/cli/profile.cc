@@ -32,7 +32,7 @@ absl::StatusOr<Answer> Profile(Options& o) {
     return absl::InvalidArgumentError(fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'",
                                                   core::kInteraction, o.estimator));
   }
-  auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
+  auto checkpoint = supernet::LoadTrained(o.checkpoint);
   if (!checkpoint.ok()) return checkpoint.status();
   if (checkpoint->subnet) {
     return absl::InvalidArgumentError(fmt::format("{} is a single network, expected a supernet", o.checkpoint));

@@ -2,8 +2,10 @@
 #ifndef MATHNAS_BINDINGS_CLI_RECIPE_OPTIONS_H_
 #define MATHNAS_BINDINGS_CLI_RECIPE_OPTIONS_H_
 
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "CLI/App.hpp"
 #include "absl/status/statusor.h"
@@ -13,7 +15,7 @@ namespace mathnas::cli {
 
 struct RecipeOptions {
   supernet::TrainingRecipe recipe;
-  std::string sampling = "uniform";
+  std::string sampling = "uniform", optimizer = "sgd";
   std::string rate_update = "epoch";
   bool no_augment = false;
   bool no_nesterov = false;
@@ -22,11 +24,32 @@ struct RecipeOptions {
   void AddTo(CLI::App* to) {
     command = to;
     command->add_option("--epochs", recipe.epochs, "Epochs")->capture_default_str();
-    command->add_option("--batch", recipe.batch, "Images per step")->capture_default_str();
-    command->add_option("--lr", recipe.learning_rate, "Learning rate")->capture_default_str();
+    command->add_option("--batch", recipe.batch, "Images per step (supervit: 64)")->capture_default_str();
+    command->add_option("--optimizer", optimizer, "sgd, adamw or fairseq-adam (supervit: adamw)")
+        ->capture_default_str();
+    command->add_option("--lr", recipe.learning_rate, "Learning rate (supervit: 3e-4 batch / 512)")
+        ->capture_default_str();
     command->add_option("--final-lr", recipe.final_learning_rate, "Learning rate at the end of the cosine")
         ->capture_default_str();
-    command->add_option("--warmup-epochs", recipe.warmup_epochs, "Epochs of linear warm-up")->capture_default_str();
+    command->add_option("--warmup-epochs", recipe.warmup_epochs, "Epochs of linear warm-up (supervit: up to 5)")
+        ->capture_default_str();
+    command->add_option("--warmup-lr", recipe.warmup_rate, "Rate that the warm-up begins with (0: its first step)")
+        ->capture_default_str();
+    command
+        ->add_option("--clip-norm", recipe.clip_norm,
+                     "Clip gradients by their norm, in a sandwich those of all networks but the largest (0: none; "
+                     "supervit: 1)")
+        ->capture_default_str();
+    command
+        ->add_option(
+            "--average", recipe.average,
+            "Decay of the moving average of weights, which is what later commands take; it looks back on about "
+            "1 / (1 - decay) steps, so short runs need a small one (0: none; supervit: 0.99985)")
+        ->capture_default_str();
+    command
+        ->add_option("--image-size", recipe.image_size,
+                     "supervit: side of the images, which its networks resize (0: that of a step's first network)")
+        ->capture_default_str();
     command
         ->add_option("--lr-update", rate_update,
                      "Change the rate once per epoch, as the reference does, or at every step")
@@ -37,7 +60,9 @@ struct RecipeOptions {
     command->add_option("--weight-decay", recipe.weight_decay, "Weight decay, on all parameters (stages: on weights)")
         ->capture_default_str();
     command->add_option("--label-smoothing", recipe.label_smoothing, "Label smoothing")->capture_default_str();
-    command->add_option("--sampling", sampling, "Networks per step of a supernet: full, uniform or fair")
+    command
+        ->add_option("--sampling", sampling,
+                     "Networks per step of a supernet: full, uniform, fair or sandwich (supervit: sandwich)")
         ->capture_default_str();
     command->add_flag("--no-augment", no_augment, "No flips and crops");
     command
@@ -46,18 +71,38 @@ struct RecipeOptions {
         ->capture_default_str();
   }
 
-  // With a stage of progressive shrinking its recipe (spec/search-spaces.md 3.8), where nothing else is asked for;
-  // `epochs` are asked for by other means than --epochs.
-  absl::StatusOr<supernet::TrainingRecipe> Make(uint64_t seed, const std::optional<supernet::Shrinking>& shrinking = {},
+  // In supervit, and with a stage of progressive shrinking, its recipe (spec/search-spaces.md 5.8 and 3.8) where
+  // nothing else is asked for; `epochs` are asked for by other means than --epochs.
+  absl::StatusOr<supernet::TrainingRecipe> Make(uint64_t seed, std::string_view space,
+                                                const std::optional<supernet::Shrinking>& shrinking = {},
                                                 std::optional<int64_t> epochs = {}) const {
     supernet::TrainingRecipe made = recipe;
     auto parsed = supernet::ParseSampling(sampling);
     if (!parsed.ok()) return parsed.status();
     made.sampling = *parsed;
+    auto algorithm = supernet::ParseAlgorithm(optimizer);
+    if (!algorithm.ok()) return algorithm.status();
+    made.algorithm = *algorithm;
     made.rate_per_step = rate_update == "step";
+    const auto asked = [&](const char* option) { return command->count(option) > 0; };
+    if (space == "supervit") {
+      const supernet::TrainingRecipe published = supernet::NasVitRecipe(asked("--batch") ? recipe.batch : 64);
+      made.batch = published.batch;
+      if (!asked("--optimizer")) made.algorithm = published.algorithm;
+      if (!asked("--lr")) made.learning_rate = published.learning_rate;
+      if (!asked("--final-lr")) made.final_learning_rate = published.final_learning_rate;
+      if (!asked("--warmup-epochs")) made.warmup_epochs = std::min(published.warmup_epochs, made.epochs / 2);
+      if (!asked("--warmup-lr")) made.warmup_rate = published.warmup_rate;
+      if (!asked("--lr-update")) made.rate_per_step = published.rate_per_step;
+      if (!asked("--weight-decay")) made.weight_decay = published.weight_decay;
+      if (!asked("--clip-norm")) made.clip_norm = published.clip_norm;
+      if (!asked("--average")) made.average = published.average;
+      if (!asked("--sampling")) made.sampling = published.sampling;
+      if (!asked("--image-size")) made.image_size = published.image_size;
+      made.decay = published.decay;
+    }
     if (shrinking) {
       const supernet::ShrinkingStage& stage = shrinking->stage;
-      const auto asked = [&](const char* option) { return command->count(option) > 0; };
       if (!asked("--batch")) made.batch = 64;
       if (!epochs && asked("--epochs")) epochs = recipe.epochs;
       if (!asked("--warmup-epochs")) made.warmup_epochs = epochs ? 0 : stage.warmup_epochs;

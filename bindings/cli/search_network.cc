@@ -49,7 +49,8 @@ absl::StatusOr<std::vector<supernet::TrainingRecipe>> StageRecipes(const Options
   auto rule = supernet::ParseSubnetRule(o.rule);
   if (!rule.ok()) return rule.status();
   for (supernet::RequestedStage& requested : *stages) {
-    auto recipe = o.recipe.Make(o.common.seed, supernet::ShrinkingOf(space, requested.stage, *rule), requested.epochs);
+    auto recipe = o.recipe.Make(o.common.seed, space.name(), supernet::ShrinkingOf(space, requested.stage, *rule),
+                                requested.epochs);
     if (!recipe.ok()) return kernels::Annotate(recipe.status(), requested.stage.name);
     recipes.push_back(*std::move(recipe));
   }
@@ -81,7 +82,7 @@ absl::StatusOr<Answer> SearchNetwork(Options& o) {
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
   options.device = *device;
-  auto recipe = o.recipe.Make(o.common.seed);
+  auto recipe = o.recipe.Make(o.common.seed, (*space)->name());
   if (!recipe.ok()) return recipe.status();
   options.supernet = options.fine_tuning = *recipe;
   auto stages = StageRecipes(o, **space);

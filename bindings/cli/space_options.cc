@@ -89,16 +89,18 @@ SpaceOr MakeSuperVit(const SpaceOptions& o, const SpaceFit& fit) {
 }  // namespace
 
 void SpaceOptions::AddTo(CLI::App* command) {
-  command->add_option("space", name, "The search space: nasbench201, mobilenetv3, supertransformer or supervit")->required();
+  command->add_option("space", name, "The search space: nasbench201, mobilenetv3, supertransformer or supervit")
+      ->required();
   command->add_option("--channels", channels, "nasbench201: channels of the first stage (default 16)")
       ->check(CLI::Range(1, 4096));
   command->add_option("--cells", cells, "nasbench201: cells per stage (default 5)")->check(CLI::Range(1, 100));
   command->add_option("--width", width, "mobilenetv3: width factor, 1.0 or 1.2 (default 1.0)");
   command->add_option("--task", task, "supertransformer: the sizes of networks: wmt, iwslt or small (default wmt)");
   command
-      ->add_option("--vocabulary", vocabulary,
-                   "supertransformer: tokens of the source, and of the target unless --target-vocabulary says otherwise "
-                   "(default: of the data, else 32768)")
+      ->add_option(
+          "--vocabulary", vocabulary,
+          "supertransformer: tokens of the source, and of the target unless --target-vocabulary says otherwise "
+          "(default: of the data, else 32768)")
       ->check(CLI::PositiveNumber);
   command->add_option("--target-vocabulary", target_vocabulary, "supertransformer: tokens of the target")
       ->check(CLI::PositiveNumber);

@@ -49,7 +49,7 @@ absl::StatusOr<kernels::TensorMap> FirstWeights(const Options& o, const supernet
     supernet::InitializeWeights(weights, o.common.seed, space.initialization());
     return weights;
   }
-  auto from = supernet::LoadCheckpoint(o.from);
+  auto from = supernet::LoadTrained(o.from);
   if (!from.ok()) return from.status();
   if (auto s = supernet::CheckWeights(space, own, from->weights); !s.ok()) return kernels::Annotate(s, o.from);
   kernels::TensorMap weights = std::move(from->weights);
@@ -64,7 +64,7 @@ absl::StatusOr<kernels::TensorMap> FirstWeights(const Options& o, const supernet
 // The own weights of the base network, of --teacher.
 absl::StatusOr<std::optional<kernels::TensorMap>> TeacherWeights(const Options& o, const supernet::SearchSpace& space) {
   if (o.teacher.empty()) return std::nullopt;
-  auto checkpoint = supernet::LoadCheckpoint(o.teacher);
+  auto checkpoint = supernet::LoadTrained(o.teacher);
   if (!checkpoint.ok()) return checkpoint.status();
   auto own = supernet::TeacherOf(space, *checkpoint);
   if (!own.ok()) return kernels::Annotate(own.status(), o.teacher);
@@ -99,7 +99,7 @@ absl::StatusOr<Answer> Train(Options& o) {
   if (!device.ok()) return device.status();
   auto shrinking = StageOf(o, **space);
   if (!shrinking.ok()) return shrinking.status();
-  auto recipe = o.recipe.Make(o.common.seed, *shrinking);
+  auto recipe = o.recipe.Make(o.common.seed, (*space)->name(), *shrinking);
   if (!recipe.ok()) return recipe.status();
   std::optional<supernet::Choice> own;
   if (!o.subnet.empty()) {
@@ -163,9 +163,10 @@ void AddTrain(CLI::App& app) {
              "parallel:FOLDER of train.de, train.en, valid.de and so on")
       ->required();
   o.data.AddTextTo(command);
-  command->add_option("--source-vocabulary-file", o.source_vocabulary,
-                      "supertransformer: a sentencepiece model, or a dictionary of fairseq's that ends in .txt (default: "
-                      "trained on the text)");
+  command->add_option(
+      "--source-vocabulary-file", o.source_vocabulary,
+      "supertransformer: a sentencepiece model, or a dictionary of fairseq's that ends in .txt (default: "
+      "trained on the text)");
   command->add_option("--target-vocabulary-file", o.target_vocabulary, "supertransformer: that of the target");
   command->add_option("--out", o.out, "Folder for checkpoint.safetensors")->required();
   command->add_option("--subnet", o.subnet, "Train this network with weights of its own: JSON, or @FILE");

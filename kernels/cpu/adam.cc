@@ -1,5 +1,4 @@
 // Adam: own vector code.
-#include <array>
 #include <cstdint>
 
 #include "kernels/cpu/elements.h"
@@ -30,21 +29,5 @@ void AdamStep(const AdamParameters& p, absl::Span<double> w, absl::Span<double> 
               absl::Span<double> v, int64_t t, int) {
   cpu::PlainAdamStep(p, w, g, m, v, t);
 }
-
-double SumOfSquares(absl::Span<const float> x, int threads) {
-  const cpu::VectorKernels& v = cpu::Vector();
-  const auto size = static_cast<int64_t>(x.size());
-  constexpr int kMaxParts = 64;
-  std::array<double, kMaxParts> sums{};
-  const int parts = cpu::ParallelFor(
-      std::min(threads, kMaxParts), size, cpu::kElementsPerThread, [&](int thread, int64_t begin, int64_t end) {
-        sums[static_cast<size_t>(thread)] = v.dot(x.data() + begin, x.data() + begin, end - begin);
-      });
-  double sum = 0;
-  for (int t = 0; t < parts; ++t) sum += sums[static_cast<size_t>(t)];
-  return sum;
-}
-
-double SumOfSquares(absl::Span<const double> x, int) { return cpu::PlainSumOfSquares(x); }
 
 }  // namespace mathnas::kernels

@@ -78,6 +78,7 @@ KernelOr Make(const SoftmaxCrossEntropy& op, const Request& request);
 KernelOr Make(const SoftmaxCrossEntropyBackward& op, const Request& request);
 KernelOr Make(const SoftTargetCrossEntropy& op, const Request& request);
 KernelOr Make(const SoftTargetCrossEntropyBackward& op, const Request& request);
+KernelOr Make(const AdaptiveTargets& op, const Request& request);
 
 }  // namespace mathnas::kernels::cpu
 

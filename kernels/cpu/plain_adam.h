@@ -33,13 +33,6 @@ void PlainAdamStep(const AdamParameters& p, absl::Span<T> w, absl::Span<T> g, ab
   }
 }
 
-template <typename T>
-double PlainSumOfSquares(absl::Span<const T> x) {
-  double sum = 0;
-  for (T value : x) sum += double{value} * value;
-  return sum;
-}
-
 }  // namespace mathnas::kernels::cpu
 
 #endif  // MATHNAS_KERNELS_CPU_PLAIN_ADAM_H_

@@ -1,6 +1,7 @@
 // What a build without CPU kernels answers.
 #include "absl/status/status.h"
 #include "kernels/cpu/plain_adam.h"
+#include "kernels/cpu/plain_gradients.h"
 #include "kernels/cpu/plain_sgd.h"
 #include "kernels/device.h"
 
@@ -29,7 +30,21 @@ void AdamStep(const AdamParameters& p, absl::Span<double> w, absl::Span<double> 
   cpu::PlainAdamStep(p, w, g, m, v, t);
 }
 
-double SumOfSquares(absl::Span<const float> x, int) { return cpu::PlainSumOfSquares(x); }
-double SumOfSquares(absl::Span<const double> x, int) { return cpu::PlainSumOfSquares(x); }
+double DotProduct(absl::Span<const float> x, absl::Span<const float> y, int) { return cpu::PlainDotProduct(x, y); }
+double DotProduct(absl::Span<const double> x, absl::Span<const double> y, int) { return cpu::PlainDotProduct(x, y); }
+
+void CombineGradients(double factor, absl::Span<float> g, absl::Span<float> h, int) {
+  cpu::PlainCombineGradients(factor, g, h);
+}
+void CombineGradients(double factor, absl::Span<double> g, absl::Span<double> h, int) {
+  cpu::PlainCombineGradients(factor, g, h);
+}
+
+void MoveAverage(double decay, absl::Span<const float> w, absl::Span<float> average, int) {
+  cpu::PlainMoveAverage(decay, w, average);
+}
+void MoveAverage(double decay, absl::Span<const double> w, absl::Span<double> average, int) {
+  cpu::PlainMoveAverage(decay, w, average);
+}
 
 }  // namespace mathnas::kernels

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "kernels/ops/activation.h"
+#include "kernels/ops/adaptive_targets.h"
 #include "kernels/ops/attention.h"
 #include "kernels/ops/batch_norm.h"
 #include "kernels/ops/concat.h"
@@ -46,7 +47,7 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //
                               Linear, LinearBackwardData, LinearBackwardWeights,                               //
                               SoftmaxCrossEntropy, SoftmaxCrossEntropyBackward, SoftTargetCrossEntropy,
-                              SoftTargetCrossEntropyBackward, Slice>;
+                              SoftTargetCrossEntropyBackward, AdaptiveTargets, Slice>;
 
 static_assert(std::is_trivially_copyable_v<Operator>);  // see extents.h
 

@@ -85,6 +85,7 @@ KernelPtr Make(const SoftmaxCrossEntropy& op, const Request& request);
 KernelPtr Make(const SoftmaxCrossEntropyBackward& op, const Request& request);
 KernelPtr Make(const SoftTargetCrossEntropy& op, const Request& request);
 KernelPtr Make(const SoftTargetCrossEntropyBackward& op, const Request& request);
+KernelPtr Make(const AdaptiveTargets& op, const Request& request);
 
 }  // namespace mathnas::kernels::ref
 

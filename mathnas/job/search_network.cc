@@ -161,7 +161,7 @@ class Job {
   absl::Status TrainSupernet() {
     absl::StatusOr<supernet::Checkpoint> trained;
     if (options_.checkpoint) {
-      trained = supernet::LoadCheckpoint(*options_.checkpoint);
+      trained = supernet::LoadTrained(*options_.checkpoint);
       if (!trained.ok()) return trained.status();
       if (trained->subnet || trained->space != space_.name()) {
         return absl::InvalidArgumentError(fmt::format("{}: expected a supernet of {}, found {}{}", *options_.checkpoint,
@@ -181,7 +181,7 @@ class Job {
       if (!trained.ok()) return trained.status();
     }
     supernet_ = *std::move(trained);
-    supernet_.optimizer = TensorMap();
+    supernet::TakeTrained(supernet_);
     result_.report.supernet = Described(supernet_);
     return absl::OkStatus();
   }
@@ -479,6 +479,7 @@ class Job {
     auto tuned = Train(data_.train, result_.choice, *std::move(weights), options_.fine_tuning, kFineTuned);
     if (!tuned.ok()) return tuned.status();
     result_.report.fine_tuning = Described(*tuned);
+    supernet::TakeTrained(*tuned);
     network_ = std::move(tuned->weights);
     auto evaluated = supernet::Evaluate(space_, result_.choice, network_, options_.device, data_.test, evaluation);
     if (!evaluated.ok()) return evaluated.status();

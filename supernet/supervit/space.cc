@@ -270,8 +270,14 @@ class Space : public SearchSpace {
     structure.shared = resolutions_.size() > 1 ? kParts : -1;
     return structure;
   }
+  std::optional<Extremes> extremes() const override {
+    // Candidates are in ascending order of every choice (6.4).
+    Extremes extremes = {.smallest = Choice(nodes_.size(), 0), .largest = {}};
+    for (const SpaceNode& n : nodes_) extremes.largest.push_back(static_cast<int>(n.candidates.size()) - 1);
+    return extremes;
+  }
   bool takes_any_image_size() const override { return true; }
-  Initialization initialization() const override { return Initialization::kHeFanOut; }
+  Initialization initialization() const override { return Initialization::kNasVit; }
   Weights synthetic_weights() const override { return Weights::kShared; }
   int NodeOfBlock(std::string_view block) const override {
     const std::string_view node = block.substr(0, block.find('.'));

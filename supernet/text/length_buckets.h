@@ -15,7 +15,7 @@ struct BucketOptions {
   // Most tokens of a batch, as fairseq counts: rows times the longer of the padded lengths.
   int64_t tokens = 4096;
   // Most buckets, and so most shapes.
-  int shapes = 32;
+  int shapes = 48;
   // Lengths are rounded up to a multiple of this.
   int64_t multiple = 1;
   // Most rows of a batch; 0 = as many as `tokens` allow.

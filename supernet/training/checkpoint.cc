@@ -31,6 +31,7 @@ using kernels::internal::ParseJson;
 using nlohmann::json;
 
 constexpr std::string_view kFormat = "mathnas-checkpoint/1";
+constexpr std::string_view kAverage = "average.";
 
 absl::Status Bad(const std::string& path, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", path, what));
@@ -85,6 +86,9 @@ absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoin
   std::vector<NamedTensor> tensors;
   for (const TensorMap::Entry& e : checkpoint.weights.entries()) tensors.emplace_back(e.name, e.tensor.view());
   for (const TensorMap::Entry& e : checkpoint.optimizer.entries()) tensors.emplace_back(e.name, e.tensor.view());
+  for (const TensorMap::Entry& e : checkpoint.average.entries()) {
+    tensors.emplace_back(std::string(kAverage) + e.name, e.tensor.view());
+  }
   return WriteSafetensors(path, tensors, metadata);
 }
 
@@ -112,8 +116,12 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
   for (const std::string& name : file->names()) {
     auto tensor = file->Load(name);
     if (!tensor.ok()) return tensor.status();
-    kernels::TensorMap& owner = Optimizer::IsState(name) ? checkpoint.optimizer : checkpoint.weights;
-    owner.Put(name, *std::move(tensor));
+    if (name.starts_with(kAverage)) {
+      checkpoint.average.Put(name.substr(kAverage.size()), *std::move(tensor));
+    } else {
+      kernels::TensorMap& owner = Optimizer::IsState(name) ? checkpoint.optimizer : checkpoint.weights;
+      owner.Put(name, *std::move(tensor));
+    }
   }
   auto space = SpaceOf(checkpoint.space, checkpoint.macro);
   if (!space.ok()) return kernels::Annotate(space.status(), path);
@@ -127,6 +135,25 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
   if (auto s = Optimizer::CheckState(checkpoint.optimizer, checkpoint.weights); !s.ok()) {
     return kernels::Annotate(s, path);
   }
+  for (const TensorMap::Entry& e : checkpoint.average.entries()) {
+    const Tensor* weight = checkpoint.weights.Find(e.name);
+    if (weight == nullptr || weight->desc() != e.tensor.desc()) {
+      return Bad(path, fmt::format("tensor \"{}{}\" is {} {}, expected the type and shape of \"{}\"", kAverage, e.name,
+                                   Name(e.tensor.desc().dtype), kernels::ToString(e.tensor.shape()), e.name));
+    }
+  }
+  return checkpoint;
+}
+
+void TakeTrained(Checkpoint& checkpoint) {
+  checkpoint.optimizer = TensorMap();
+  TensorMap average = std::exchange(checkpoint.average, {});
+  for (const TensorMap::Entry& e : average.entries()) checkpoint.weights.Put(e.name, e.tensor.Clone());
+}
+
+absl::StatusOr<Checkpoint> LoadTrained(const std::string& path) {
+  auto checkpoint = LoadCheckpoint(path);
+  if (checkpoint.ok()) TakeTrained(*checkpoint);
   return checkpoint;
 }
 

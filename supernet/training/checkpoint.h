@@ -1,5 +1,6 @@
 // What a training run needs to go on as if it had never stopped, in one safetensors file: weights and running
-// statistics by their names, the state of the optimiser by its (optimizer.h), and the rest as metadata.
+// statistics by their names, the state of the optimiser by its (optimizer.h), averaged weights as "average.NAME", and
+// the rest as metadata.
 #ifndef MATHNAS_SUPERNET_TRAINING_CHECKPOINT_H_
 #define MATHNAS_SUPERNET_TRAINING_CHECKPOINT_H_
 
@@ -32,15 +33,23 @@ struct Checkpoint {
   std::vector<EpochRecord> epochs;  // finished ones, then the one under way
   kernels::TensorMap weights;
   kernels::TensorMap optimizer;  // Optimizer::state
+  // Moving averages by the names of the weights (TrainingRecipe::average), each of its weight's type and shape, or
+  // none.
+  kernels::TensorMap average;
 };
 
 // Writes complete or not at all; the checkpoint before stays when something fails (a full disk).
 absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoint);
 // InvalidArgument names file, field and what was expected.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path);
+// What training was for: the averages in place of the weights that have one, and neither averages nor the state of the
+// optimiser any more. With this, evaluation, extraction, profiling and search begin; a run resumes with the other.
+void TakeTrained(Checkpoint& checkpoint);
+// LoadCheckpoint and TakeTrained.
+absl::StatusOr<Checkpoint> LoadTrained(const std::string& path);
 
-// The checkpoint at `path` to go on from; none if there is no such file. InvalidArgument names the first of space, macro
-// parameters, subnet and recipe that are not those of `run`.
+// The checkpoint at `path` to go on from; none if there is no such file. InvalidArgument names the first of space,
+// macro parameters, subnet and recipe that are not those of `run`.
 absl::StatusOr<std::optional<Checkpoint>> LoadToResume(const std::string& path, const Checkpoint& run);
 
 // The space that a checkpoint belongs to.

@@ -11,6 +11,7 @@ namespace {
 
 using kernels::Random;
 
+constexpr int kDrawnInSandwich = 2;
 constexpr uint8_t kPathPurpose = 0x20;
 constexpr uint8_t kChoicePurpose = 0x21;
 
@@ -36,15 +37,23 @@ std::string_view Name(Sampling sampling) {
       return "uniform";
     case Sampling::kFair:
       return "fair";
+    case Sampling::kSandwich:
+      return "sandwich";
   }
   return "";
 }
 
 absl::StatusOr<Sampling> ParseSampling(std::string_view name) {
-  for (Sampling s : {Sampling::kFull, Sampling::kUniform, Sampling::kFair}) {
+  for (Sampling s : {Sampling::kFull, Sampling::kUniform, Sampling::kFair, Sampling::kSandwich}) {
     if (Name(s) == name) return s;
   }
-  return absl::InvalidArgumentError(fmt::format("sampling \"{}\": expected full, uniform or fair", name));
+  return absl::InvalidArgumentError(fmt::format("sampling \"{}\": expected full, uniform, fair or sandwich", name));
+}
+
+absl::Status Check(const SearchSpace& space, Sampling sampling) {
+  if (sampling != Sampling::kSandwich || space.extremes()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "sampling sandwich: {} has no largest and smallest network, expected full, uniform or fair", space.name()));
 }
 
 std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Sampling sampling, uint64_t seed,
@@ -52,6 +61,13 @@ std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Samplin
   if (sampling == Sampling::kFull) return {std::nullopt};
   Random random(seed, StreamOf(kPathPurpose, step));
   if (sampling == Sampling::kUniform) return {DrawUniform(space, random)};
+
+  if (sampling == Sampling::kSandwich) {
+    const auto [smallest, largest] = space.extremes().value_or(SearchSpace::Extremes{space.base(), space.base()});
+    std::vector<std::optional<Choice>> networks = {largest, smallest};
+    for (int i = 0; i < kDrawnInSandwich; ++i) networks.emplace_back(DrawUniform(space, random));
+    return networks;
+  }
 
   size_t paths = 0;
   for (const SpaceNode& n : space.nodes()) paths = std::max(paths, n.candidates.size());

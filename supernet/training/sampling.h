@@ -21,14 +21,19 @@ enum class Sampling : uint8_t {
   // candidates, so
   // that all get the same number of updates from the same weights (strict fairness, FairNAS, Chu et al. 2021).
   kFair,
+  // The largest network, the smallest one and two drawn as in kUniform (Yu and Huang 2019; spec/search-spaces.md 5.8).
+  // The largest one, which comes first, teaches the others (trainer.h).
+  kSandwich,
 };
 
-// "full", "uniform", "fair".
+// "full", "uniform", "fair", "sandwich".
 std::string_view Name(Sampling sampling);
 absl::StatusOr<Sampling> ParseSampling(std::string_view name);
 
-// The networks of step `step`, a function of (seed, step) alone, with the same shared choice (SpaceStructure::shared);
-// an empty entry is the whole supernet.
+// InvalidArgument when the space has no networks of this sampling: no extremes for a sandwich.
+absl::Status Check(const SearchSpace& space, Sampling sampling);
+// The networks of step `step`, a function of (seed, step) alone, with the same shared choice (SpaceStructure::shared)
+// but for those of a sandwich; an empty entry is the whole supernet.
 std::vector<std::optional<Choice>> SamplePaths(const SearchSpace& space, Sampling sampling, uint64_t seed,
                                                int64_t step);
 

@@ -11,6 +11,7 @@ double LearningRateSchedule::At(int64_t epoch, int64_t batch, int64_t batches) c
       static_cast<double>(epoch) +
       (per_step ? static_cast<double>(batch) / static_cast<double>(std::max<int64_t>(batches, 1)) : 0.0);
   const auto warmup = static_cast<double>(warmup_epochs);
+  if (time < warmup && warmup_rate > 0) return warmup_rate + (rate - warmup_rate) * time / warmup;
   if (time < warmup) {
     // The first step is not wasted on a rate of zero.
     const double part = per_step ? 1.0 / static_cast<double>(std::max<int64_t>(batches, 1)) : 1.0;

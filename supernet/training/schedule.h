@@ -16,13 +16,15 @@ struct LearningRateSchedule {
   // The reference changes the rate once per epoch, which leaves short runs on few different rates; per step is the
   // other way.
   bool per_step = false;
+  // What the warm-up begins with (spec/search-spaces.md 5.8); 0: a first step of the warm-up.
+  double warmup_rate = 0;
 
   // The rate of batch `batch` of `batches` in epoch `epoch`, counted from 0.
   double At(int64_t epoch, int64_t batch, int64_t batches) const;
 };
 
-// The rate of an update of translation networks (spec/search-spaces.md 4.6): linear from `initial_rate` to `rate` in the
-// first updates, then falling with the inverse square root of their number, or by half a cosine to `final_rate`.
+// The rate of an update of translation networks (spec/search-spaces.md 4.6): linear from `initial_rate` to `rate` in
+// the first updates, then falling with the inverse square root of their number, or by half a cosine to `final_rate`.
 struct UpdateSchedule {
   enum class Form : uint8_t { kInverseSqrt, kCosine } form = Form::kInverseSqrt;
   double rate = 5e-4;

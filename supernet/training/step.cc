@@ -17,7 +17,8 @@ using kernels::DType;
 using kernels::TensorView;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kPlansKept = 16;  // a supernet rarely draws the same network soon again
+// A supernet rarely draws the same network soon again; one network has as many as its batches have shapes.
+constexpr size_t kPlansKept = 64;
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
@@ -32,16 +33,30 @@ void CountCorrect(std::span<const T> logits, std::span<const int64_t> labels, in
   }
 }
 
-double SumOfSquares(const TensorView& x, int threads) {
-  if (x.desc.dtype == DType::kF64)
-    return kernels::SumOfSquares({x.as<double>().data(), x.as<double>().size()}, threads);
-  return kernels::SumOfSquares({x.as<float>().data(), x.as<float>().size()}, threads);
+template <typename T>
+absl::Span<T> SpanOf(const TensorView& view) {
+  const auto elements = view.as<T>();
+  return {elements.data(), elements.size()};
+}
+
+double DotProduct(const TensorView& x, const TensorView& y, int threads) {
+  if (x.desc.dtype == DType::kF64) {
+    return kernels::DotProduct(SpanOf<const double>(x), SpanOf<const double>(y), threads);
+  }
+  return kernels::DotProduct(SpanOf<const float>(x), SpanOf<const float>(y), threads);
+}
+
+void CombineGradients(double factor, const TensorView& g, const TensorView& h, int threads) {
+  if (g.desc.dtype == DType::kF64) {
+    kernels::CombineGradients(factor, SpanOf<double>(g), SpanOf<double>(h), threads);
+  } else {
+    kernels::CombineGradients(factor, SpanOf<float>(g), SpanOf<float>(h), threads);
+  }
 }
 
 double ClippingFactor(double clip_norm, double norm) { return std::min(1.0, clip_norm / (norm + 1e-6)); }
 
-bool HasLabels(Loss loss) { return loss != Loss::kSoftTargets; }
-bool HasSoftTargets(Loss loss) { return loss != Loss::kLabels; }
+bool HasLabels(Loss loss) { return loss == Loss::kLabels || loss == Loss::kLabelsAndSoftTargets; }
 
 absl::Status CopyInto(const kernels::Context& context, std::string_view name, const TensorView& source) {
   auto target = context.Input(name);
@@ -101,8 +116,13 @@ absl::StatusOr<kernels::Value> TrainingStep::AddLoss(const Key& key, NetworkGrap
     loss = g.Apply(kernels::SoftmaxCrossEntropy{options_.label_smoothing, options_.ignored_label, options_.sum},
                    {network.logits, labels})[0];
   }
-  if (HasSoftTargets(key.loss)) {
-    const kernels::Value targets = g.Input("soft_targets", logits);
+  if (key.loss != Loss::kLabels) {
+    kernels::Value targets;
+    if (key.loss == Loss::kAdaptive) {
+      targets = g.Apply(kernels::AdaptiveTargets{}, {network.logits, g.Input("teacher_logits", logits)})[0];
+    } else {
+      targets = g.Input("soft_targets", logits);
+    }
     const kernels::Value distilled = g.Apply(kernels::SoftTargetCrossEntropy{}, {network.logits, targets})[0];
     loss = loss.valid() ? g.Apply(kernels::Add{}, {loss, distilled})[0] : distilled;
   }
@@ -112,6 +132,7 @@ absl::StatusOr<kernels::Value> TrainingStep::AddLoss(const Key& key, NetworkGrap
     return absl::InvalidArgumentError(
         fmt::format("input \"{}\": missing, expected {}", name, kernels::ToString(g.desc(leaf).shape)));
   }
+  if (!g.status().ok()) return g.status();
   return loss;
 }
 
@@ -207,24 +228,72 @@ absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& 
   return result;
 }
 
+TensorView TrainingStep::GradientOf(const kernels::TensorMap& gradients, const std::string& name) {
+  return gradients.Find(kernels::GradientName(name))->view();
+}
+
 double TrainingStep::Update(const UpdateOptions& options) {
   const Clock::time_point start = Clock::now();
   double norm = 0, scale = options.gradient_scale;
   if (options.clip_norm > 0) {
     double squares = 0;
     for (const std::string& name : touched_) {
-      squares += SumOfSquares(gradients_.Find(kernels::GradientName(name))->view(), device_->threads());
+      const TensorView g = GradientOf(gradients_, name);
+      squares += DotProduct(g, g, device_->threads());
     }
     norm = std::abs(options.gradient_scale) * std::sqrt(squares);
     scale *= ClippingFactor(options.clip_norm, norm);
   }
   for (const std::string& name : touched_) {
-    optimizer_.Step(name, weights_.Find(name)->view(), gradients_.Find(kernels::GradientName(name))->view(),
-                    options.learning_rate, scale, device_->threads());
+    optimizer_.Step(name, weights_.Find(name)->view(), GradientOf(gradients_, name), options.learning_rate, scale,
+                    device_->threads());
   }
   touched_.clear();
   running_seconds_ += Seconds(start);
   return norm;
+}
+
+void TrainingStep::SetAside() {
+  std::swap(gradients_, aside_);
+  aside_touched_ = std::exchange(touched_, {});
+  context_.reset();  // which is bound to what is now aside
+  bound_.reset();
+}
+
+TrainingStep::Combination TrainingStep::Combine(const CombineOptions& options) {
+  const Clock::time_point start = Clock::now();
+  const int threads = device_->threads();
+  Combination result;
+  std::map<std::string, double> squares;
+  double sum = 0;
+  for (const std::string& name : touched_) {
+    const TensorView sub = GradientOf(gradients_, name);
+    sum += squares[name] = DotProduct(sub, sub, threads);
+  }
+  result.norm = std::sqrt(sum);
+  const double clip = options.clip_norm > 0 ? ClippingFactor(options.clip_norm, result.norm) : 1;
+  // A tensor without one of the two gradients has zeros there, which it keeps or gets.
+  std::set<std::string> all = touched_;
+  all.insert(aside_touched_.begin(), aside_touched_.end());
+  for (const std::string& name : all) {
+    for (kernels::TensorMap* map : {&gradients_, &aside_}) {
+      if (map->contains(kernels::GradientName(name))) continue;
+      map->Put(kernels::GradientName(name), kernels::Tensor(weights_.Find(name)->desc()));
+    }
+    const TensorView sub = GradientOf(gradients_, name), super = GradientOf(aside_, name);
+    double factor = clip;
+    if (options.strengthen && touched_.contains(name) && aside_touched_.contains(name)) {
+      const double product = clip * DotProduct(sub, super, threads);
+      const double more = std::clamp(-product / (1e-6 + clip * clip * squares[name]), 0.0, 2.0);
+      if (more > 0) result.strengthened[name] = more;
+      factor *= 1 + more;
+    }
+    CombineGradients(factor, sub, super, threads);
+  }
+  touched_ = std::move(all);
+  aside_touched_.clear();
+  running_seconds_ += Seconds(start);
+  return result;
 }
 
 }  // namespace mathnas::supernet

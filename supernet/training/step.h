@@ -3,6 +3,7 @@
 #define MATHNAS_SUPERNET_TRAINING_STEP_H_
 
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -36,10 +37,11 @@ enum class Loss : uint8_t {
   kLabels,                // cross-entropy with "labels"
   kSoftTargets,           // cross-entropy with "soft_targets"
   kLabelsAndSoftTargets,  // the sum of both (distillation)
+  kAdaptive,              // AlphaNet's adaptive loss against "teacher_logits" (kernels::AdaptiveTargets)
 };
 
 // An input of a graph by its name: "image"{N,H,W,C} or "source"{N,S} and "previous"{N,T}; "labels"{N} or {N,T};
-// "soft_targets"{N,classes}. Images and targets are of the device's type, all else int64.
+// "soft_targets" and "teacher_logits"{N,classes}. Images, targets and logits are of the device's type, all else int64.
 struct StepInput {
   std::string_view name;
   kernels::TensorView view;
@@ -58,6 +60,14 @@ struct UpdateOptions {
   double gradient_scale = 1;  // of all gradients, before anything else: 1 / tokens
   // Gradients whose norm, over all tensors together, is larger are scaled by clip_norm / (norm + 1e-6); 0: none are.
   double clip_norm = 0;
+};
+
+// How gradients become one with those set aside (spec/search-spaces.md 5.8).
+struct CombineOptions {
+  double clip_norm = 0;  // of the gradients before they are combined, as in UpdateOptions; those aside stay as they are
+  // Gradients g of a tensor that point against those aside, h, are multiplied by 1 + a, a = clamp(-<g, h> / (1e-6 +
+  // |g|^2), 0, 2), after clipping.
+  bool strengthen = false;
 };
 
 // Works on `weights` in place. Not thread-safe; the device's threads do the work.
@@ -80,9 +90,22 @@ class TrainingStep {
   // after scaling and before clipping, or 0 where nothing is clipped by it.
   double Update(const UpdateOptions& options);
 
+  // Sets the gradient sums since the last update aside, for Combine; new ones begin at zero. To be called once before
+  // Combine.
+  void SetAside();
+  struct Combination {
+    double norm = 0;                             // of the gradients that are not aside, before clipping
+    std::map<std::string, double> strengthened;  // a by tensor, where it is not 0
+  };
+  // Makes the gradient of every parameter that took part since SetAside, or before it, the sum of its (clipped,
+  // strengthened) gradient and the one set aside; nothing is aside afterwards.
+  Combination Combine(const CombineOptions& options);
+
   // Gradient sums, by kernels::GradientName; and the parameters that took part since the last update.
   const kernels::TensorMap& gradients() const { return gradients_; }
   const std::set<std::string>& touched() const { return touched_; }
+  const kernels::TensorMap& aside() const { return aside_; }
+  const std::set<std::string>& aside_touched() const { return aside_touched_; }
   Optimizer& optimizer() { return optimizer_; }
   const Optimizer& optimizer() const { return optimizer_; }
 
@@ -109,6 +132,7 @@ class TrainingStep {
   absl::StatusOr<kernels::Value> AddLoss(const Key& key, NetworkGraph& network) const;
   absl::StatusOr<const Prepared*> Prepare(const Key& key);
   absl::Status Bind(const Key& key);
+  static kernels::TensorView GradientOf(const kernels::TensorMap& gradients, const std::string& name);
 
   std::shared_ptr<const SearchSpace> space_;
   std::shared_ptr<kernels::Device> device_;
@@ -117,6 +141,8 @@ class TrainingStep {
   kernels::TensorMap gradients_;
   Optimizer optimizer_;
   std::set<std::string> touched_;
+  kernels::TensorMap aside_;
+  std::set<std::string> aside_touched_;
   std::list<std::pair<Key, Prepared>> plans_;  // most recently used first
   kernels::Workspace workspace_;
   std::optional<Key> bound_;  // what context_ is for

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <utility>
 
 #include "fmt/format.h"
 #include "kernels/internal/json_text.h"
+#include "kernels/optimizer_kernels.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/data/loader.h"
@@ -51,13 +51,15 @@ class Run {
     TrainingStep step(space_, device_, state_.weights,
                       {.weights = own_ ? Weights::kOwn : Weights::kShared,
                        .label_smoothing = recipe_.label_smoothing,
-                       .optimizer = {.weight_decay = recipe_.weight_decay,
+                       .optimizer = {.algorithm = recipe_.algorithm,
+                                     .weight_decay = recipe_.weight_decay,
                                      .decay = recipe_.decay,
                                      .momentum = recipe_.momentum,
                                      .nesterov = recipe_.nesterov}});
     std::optional<Teacher> teacher;
     if (options_.teacher != nullptr) teacher.emplace(space_, device_, *options_.teacher);
     step.optimizer().Restore(state_.optimizer);
+    if (recipe_.average > 0 && state_.average.size() == 0) BeginAverage();
 
     last_checkpoint_ = last_report_ = Clock::now();
     while (const Batch* batch = (*loader)->Next()) {
@@ -89,32 +91,26 @@ class Run {
     }
     if (own_) {
       if (auto s = space_->Check(*own_); !s.ok()) return s;
+    } else if (!recipe_.shrinking) {
+      if (auto s = supernet::Check(*space_, recipe_.sampling); !s.ok()) return s;
     }
-    const std::string recipe = ToJson(recipe_);
-    std::optional<std::string> subnet;
-    if (own_) subnet = space_->SubnetJson(*own_);
-    if (options_.resume && std::filesystem::exists(options_.checkpoint_path)) {
-      auto loaded = LoadCheckpoint(options_.checkpoint_path);
-      if (!loaded.ok()) return loaded.status();
-      const std::tuple<const char*, std::string, std::string> fields[] = {
-          {"space", loaded->space, std::string(space_->name())},
-          {"macro parameters", loaded->macro, space_->MacroJson()},
-          {"subnet", loaded->subnet.value_or("the supernet"), subnet.value_or("the supernet")},
-          {"recipe", loaded->recipe, recipe}};
-      for (const auto& [what, found, expected] : fields) {
-        if (found != expected) {
-          return absl::InvalidArgumentError(
-              fmt::format("{}: cannot resume with another {}: the checkpoint has {}, this run {}",
-                          options_.checkpoint_path, what, found, expected));
-        }
-      }
-      state_ = *std::move(loaded);
+    if (IsSandwich() && options_.teacher != nullptr) {
+      return absl::InvalidArgumentError("sampling sandwich: expected no teacher, since the largest network is one");
+    }
+    if (recipe_.image_size > 0 && (space_->name() != "supervit" || !AreResized(*space_, *images_))) {
+      return absl::InvalidArgumentError(fmt::format("image size {}: networks of {} do not resize images, expected 0",
+                                                    recipe_.image_size, space_->name()));
+    }
+    state_.space = space_->name();
+    state_.macro = space_->MacroJson();
+    if (own_) state_.subnet = space_->SubnetJson(*own_);
+    state_.recipe = ToJson(recipe_);
+    state_.seed = recipe_.seed;
+    auto loaded = options_.resume ? LoadToResume(options_.checkpoint_path, state_) : std::optional<Checkpoint>();
+    if (!loaded.ok()) return loaded.status();
+    if (*loaded) {
+      state_ = **std::move(loaded);
     } else {
-      state_.space = space_->name();
-      state_.macro = space_->MacroJson();
-      state_.subnet = subnet;
-      state_.recipe = recipe;
-      state_.seed = recipe_.seed;
       state_.weights = std::move(weights);
     }
     return CheckWeights(*space_, own_, state_.weights);
@@ -135,12 +131,17 @@ class Run {
     return paths;
   }
 
+  bool IsSandwich() const { return !own_ && !recipe_.shrinking && recipe_.sampling == Sampling::kSandwich; }
+
   // The side of the input of a path; the whole supernet's is that of the base network.
   int64_t SideOf(const std::optional<Choice>& path) const {
     return space_->input_shape(path.value_or(space_->base()))[0];
   }
 
   ResolutionOptions Resolution() const {
+    if (recipe_.image_size > 0) {
+      return ResolutionFor(*images_, recipe_.image_size, space_->input_shape()[2], options_.reading);
+    }
     ResolutionOptions options =
         ResolutionFor(*images_, SideOf(std::nullopt), space_->input_shape()[2], options_.reading);
     if (const int shared = space_->structure().shared; shared >= 0) {
@@ -170,26 +171,81 @@ class Run {
       inputs.push_back({"soft_targets", *made});
     }
     const Loss loss = teacher == nullptr ? Loss::kLabels : Loss::kLabelsAndSoftTargets;
-    BatchResult total;
-    for (const std::optional<Choice>& path : paths) {
-      auto result = step.Backward(path, inputs, loss);
-      if (!result.ok()) return result.status();
-      total.loss += result->loss / static_cast<double>(paths.size());
-      total.correct += result->correct;
-    }
+    auto trained = IsSandwich() ? Sandwich(step, paths, inputs, batch.epoch) : Together(step, paths, inputs, loss);
+    if (!trained.ok()) return trained.status();
+    const Means& total = *trained;
     if (!std::isfinite(total.loss)) {
       return absl::FailedPreconditionError(
           fmt::format("the loss is {} in epoch {}, batch {}: training diverged; lower the learning rate", total.loss,
                       batch.epoch + 1, batch.index + 1));
     }
     const LearningRateSchedule schedule = {recipe_.learning_rate, recipe_.final_learning_rate, recipe_.epochs,
-                                           recipe_.warmup_epochs, recipe_.rate_per_step};
+                                           recipe_.warmup_epochs, recipe_.rate_per_step,       recipe_.warmup_rate};
     rate_ = schedule.At(batch.epoch, batch.index, batches_);
-    step.Update({.learning_rate = rate_});
+    step.Update({.learning_rate = rate_, .clip_norm = IsSandwich() ? 0 : recipe_.clip_norm});
+    if (recipe_.average > 0) UpdateAverage();
     loss_ = total.loss;
-    accuracy_ =
-        static_cast<double>(total.correct) / static_cast<double>(batch.size * static_cast<int64_t>(paths.size()));
+    accuracy_ = total.accuracy;
     return absl::OkStatus();
+  }
+
+  struct Means {
+    double loss = 0, accuracy = 0;
+  };
+
+  // All networks learn alike; their gradients add up.
+  static absl::StatusOr<Means> Together(TrainingStep& step, const std::vector<std::optional<Choice>>& paths,
+                                        const std::vector<StepInput>& inputs, Loss loss) {
+    Means means;
+    int64_t correct = 0, rows = 0;
+    for (const std::optional<Choice>& path : paths) {
+      auto result = step.Backward(path, inputs, loss);
+      if (!result.ok()) return result.status();
+      means.loss += result->loss / static_cast<double>(paths.size());
+      correct += result->correct;
+      rows += result->rows;
+    }
+    means.accuracy = static_cast<double>(correct) / static_cast<double>(std::max<int64_t>(rows, 1));
+    return means;
+  }
+
+  // The first network learns from labels, the others from the first.
+  absl::StatusOr<Means> Sandwich(TrainingStep& step, const std::vector<std::optional<Choice>>& paths,
+                                 std::vector<StepInput> inputs, int64_t epoch) const {
+    auto largest = step.Backward(paths.front(), inputs, Loss::kLabels);
+    if (!largest.ok()) return largest.status();
+    const Means means = {largest->loss, static_cast<double>(largest->correct) /
+                                            static_cast<double>(std::max<int64_t>(largest->rows, 1))};
+    const kernels::Tensor logits = kernels::Tensor::Borrow(largest->logits, nullptr).Clone();
+    step.SetAside();
+    inputs.push_back({"teacher_logits", logits.view()});
+    for (size_t i = 1; i < paths.size(); ++i) {
+      auto result = step.Backward(paths[i], inputs, Loss::kAdaptive);
+      if (!result.ok()) return result.status();
+    }
+    step.Combine({.clip_norm = recipe_.clip_norm, .strengthen = epoch >= recipe_.strengthen_from});
+    return means;
+  }
+
+  // Averages begin as the weights do.
+  void BeginAverage() {
+    for (const kernels::TensorMap::Entry& e : state_.weights.entries()) {
+      if (e.tensor.desc().dtype == device_->real()) state_.average.Put(e.name, e.tensor.Clone());
+    }
+  }
+
+  void UpdateAverage() {
+    for (const kernels::TensorMap::Entry& e : state_.average.entries()) {
+      const kernels::TensorView weight = state_.weights.Find(e.name)->view();
+      const auto move = [&](auto zero) {
+        using T = decltype(zero);
+        const auto from = weight.as<T>();
+        const auto to = e.tensor.template as<T>();
+        kernels::MoveAverage(recipe_.average, absl::Span<const T>(from.data(), from.size()),
+                             absl::Span<T>(to.data(), to.size()), device_->threads());
+      };
+      device_->real() == kernels::DType::kF64 ? move(double{}) : move(float{});
+    }
   }
 
   // One batch more in the records.
@@ -255,6 +311,23 @@ absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::
   return Run(std::move(space), std::move(device), images, own, recipe, run).Train(std::move(weights));
 }
 
+TrainingRecipe NasVitRecipe(int64_t batch) {
+  const double scale = static_cast<double>(batch) / 512;
+  return {.batch = batch,
+          .learning_rate = 3e-4 * scale,
+          .final_learning_rate = 5e-6 * scale,
+          .warmup_epochs = 5,
+          .rate_per_step = true,
+          .warmup_rate = 5e-7 * scale,
+          .algorithm = Algorithm::kAdam,
+          .weight_decay = 0,
+          .decay = Decay::kMatrices,
+          .clip_norm = 1,
+          .average = 0.99985,
+          .sampling = Sampling::kSandwich,
+          .image_size = 224};
+}
+
 std::string ToJson(const TrainingRecipe& r) {
   nlohmann::json recipe = {{"epochs", r.epochs},
                            {"batch", r.batch},
@@ -271,6 +344,14 @@ std::string ToJson(const TrainingRecipe& r) {
                            {"crop_padding", r.crop_padding},
                            {"seed", r.seed}};
   if (r.decay == Decay::kWeights) recipe["decay"] = "weights";
+  if (r.decay == Decay::kMatrices) recipe["decay"] = "matrices";
+  // Left out where they are as in recipes that are older than these.
+  if (r.algorithm != Algorithm::kSgd) recipe["optimizer"] = std::string(Name(r.algorithm));
+  if (r.warmup_rate > 0) recipe["warmup_lr"] = r.warmup_rate;
+  if (r.clip_norm > 0) recipe["clip_norm"] = r.clip_norm;
+  if (r.average > 0) recipe["average"] = r.average;
+  if (r.image_size > 0) recipe["image_size"] = r.image_size;
+  if (r.sampling == Sampling::kSandwich) recipe["strengthen_from"] = r.strengthen_from;
   if (r.shrinking) {
     const ShrinkingStage& stage = r.shrinking->stage;
     recipe["shrinking"] = {{"stage", stage.name},
@@ -296,7 +377,12 @@ absl::Status Check(const TrainingRecipe& r) {
                 {"warm-up epochs", static_cast<double>(r.warmup_epochs), 0, static_cast<double>(r.epochs)},
                 {"momentum", r.momentum, 0, 1},
                 {"weight decay", r.weight_decay, 0, 1e3},
-                {"label smoothing", r.label_smoothing, 0, 0.999}};
+                {"label smoothing", r.label_smoothing, 0, 0.999},
+                {"warm-up lr", r.warmup_rate, 0, 1e3},
+                {"clip norm", r.clip_norm, 0, 1e9},
+                {"strengthen from", static_cast<double>(r.strengthen_from), 0, 1e9},
+                {"average", r.average, 0, 0.9999999},
+                {"image size", static_cast<double>(r.image_size), 0, 4096}};
   for (const auto& f : fields) {
     if (!(f.value >= f.low && f.value <= f.high)) {
       return absl::InvalidArgumentError(fmt::format("{}: {}, expected {} to {}", f.name, f.value, f.low, f.high));

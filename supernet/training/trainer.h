@@ -30,6 +30,11 @@ struct Shrinking {
 };
 
 // Defaults are the recipe of NAS-Bench-201 (spec/search-spaces.md 2.8), but for the number of epochs.
+//
+// With Sampling::kSandwich a step is NASViT's (5.8): the largest network learns from the labels (published teachers are
+// not to be had), the others by the adaptive loss from its logits on the same images; their gradients are clipped,
+// strengthened where they point against the largest one's in the epochs from `strengthen_from` on, and added to those.
+// Loss and accuracy are those of the largest network.
 struct TrainingRecipe {
   int64_t epochs = 12;
   int64_t batch = 256;
@@ -37,15 +42,22 @@ struct TrainingRecipe {
   double final_learning_rate = 0;
   int64_t warmup_epochs = 0;
   bool rate_per_step = false;  // LearningRateSchedule::per_step
+  double warmup_rate = 0;      // LearningRateSchedule::warmup_rate
+  Algorithm algorithm = Algorithm::kSgd;
   double momentum = 0.9;
   bool nesterov = true;
   double weight_decay = 5e-4;
   double label_smoothing = 0;
   Decay decay = Decay::kAll;
+  double clip_norm = 0;                     // UpdateOptions, or of a sandwich CombineOptions; 0: none
+  int64_t strengthen_from = 101;            // CombineOptions: the first epoch, counted from 0
+  double average = 0;                       // decay of the moving average of all weights (Checkpoint::average); 0: none
   Sampling sampling = Sampling::kUniform;   // of a supernet
   std::optional<Shrinking> shrinking = {};  // of a supernet
   bool augment = true;
   int crop_padding = -1;  // AugmentOptions
+  // Side of training images in a space that takes any; its networks resize them. 0: the side of the step's first one.
+  int64_t image_size = 0;
   uint64_t seed = 0;
 };
 
@@ -84,6 +96,10 @@ struct TrainingRun {
 absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
                                  const ImageSourcePtr& images, const std::optional<Choice>& own,
                                  kernels::TensorMap weights, const TrainingRecipe& recipe, const TrainingRun& run);
+
+// NASViT's (spec/search-spaces.md 5.8) for this batch, but for the number of epochs, teachers, and augmentation beyond
+// that of the loader.
+TrainingRecipe NasVitRecipe(int64_t batch);
 
 // The recipe as JSON, as checkpoints keep it.
 std::string ToJson(const TrainingRecipe& recipe);

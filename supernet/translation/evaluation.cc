@@ -71,8 +71,7 @@ absl::StatusOr<TranslationLoss> EvaluateLoss(const SuperTransformerMacro& macro,
     if (options.cancel != nullptr && options.cancel->load()) return absl::CancelledError("evaluation interrupted");
     if (batch->bucket != bucket) {
       bucket = batch->bucket;
-      auto made = LossContext(**space, choice, own_weights, *device,
-                              (*loader)->shapes()[static_cast<size_t>(bucket)]);
+      auto made = LossContext(**space, choice, own_weights, *device, (*loader)->shapes()[static_cast<size_t>(bucket)]);
       if (!made.ok()) return made.status();
       context = *std::move(made);
     }

@@ -19,7 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using supertransformer::Task;
 
-constexpr uint8_t kDropoutPurpose = 0x31;
+constexpr uint8_t kDropoutPurpose = 0x31;  // of kernels::Random::Stream: batch of the update, update
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
@@ -114,9 +114,10 @@ class Run {
     for (int64_t i = 0; i < rows.size(); ++i) {
       for (int32_t token : rows.row(i)) {
         if (token >= 0 && token < vocabulary) continue;
-        return absl::InvalidArgumentError(fmt::format("{} of pair {}: token {}, expected 0 to {}: the vocabulary is not "
-                                                      "that of the network",
-                                                      side, i, token, vocabulary - 1));
+        return absl::InvalidArgumentError(
+            fmt::format("{} of pair {}: token {}, expected 0 to {}: the vocabulary is not "
+                        "that of the network",
+                        side, i, token, vocabulary - 1));
       }
     }
     return absl::OkStatus();
@@ -135,9 +136,8 @@ class Run {
     const auto result = step.Backward(choice, inputs);
     if (!result.ok()) return result.status();
     if (!std::isfinite(result->loss)) {
-      return absl::FailedPreconditionError(
-          fmt::format("the loss is {} at update {}: training diverged; lower the learning rate", result->loss,
-                      update_ + 1));
+      return absl::FailedPreconditionError(fmt::format(
+          "the loss is {} at update {}: training diverged; lower the learning rate", result->loss, update_ + 1));
     }
     Count(result->loss, result->correct, batch.tokens);
     return absl::OkStatus();
@@ -215,26 +215,25 @@ TranslationRecipe PublishedRecipe(Task task, bool one_network) {
 }
 
 std::string ToJson(const TranslationRecipe& r) {
-  return kernels::internal::JsonText(
-      {{"updates", r.updates},
-       {"tokens", r.tokens},
-       {"accumulate", r.accumulate},
-       {"schedule", std::string(Name(r.schedule.form))},
-       {"lr", r.schedule.rate},
-       {"initial_lr", r.schedule.initial_rate},
-       {"final_lr", r.schedule.final_rate},
-       {"warmup_updates", r.schedule.warmup_updates},
-       {"optimizer", std::string(Name(Algorithm::kFairseqAdam))},
-       {"beta1", r.beta1},
-       {"beta2", r.beta2},
-       {"epsilon", r.epsilon},
-       {"weight_decay", r.weight_decay},
-       {"clip_norm", r.clip_norm},
-       {"label_smoothing", r.label_smoothing},
-       {"dropout", r.dropout},
-       {"attention_dropout", r.attention_dropout},
-       {"vocabulary", r.vocabulary},
-       {"seed", r.seed}});
+  return kernels::internal::JsonText({{"updates", r.updates},
+                                      {"tokens", r.tokens},
+                                      {"accumulate", r.accumulate},
+                                      {"schedule", std::string(Name(r.schedule.form))},
+                                      {"lr", r.schedule.rate},
+                                      {"initial_lr", r.schedule.initial_rate},
+                                      {"final_lr", r.schedule.final_rate},
+                                      {"warmup_updates", r.schedule.warmup_updates},
+                                      {"optimizer", std::string(Name(Algorithm::kFairseqAdam))},
+                                      {"beta1", r.beta1},
+                                      {"beta2", r.beta2},
+                                      {"epsilon", r.epsilon},
+                                      {"weight_decay", r.weight_decay},
+                                      {"clip_norm", r.clip_norm},
+                                      {"label_smoothing", r.label_smoothing},
+                                      {"dropout", r.dropout},
+                                      {"attention_dropout", r.attention_dropout},
+                                      {"vocabulary", r.vocabulary},
+                                      {"seed", r.seed}});
 }
 
 absl::Status Check(const TranslationRecipe& r) {
@@ -269,17 +268,17 @@ Choice DrawnNetwork(const SearchSpace& space, const SuperTransformerMacro& macro
   if (!macro.widths.empty()) {
     const std::span<const int> widths = supertransformer::ChoicesOf(macro.task).widths;
     const auto index = [widths](int width) { return std::find(widths.begin(), widths.end(), width) - widths.begin(); };
-    const auto drawn = static_cast<size_t>(index(a.encoder_width)) * widths.size() +
-                       static_cast<size_t>(index(a.decoder_width));
+    const auto drawn =
+        static_cast<size_t>(index(a.encoder_width)) * widths.size() + static_cast<size_t>(index(a.decoder_width));
     SetJoinedWidths(macro.widths[drawn % macro.widths.size()], a);
   }
   return *space.ParseSubnet(ToJson(a));
 }
 
-absl::StatusOr<Checkpoint> TrainTranslation(const SuperTransformerMacro& macro,
-                                            std::shared_ptr<kernels::Device> device, const EncodedPairs& pairs,
-                                            const std::optional<Choice>& own, kernels::TensorMap weights,
-                                            const TranslationRecipe& recipe, const TrainingRun& run) {
+absl::StatusOr<Checkpoint> TrainTranslation(const SuperTransformerMacro& macro, std::shared_ptr<kernels::Device> device,
+                                            const EncodedPairs& pairs, const std::optional<Choice>& own,
+                                            kernels::TensorMap weights, const TranslationRecipe& recipe,
+                                            const TrainingRun& run) {
   auto space = SuperTransformer(macro);
   if (!space.ok()) return space.status();
   return Run(macro, *std::move(space), std::move(device), pairs, own, recipe, run).Train(std::move(weights));

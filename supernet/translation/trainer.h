@@ -19,15 +19,15 @@ namespace mathnas::supernet {
 
 struct TranslationRecipe {
   int64_t updates = 1500;
-  int64_t tokens = 2048;     // of a batch, padding counted, on its longer side (LengthBuckets)
-  int64_t accumulate = 1;    // batches of one update
+  int64_t tokens = 2048;   // of a batch, padding counted, on its longer side (LengthBuckets)
+  int64_t accumulate = 1;  // batches of one update
   UpdateSchedule schedule = {};
   double beta1 = 0.9, beta2 = 0.98, epsilon = 1e-8;
   double weight_decay = 0;
-  double clip_norm = 0;      // of the gradients together, per token; 0: none
+  double clip_norm = 0;  // of the gradients together, per token; 0: none
   double label_smoothing = 0.1;
   double dropout = 0.1, attention_dropout = 0;
-  std::string vocabulary;    // what tells apart the ones of other runs; for the record
+  std::string vocabulary;  // what tells apart the ones of other runs; for the record
   uint64_t seed = 0;
 };
 
@@ -43,10 +43,10 @@ absl::Status Check(const TranslationRecipe& recipe);
 // has not all pairs of widths with one that it has in place of the drawn one. Epochs are of pairs; progress and records
 // count tokens of the target, losses are means over these, and accuracies fractions of them. Returns the final state.
 // Errors: as Train (training/trainer.h).
-absl::StatusOr<Checkpoint> TrainTranslation(const SuperTransformerMacro& macro,
-                                            std::shared_ptr<kernels::Device> device, const EncodedPairs& pairs,
-                                            const std::optional<Choice>& own, kernels::TensorMap weights,
-                                            const TranslationRecipe& recipe, const TrainingRun& run);
+absl::StatusOr<Checkpoint> TrainTranslation(const SuperTransformerMacro& macro, std::shared_ptr<kernels::Device> device,
+                                            const EncodedPairs& pairs, const std::optional<Choice>& own,
+                                            kernels::TensorMap weights, const TranslationRecipe& recipe,
+                                            const TrainingRun& run);
 
 // The network of update `update` of a supernet.
 Choice DrawnNetwork(const SearchSpace& space, const SuperTransformerMacro& macro, uint64_t update);

@@ -87,10 +87,9 @@ absl::StatusOr<VocabularyPair> LoadVocabulariesOf(const Checkpoint& checkpoint, 
   if (!macro.ok()) return macro.status();
   if (vocabularies->source.size() != macro->source_vocabulary ||
       vocabularies->target.size() != macro->target_vocabulary) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: vocabularies beside it of {} and {} tokens, expected {} and {}", checkpoint_path,
-                    vocabularies->source.size(), vocabularies->target.size(), macro->source_vocabulary,
-                    macro->target_vocabulary));
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: vocabularies beside it of {} and {} tokens, expected {} and {}", checkpoint_path,
+        vocabularies->source.size(), vocabularies->target.size(), macro->source_vocabulary, macro->target_vocabulary));
   }
   return vocabularies;
 }

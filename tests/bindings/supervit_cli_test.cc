@@ -31,6 +31,30 @@ TEST(SuperVitCli, Counts) {
   EXPECT_NEAR(counted["parameters"].get<double>() / 1e6, 8.7912, 5e-5);
 }
 
+// Two steps of the published recipe, a run that goes on, and what it left.
+TEST(SuperVitCli, TrainsASupernet) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> run = {
+      "train",         "supervit",     "--data",   "synthetic:N=4,test=2,size=16,classes=3",
+      "--out",         folder / "run", "--batch",  "2",
+      "--resolutions", "192",          "--epochs", "1",
+      "--image-size",  "48",           "--json"};
+  const json trained = Ok(run);
+  EXPECT_EQ(trained["recipe"]["sampling"], "sandwich");
+  EXPECT_EQ(trained["recipe"]["optimizer"], "adamw");
+  EXPECT_EQ(trained["recipe"]["average"], 0.99985);
+  EXPECT_EQ(trained["recipe"]["image_size"], 48);
+  EXPECT_NEAR(trained["recipe"]["lr"].get<double>(), 3e-4 * 2 / 512, 1e-12);
+  EXPECT_EQ(trained["epochs"].size(), 1u);
+  EXPECT_GT(trained["epochs"][0]["loss"].get<double>(), 0);
+  std::vector<std::string> again = run;
+  again.push_back("--resume");
+  EXPECT_EQ(Ok(again)["epochs"], trained["epochs"]);
+  ExpectRefused({"train", "nasbench201", "--data", "synthetic:N=4,size=8,classes=3", "--out", folder / "other",
+                 "--sampling", "sandwich", "--batch", "2"},
+                "nasbench201 has no largest and smallest network");
+}
+
 TEST(SuperVitCli, BadInput) {
   json subnet = supernet::LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json")["nasvit_min_192"]["config"];
   subnet["width"][3] = 33;

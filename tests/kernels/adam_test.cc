@@ -71,18 +71,40 @@ TEST(Adam, BothForms) {
   }
 }
 
-TEST(Adam, SumOfSquares) {
+TEST(Gradients, SumsAndCombinations) {
   Random random(3, 4);
-  std::vector<float> x(200'003);
-  double expected = 0;
-  for (float& value : x) {
-    value = static_cast<float>(2 * random.Uniform() - 1);
-    expected += double{value} * value;
+  const size_t size = 200'003;
+  std::vector<float> x(size), y(size);
+  for (size_t i = 0; i < size; ++i) {
+    x[i] = static_cast<float>(2 * random.Uniform() - 1);
+    y[i] = static_cast<float>(2 * random.Uniform() - 1);
   }
-  const std::vector<double> y(x.begin(), x.end());
+  const std::vector<double> x2(x.begin(), x.end()), y2(y.begin(), y.end());
+  double squares = 0, product = 0;
+  for (size_t i = 0; i < size; ++i) squares += x2[i] * x2[i], product += x2[i] * y2[i];
   for (int threads : {1, 2, 100}) {
-    EXPECT_NEAR(SumOfSquares(absl::MakeConstSpan(x), threads), expected, 1e-6 * expected);
-    EXPECT_NEAR(SumOfSquares(absl::MakeConstSpan(y), threads), expected, 1e-12 * expected);
+    const auto of_floats = absl::MakeConstSpan(x), others = absl::MakeConstSpan(y);
+    const auto of_doubles = absl::MakeConstSpan(x2);
+    // Terms of both signs: the error is measured by the sum of their absolute values, which is below that of squares.
+    EXPECT_NEAR(DotProduct(of_floats, of_floats, threads), squares, 1e-6 * squares);
+    EXPECT_NEAR(DotProduct(of_floats, others, threads), product, 1e-6 * squares);
+    EXPECT_NEAR(DotProduct(of_doubles, absl::MakeConstSpan(y2), threads), product, 1e-12 * squares);
+
+    std::vector<float> g = x, h = y, average = y;
+    CombineGradients(0.75, absl::MakeSpan(g), absl::MakeSpan(h), threads);
+    MoveAverage(0.9, of_floats, absl::MakeSpan(average), threads);
+    std::vector<double> g2 = x2, h2 = y2, average2 = y2;
+    CombineGradients(0.75, absl::MakeSpan(g2), absl::MakeSpan(h2), threads);
+    MoveAverage(0.9, of_doubles, absl::MakeSpan(average2), threads);
+    for (size_t i = 0; i < size; ++i) {
+      const double combined = 0.75 * x2[i] + y2[i], averaged = 0.9 * y2[i] + 0.1 * x2[i];
+      ASSERT_NEAR(g[i], combined, 0x1p-23) << i;
+      ASSERT_NEAR(average[i], averaged, 0x1p-23) << i;
+      ASSERT_NEAR(g2[i], combined, 1e-15) << i;
+      ASSERT_NEAR(average2[i], averaged, 1e-15) << i;
+      ASSERT_EQ(h[i], 0) << i;
+      ASSERT_EQ(h2[i], 0) << i;
+    }
   }
 }
 

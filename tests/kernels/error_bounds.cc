@@ -360,6 +360,12 @@ Bounds OfCrossEntropy(const Problem& problem, const Tensors& inputs, const Tenso
   return bounds;
 }
 
+Bounds OfAdaptiveTargets(const Problem&, const Tensors&, const Tensors& results) {
+  Bounds bounds = Roundings(2, results);
+  for (double& b : bounds[0]) b += 0x1p-149;
+  return bounds;
+}
+
 // What the gradient of a loss is divided by: the rows that are not ignored, unless the loss is a sum.
 double DivisorOf(const Problem& problem, const Tensors& inputs) {
   const auto* op = std::get_if<SoftmaxCrossEntropyBackward>(&problem.op);

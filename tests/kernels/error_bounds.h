@@ -36,6 +36,8 @@ Bounds OfTalkingHeads(const Problem& problem, const Tensors& inputs, const Tenso
 Bounds OfTalkingHeadsBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfResize(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfCrossEntropy(const Problem& problem, const Tensors& inputs, const Tensors& results);
+// Computed in double and rounded once; below 2^-126 floats lose digits.
+Bounds OfAdaptiveTargets(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfCrossEntropyBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 
 }  // namespace mathnas::kernels::testing

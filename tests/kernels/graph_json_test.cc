@@ -83,9 +83,11 @@ Graph EveryOperator() {
       g.Apply(Linear{.has_bias = true}, {y, g.Parameter("fc.weight", {5, 8}), g.Parameter("fc.bias", {5})})[0];
   g.SetName(logits, "logits");
   const Value attended = AttentionOperators(g, x);
+  const Value adaptive = g.Apply(AdaptiveTargets{.clip = 4}, {logits, g.Input("teacher_logits", {2, 5})})[0];
   const Value loss =
       g.Apply(Add{}, {attended, g.Apply(SoftmaxCrossEntropy{.label_smoothing = 0.1}, {logits, labels})[0],
-                      g.Apply(SoftTargetCrossEntropy{}, {logits, g.Input("teacher", {2, 5})})[0]})[0];
+                      g.Apply(SoftTargetCrossEntropy{}, {logits, g.Input("teacher", {2, 5})})[0],
+                      g.Apply(SoftTargetCrossEntropy{}, {logits, adaptive})[0]})[0];
   AccumulateGradients(g, Differentiate(g, loss));
   g.Apply(Fill{.value = 1e-300, .shape = {3, 1, 4}}, {});
   g.Apply(Fill{.value = 2, .shape = {}}, {});

@@ -413,6 +413,12 @@ Problem BuildSoftTargetCrossEntropyBackward(const ShapeLine& l) {
           {{Role::kActivation, {n, k}, 0, 1}, Targets(n, k), {Role::kActivation, {}, 0.5, 2}}};
 }
 
+Problem BuildAdaptiveTargets(const ShapeLine& l) {
+  const int64_t n = l.Get("n", 1), k = l.Get("k", 2);
+  const double range = l.Number("range", 3);
+  return {AdaptiveTargets{}, {{Role::kActivation, {n, k}, -range, range}, {Role::kActivation, {n, k}, -range, range}}};
+}
+
 bool IsUnfused(const Operator& op) {
   const auto& conv = std::get<Conv2d>(op);
   return !conv.has_addend && conv.activation == Activation::kNone;
@@ -498,6 +504,7 @@ const std::vector<OperatorCase>& OperatorCases() {
        kSmooth},
       {"soft_target_cross_entropy_backward", "softmax_cross_entropy", kLossKeys, BuildSoftTargetCrossEntropyBackward,
        OfCrossEntropyBackward},
+      {"adaptive_targets", "softmax_cross_entropy", kLossKeys, BuildAdaptiveTargets, OfAdaptiveTargets},
   };
   return cases;
 }

@@ -139,6 +139,8 @@ std::vector<ErrorCase> Cases() {
        SoftmaxCrossEntropyBackward{},
        {F({2, 8}), I({2}), F({1})},
        {"softmax_cross_entropy_backward", "input 2", "rank 0"}},
+      {"AdaptiveTeacher", AdaptiveTargets{}, {F({2, 8}), F({2, 7})}, {"adaptive_targets", "teacher", "expected 2x8"}},
+      {"AdaptiveClip", AdaptiveTargets{.clip = 0}, {F({2, 8}), F({2, 8})}, {"adaptive_targets", "clip 0"}},
       {"LossRows", SoftmaxCrossEntropy{}, {F({}), I({})}, {"softmax_cross_entropy", "scalar"}},
       {"SwishBackward", SwishBackward{}, {F({4}), F({5})}, {"swish_backward", "diff_y", "expected 4"}},
       {"LayerNormAxes", LayerNorm{.axes = 3}, {F({2, 8}), F({8}), F({8})}, {"layer_norm", "axes 3", "2x8"}},

@@ -157,9 +157,10 @@ TEST(Sampling, IsAFunctionOfSeedAndStepAlone) {
 }
 
 TEST(Sampling, Names) {
-  for (Sampling s : {Sampling::kFull, Sampling::kUniform, Sampling::kFair}) EXPECT_EQ(*ParseSampling(Name(s)), s);
+  for (Sampling s : {Sampling::kFull, Sampling::kUniform, Sampling::kFair, Sampling::kSandwich})
+    EXPECT_EQ(*ParseSampling(Name(s)), s);
   EXPECT_EQ(Name(Sampling::kFair), "fair");
-  const auto unknown = ParseSampling("sandwich");
+  const auto unknown = ParseSampling("burger");
   EXPECT_EQ(unknown.status().code(), absl::StatusCode::kInvalidArgument);
   for (const char* word : {"sandwich", "full", "uniform", "fair"}) {
     EXPECT_NE(kernels::Message(unknown.status()).find(word), std::string::npos) << word;

@@ -23,22 +23,22 @@ class Replay : private GoldenSequence {
   Replay(const json& sequence, std::shared_ptr<kernels::Device> device)
       : GoldenSequence(sequence, std::move(device), /*adam=*/true), shared_embedding_(sequence["space"] == "hat_wmt") {
     const int64_t vocabulary = sequence["vocab"];
-    space_ = *SuperTransformer(
-        {.task = shared_embedding_ ? supertransformer::Task::kWmt : supertransformer::Task::kIwslt,
-         .source_vocabulary = vocabulary,
-         .target_vocabulary = vocabulary});
+    space_ =
+        *SuperTransformer({.task = shared_embedding_ ? supertransformer::Task::kWmt : supertransformer::Task::kIwslt,
+                           .source_vocabulary = vocabulary,
+                           .target_vocabulary = vocabulary});
     weights_ = AllocateWeights(space_->Supernet({.mode = Mode::kTraining, .real = device_->real()}).graph);
     FillSynthetic(weights_);
     CheckParameters();
-    step_ = std::make_unique<TrainingStep>(
-        space_, device_, weights_,
-        StepOptions{.weights = Weights::kShared,
-                    .label_smoothing = 0.1,
-                    .ignored_label = supertransformer::kPad,
-                    .sum = true,
-                    .optimizer = {.algorithm = Algorithm::kFairseqAdam,
-                                  .weight_decay = sequence["weight_decay"].get<double>(),
-                                  .beta2 = 0.98}});
+    step_ =
+        std::make_unique<TrainingStep>(space_, device_, weights_,
+                                       StepOptions{.weights = Weights::kShared,
+                                                   .label_smoothing = 0.1,
+                                                   .ignored_label = supertransformer::kPad,
+                                                   .sum = true,
+                                                   .optimizer = {.algorithm = Algorithm::kFairseqAdam,
+                                                                 .weight_decay = sequence["weight_decay"].get<double>(),
+                                                                 .beta2 = 0.98}});
   }
 
   void Run() {
@@ -64,11 +64,11 @@ class Replay : private GoldenSequence {
   }
 
   void Step(const json& golden, const json& network) {
-    const kernels::Tensor source = Rows(golden["src"]), previous = Rows(golden["prev"]), labels = Rows(golden["target"]);
+    const kernels::Tensor source = Rows(golden["src"]), previous = Rows(golden["prev"]),
+                          labels = Rows(golden["target"]);
     const auto choice = space_->ParseSubnet(network.dump());
     ASSERT_TRUE(choice.ok()) << choice.status();
-    const StepInput inputs[] = {
-        {"source", source.view()}, {"previous", previous.view()}, {"labels", labels.view()}};
+    const StepInput inputs[] = {{"source", source.view()}, {"previous", previous.view()}, {"labels", labels.view()}};
     const auto result = step_->Backward(*choice, inputs);
     ASSERT_TRUE(result.ok()) << result.status();
     const double expected = golden["losses"][0];
@@ -78,8 +78,8 @@ class Replay : private GoldenSequence {
     const double scale = 1 / golden["ntokens"].get<double>();
     CheckGradients(golden, {"grad", "zero_grad"}, step_->gradients(), step_->touched(),
                    scale * golden["clip_factor"].get<double>());
-    const double norm = step_->Update(
-        {.learning_rate = golden["lr"], .gradient_scale = scale, .clip_norm = sequence_["clip_norm"]});
+    const double norm =
+        step_->Update({.learning_rate = golden["lr"], .gradient_scale = scale, .clip_norm = sequence_["clip_norm"]});
     if (sequence_["clip_norm"] > 0) {
       const double before = golden["grad_norm_before_clip"];
       EXPECT_NEAR(norm, before, Bound(golden) * before);

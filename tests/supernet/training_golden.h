@@ -1,4 +1,5 @@
-// A sequence of the training golden file: what its tables say of gradients and values (spec/training-golden.md 1 and 6).
+// A sequence of the training golden file: what its tables say of gradients and values (spec/training-golden.md 1 and
+// 6).
 #ifndef MATHNAS_TESTS_SUPERNET_TRAINING_GOLDEN_H_
 #define MATHNAS_TESTS_SUPERNET_TRAINING_GOLDEN_H_
 
@@ -20,10 +21,7 @@ namespace mathnas::supernet {
 class GoldenSequence {
  protected:
   GoldenSequence(const nlohmann::json& sequence, std::shared_ptr<kernels::Device> device, bool adam)
-      : sequence_(sequence),
-        device_(std::move(device)),
-        exact_(device_->real() == kernels::DType::kF64),
-        adam_(adam) {}
+      : sequence_(sequence), device_(std::move(device)), exact_(device_->real() == kernels::DType::kF64), adam_(adam) {}
   virtual ~GoldenSequence() = default;
 
   // What the space calls a tensor of the file.

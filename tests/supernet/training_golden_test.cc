@@ -1,11 +1,13 @@
-// Every sequence of NAS-Bench-201 and of MobileNetV3 in the training golden file: losses, gradients, values after each
-// update, running statistics. In double on the reference device to the digits stored, in float32 on the CPU within the
-// bounds of spec/training-golden.md 6. Where the file says that inputs of ReLUs lie within rounding of zero
+// Every sequence of NAS-Bench-201, MobileNetV3 and NASViT in the training golden file: losses, gradients, values after
+// each update, running statistics. In double on the reference device to the digits stored, in float32 on the CPU within
+// the bounds of spec/training-golden.md 6. Where the file says that inputs of ReLUs lie within rounding of zero
 // (near_kink), float32 may get one on the other side: all gradients before it jump. The float32 run therefore goes
 // beside the exact one and counts such flips. A flip at such a step ends the comparison of the sequence after its
 // losses; anywhere else it is a failure.
+#include <algorithm>
 #include <cstring>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -15,8 +17,9 @@
 #include "kernels/status.h"
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
+#include "supernet/supervit/space.h"
 #include "supernet/training/step.h"
-#include "tests/supernet/golden.h"
+#include "tests/supernet/training_golden.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -25,10 +28,10 @@ using kernels::DType;
 using kernels::TensorMap;
 using nlohmann::json;
 
-class Replay {
+class Replay : private GoldenSequence {
  public:
   Replay(const json& sequence, std::shared_ptr<kernels::Device> device)
-      : sequence_(sequence), device_(std::move(device)), exact_(device_->real() == DType::kF64) {}
+      : GoldenSequence(sequence, std::move(device), /*adam=*/sequence["space"] == "nasvit") {}
 
   void Run() {
     Start();
@@ -66,6 +69,10 @@ class Replay {
       StartMobileNetV3(shape);
       return;
     }
+    if (IsNasVit()) {
+      StartNasVit();
+      return;
+    }
     NasBench201Macro macro = {.classes = sequence_["classes"].get<int64_t>(),
                               .height = shape[2],
                               .width = shape[3],
@@ -99,6 +106,29 @@ class Replay {
                                                        .optimizer = {.weight_decay = 3e-5, .decay = Decay::kWeights}});
   }
 
+  void StartNasVit() {
+    supernet_ = true;
+    space_ = *SuperVit({.classes = sequence_["classes"].get<int64_t>()});
+    weights_ = AllocateWeights(space_->Supernet({.mode = Mode::kTraining, .real = device_->real()}).graph);
+    FillSynthetic(weights_);
+    CheckParameters();
+    const OptimizerOptions optimizer = {
+        .algorithm = Algorithm::kAdam, .weight_decay = IsSandwich() ? 0 : 0.05, .decay = Decay::kMatrices};
+    step_ = std::make_unique<TrainingStep>(space_, device_, weights_,
+                                           StepOptions{.weights = Weights::kShared, .optimizer = optimizer});
+  }
+
+  bool IsNasVit() const { return sequence_["space"] == "nasvit"; }
+  // A step sets the gradients of its largest network aside.
+  bool IsSandwich() const { return sequence_.contains("modes"); }
+
+  // What network k of step i learns from.
+  Loss LossOf(size_t i, size_t k) const {
+    if (IsSandwich()) return k == 0 ? Loss::kSoftTargets : Loss::kAdaptive;
+    if (IsNasVit()) return sequence_["loss_per_step"][i] == "ce" ? Loss::kLabels : Loss::kSoftTargets;
+    return HasTeacher() ? Loss::kLabelsAndSoftTargets : Loss::kLabels;
+  }
+
   bool HasTeacher() const { return sequence_.value("loss", "").find("soft cross-entropy") != std::string::npos; }
 
   // softmax(3 r), r rounded to float32.
@@ -122,11 +152,13 @@ class Replay {
   }
 
   std::vector<Choice> Networks(size_t i) const {
-    if (sequence_.contains("nets_per_step")) {
+    if (sequence_.contains("nets_per_step") || sequence_.contains("net_per_step")) {
       std::vector<Choice> networks;
-      for (const json& key : sequence_["nets_per_step"][i]) {
+      const json keys = sequence_.contains("net_per_step") ? json::array({sequence_["net_per_step"][i]})
+                                                           : sequence_["nets_per_step"][i];
+      for (const json& key : keys) {
         json subnet = sequence_["nets"][key.get<std::string>()];
-        subnet["resolution"] = sequence_["input_shape"][2];
+        if (!subnet.contains("resolution")) subnet["resolution"] = sequence_["input_shape"][2];
         networks.push_back(*space_->ParseSubnet(subnet.dump()));
       }
       return networks;
@@ -152,7 +184,8 @@ class Replay {
       const NetworkGraph network = space_->Network(choice, {.batch = images.shape()[0],
                                                             .mode = Mode::kTraining,
                                                             .weights = supernet_ ? Weights::kShared : Weights::kOwn,
-                                                            .real = device_->real()});
+                                                            .real = device_->real(),
+                                                            .image_size = images.shape()[1]});
       std::vector<kernels::PlanOutput> outputs;
       for (const kernels::Graph::Node& n : network.graph.nodes()) {
         if (std::holds_alternative<kernels::Relu>(n.op)) outputs.push_back({"relu", n.inputs[0]});
@@ -200,93 +233,71 @@ class Replay {
     const json& golden = sequence_["steps"][i];
     const kernels::Tensor images = Images(i);
     kernels::Tensor labels(DType::kI64, {images.shape()[0]});
-    for (int64_t n = 0; n < images.shape()[0]; ++n) labels.as<int64_t>()[n] = sequence_["labels"][i][n];
+    if (sequence_.contains("labels")) {
+      for (int64_t n = 0; n < images.shape()[0]; ++n) labels.as<int64_t>()[n] = sequence_["labels"][i][n];
+    }
     const std::vector<Choice> networks = Networks(i);
     ASSERT_EQ(networks.size(), golden["losses"].size());
+    kernels::Tensor logits;  // of the first network
     for (size_t k = 0; k < networks.size(); ++k) {
-      const kernels::Tensor targets = HasTeacher() ? SoftTargets(i) : kernels::Tensor();
+      const Loss loss = LossOf(i, k);
+      const bool soft = loss == Loss::kSoftTargets || loss == Loss::kLabelsAndSoftTargets;
+      const kernels::Tensor targets = soft ? SoftTargets(i) : kernels::Tensor();
       std::vector<StepInput> inputs = {{"image", images.view()}, {"labels", labels.view()}};
-      if (HasTeacher()) inputs.push_back({"soft_targets", targets.view()});
-      auto result = step_->Backward(networks[k], inputs, HasTeacher() ? Loss::kLabelsAndSoftTargets : Loss::kLabels);
+      if (soft) inputs.push_back({"soft_targets", targets.view()});
+      if (loss == Loss::kAdaptive) inputs.push_back({"teacher_logits", logits.view()});
+      auto result = step_->Backward(networks[k], inputs, loss);
       ASSERT_TRUE(result.ok()) << result.status();
       const double expected = golden["losses"][k];
       const double bound = exact_ ? 1e-9 : LossBound(i, flips);
       EXPECT_NEAR(result->loss, expected, bound * std::abs(expected)) << "loss " << k;
+      if (!IsSandwich() || k > 0) continue;
+      logits = kernels::Tensor(result->logits.desc);
+      std::memcpy(logits.data(), result->logits.data, result->logits.desc.bytes());
+      step_->SetAside();
     }
   }
 
   void CheckAndUpdate(size_t i) {
     SCOPED_TRACE("step " + std::to_string(i));
     const json& golden = sequence_["steps"][i];
-    CheckGradients(golden, *step_);
+    if (IsSandwich()) CheckAndCombine(i);
+    CheckGradients(golden, {"grad", "zero_grad"}, step_->gradients(), step_->touched());
     step_->Update({.learning_rate = golden["lr"]});
     CheckValues(golden);
     CheckStatistics(golden);
   }
 
-  Choice Parse(const json& arch) const { return *space_->ParseSubnet(json{{"arch", arch}}.dump()); }
-
-  // The relative bound of this step's tensors.
-  double Bound(const json& golden) const {
-    return exact_ ? 1e-9 : std::max(10 * golden["fp32"]["grad_rel_max"].get<double>(), 1e-4);
+  void CheckAndCombine(size_t i) {
+    const json& golden = sequence_["steps"][i];
+    const bool late = sequence_["modes"][i] == "late";
+    CheckGradients(golden, {"grad_super", "zero_grad_super"}, step_->aside(), step_->aside_touched());
+    CheckGradients(golden, {"grad_sub_before_clip", "zero_grad_sub"}, step_->gradients(), step_->touched());
+    const double clip = sequence_["clip_norm"], norm = golden["grad_sub_norm"];
+    const auto combination = step_->Combine({.clip_norm = clip, .strengthen = late});
+    EXPECT_NEAR(combination.norm, norm, Bound(golden) * norm);
+    CheckStrengthened(golden, combination.strengthened);
   }
 
-  void CheckParameters() {
-    for (size_t p = 0; p < sequence_["params"].size(); ++p) {
-      const std::string name = sequence_["params"][p];
-      const kernels::Tensor* t = weights_.Find(name);
-      ASSERT_NE(t, nullptr) << name;
-      EXPECT_EQ(t->desc().elements(), sequence_["numel"][p].get<int64_t>()) << name;
-    }
-  }
-
-  static void CheckTensor(const json& golden, const std::vector<double>& values, const std::string& name,
-                          double bound) {
-    const double l2 = golden[1];
-    const double spread = bound * l2 * std::sqrt(static_cast<double>(values.size())) + 1e-12;
-    EXPECT_NEAR(L2(values), l2, bound * l2 + 1e-12) << name;
-    EXPECT_NEAR(Sum(values), golden[0].get<double>(), spread) << name;
-    EXPECT_NEAR(Dot(values, name), golden[2].get<double>(), spread) << name;
-  }
-
-  void CheckGradients(const json& golden, const TrainingStep& step) {
-    std::set<std::string> noise;
-    if (golden.contains("zero_grad")) noise = golden["zero_grad"].get<std::set<std::string>>();
-    for (size_t p = 0; p < sequence_["params"].size(); ++p) {
-      const std::string name = sequence_["params"][p];
-      const json& expected = golden["grad"][p];
-      EXPECT_EQ(step.touched().contains(name), !expected.is_null()) << name;
-      if (expected.is_null()) continue;
-      const kernels::Tensor* gradient = step.gradients().Find(kernels::GradientName(name));
-      ASSERT_NE(gradient, nullptr) << name;
-      const std::vector<double> values = ToDoubles(gradient->view());
-      if (noise.contains(name)) {
-        EXPECT_LE(L2(values), 1e-6 * golden["grad_l2_all"].get<double>()) << name;
+  // a is a ratio of products of gradients, each within the bound of its own size; where it is next to 0, one may have
+  // it and the other not.
+  void CheckStrengthened(const json& golden, const std::map<std::string, double>& found) {
+    std::set<std::string> names;
+    for (const auto& [name, a] : golden["adaptive"].items()) names.insert(name);
+    for (const auto& [name, a] : found) names.insert(name);
+    for (const std::string& name : names) {
+      if (NamesIn(golden, "zero_grad_super").contains(name) || NamesIn(golden, "zero_grad_sub").contains(name))
         continue;
-      }
-      CheckTensor(expected, values, name, Bound(golden));
-      CheckFirst(golden, name, "grad", values, Bound(golden));
+      const size_t p =
+          static_cast<size_t>(std::ranges::find(sequence_["params"], json(name)) - sequence_["params"].begin());
+      const double ratio = golden["grad_super"][p][1].get<double>() /
+                           (golden["clip_factor"].get<double>() * golden["grad_sub_before_clip"][p][1].get<double>());
+      const double a = golden["adaptive"].value(name, 0.0);
+      EXPECT_NEAR(found.contains(name) ? found.at(name) : 0, a, 4 * Bound(golden) * (ratio + a) + 1e-9) << name;
     }
   }
 
-  void CheckFirst(const json& golden, const std::string& name, const char* kind, const std::vector<double>& values,
-                  double bound) {
-    if (!golden["chosen"].contains(name) || golden["chosen"][name][kind].is_null()) return;
-    const double l2 = L2(values);
-    const json& first = golden["chosen"][name][kind];
-    for (size_t i = 0; i < first.size(); ++i) {
-      EXPECT_NEAR(values[i], first[i].get<double>(), bound * l2 + 1e-12) << name << " " << kind << "[" << i << "]";
-    }
-  }
-
-  void CheckValues(const json& golden) {
-    for (size_t p = 0; p < sequence_["params"].size(); ++p) {
-      const std::string name = sequence_["params"][p];
-      const std::vector<double> values = ToDoubles(weights_.Find(name)->view());
-      CheckTensor(golden["value"][p], values, name, Bound(golden));
-      CheckFirst(golden, name, "value", values, Bound(golden));
-    }
-  }
+  Choice Parse(const json& arch) const { return *space_->ParseSubnet(json{{"arch", arch}}.dump()); }
 
   void CheckStatistics(const json& golden) {
     const json& buffers = sequence_["bn_buffers"];
@@ -304,17 +315,12 @@ class Replay {
     }
   }
 
-  const json& sequence_;
-  std::shared_ptr<kernels::Device> device_;
-  bool exact_;
   bool supernet_ = false;
-  std::shared_ptr<const SearchSpace> space_;
-  TensorMap weights_;
-  std::unique_ptr<TrainingStep> step_;
 };
 
 bool IsKnown(const json& sequence) {
-  return sequence["space"] == "nb201" || sequence["space"] == "nb201_supernet" || sequence["space"] == "ofa_mbv3";
+  return sequence["space"] == "nb201" || sequence["space"] == "nb201_supernet" || sequence["space"] == "ofa_mbv3" ||
+         sequence["space"] == "nasvit";
 }
 
 TEST(TrainingGolden, EverySequenceInDoubleOnTheReferenceDevice) {

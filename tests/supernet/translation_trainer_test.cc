@@ -32,7 +32,8 @@ EncodedPairs Reversals(int count, uint64_t seed) {
     std::vector<int32_t> source(2 + random.Below(5));
     for (int32_t& word : source) word = static_cast<int32_t>(4 + random.Below(kWords - 4));
     std::vector<int32_t> target;
-    for (auto word = source.rbegin(); word != source.rend(); ++word) target.push_back(*word == kWords - 1 ? 4 : *word + 1);
+    for (auto word = source.rbegin(); word != source.rend(); ++word)
+      target.push_back(*word == kWords - 1 ? 4 : *word + 1);
     for (auto* row : {&source, &target}) row->push_back(kEosId);
     pairs.source.Append(source);
     pairs.target.Append(target);
