@@ -82,7 +82,8 @@ def decoding_step(mode, net, source):
         torch._inductor.config.freezing = True
         encode, decode = (torch.compile(part, fullgraph=True, dynamic=False) for part in (encode, decode))
     elif mode == "jit":
-        optimized = lambda module, inputs: torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(module, inputs)))
+        optimized = lambda module, inputs: torch.jit.optimize_for_inference(
+            torch.jit.freeze(torch.jit.trace(module.eval(), inputs)))
         with torch.no_grad():
             memory = encode(source)
             encode, decode = optimized(encode, (source,)), optimized(decode, (first, places[0], seen[0], memory, caches))
