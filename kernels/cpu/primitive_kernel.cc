@@ -1,5 +1,8 @@
 #include "kernels/cpu/primitive_kernel.h"
 
+#include <list>
+#include <mutex>
+
 #include "kernels/packed_weights.h"
 
 namespace mathnas::kernels::cpu {
@@ -50,6 +53,18 @@ class BoundPrimitives : public BoundKernel {
   std::vector<std::shared_ptr<const Tensor>> packed_;
 };
 
+// One address for each pair of layouts that has been seen: kernels for different batches that want their weights alike
+// share the packed ones. There are as many as shapes of weights.
+const void* LayoutsId(const onednn::Md& from, const onednn::Md& to) {
+  static std::mutex mutex;
+  static std::list<std::pair<onednn::Md, onednn::Md>> seen;
+  std::lock_guard lock(mutex);
+  for (const auto& pair : seen) {
+    if (pair.first == from && pair.second == to) return &pair;
+  }
+  return &seen.emplace_back(from, to);
+}
+
 }  // namespace
 
 PrimitiveKernel::Slot PrimitiveKernel::Scratch(const onednn::Md& md) {
@@ -58,10 +73,12 @@ PrimitiveKernel::Slot PrimitiveKernel::Scratch(const onednn::Md& md) {
   return slot;
 }
 
-PrimitiveKernel::Slot PrimitiveKernel::Packed(size_t i, const onednn::Md& plain, const onednn::Md& wanted) {
+PrimitiveKernel::Slot PrimitiveKernel::Packed(size_t i, const onednn::Md& plain, const onednn::Md& wanted,
+                                              Changes changes) {
   if (plain == wanted) return Input(i, plain);
   const Slot slot = {Slot::kPacked, packings_.size(), wanted};
-  packings_.push_back({i, Scratch(wanted).index, wanted});
+  const size_t offset = changes == Changes::kConstant ? 0 : Scratch(wanted).index;
+  packings_.push_back({i, offset, wanted, LayoutsId(plain, wanted)});
   const auto pd = onednn::Reorder(plain, wanted);
   Arguments arguments = {{DNNL_ARG_FROM, Input(i, plain)}, {DNNL_ARG_TO, slot}};
   if (pd.scratchpad_desc().get_size() > 0) arguments.emplace_back(DNNL_ARG_SCRATCHPAD, Scratch(pd.scratchpad_desc()));
@@ -119,7 +136,8 @@ absl::StatusOr<std::unique_ptr<BoundKernel>> PrimitiveKernel::Bind(const KernelB
       }
       if (once) {
         const Packing& packing = packings_[step.packs];
-        auto tensor = buffers.packed->Get(this, buffers.inputs[packing.input].data, [&]() -> absl::StatusOr<Tensor> {
+        const void* source = buffers.inputs[packing.input].data;
+        auto tensor = buffers.packed->Get(packing.layouts, source, [&]() -> absl::StatusOr<Tensor> {
           Tensor t(DType::kU8, {static_cast<int64_t>(packing.wanted.get_size())});
           packed[step.packs] = t.data();
           BoundPrimitives pack(threads_);

@@ -28,8 +28,10 @@ class PrimitiveKernel : public Kernel {
   static Slot Input(size_t i, onednn::Md md) { return {Slot::kInput, i, std::move(md)}; }
   static Slot Output(size_t i, onednn::Md md) { return {Slot::kOutput, i, std::move(md)}; }
   Slot Scratch(const onednn::Md& md);
+  // Whether the input may change between runs; kConstant: it never does in any use of the kernel.
+  enum class Changes : uint8_t { kPerhaps, kConstant };
   // Input i in layout `wanted`: itself if it is that already, else a packed copy, made once if the input is constant.
-  Slot Packed(size_t i, const onednn::Md& plain, const onednn::Md& wanted);
+  Slot Packed(size_t i, const onednn::Md& plain, const onednn::Md& wanted, Changes changes = Changes::kPerhaps);
   // Adds a primitive; its scratchpad is booked too.
   template <typename PrimitiveDesc>
   void Add(const PrimitiveDesc& pd, Arguments arguments) {
@@ -53,6 +55,7 @@ class PrimitiveKernel : public Kernel {
     size_t input;
     size_t scratch_offset;
     onednn::Md wanted;
+    const void* layouts;  // stands for what it is made from and what it becomes
   };
 
   void AddPrimitive(dnnl::primitive primitive, std::string_view implementation, const onednn::Md& scratchpad,

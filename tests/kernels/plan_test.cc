@@ -421,5 +421,53 @@ TEST(Context, PlansShareThePackedFormOfATensor) {
   EXPECT_EQ(packed.bytes(), 0U);
 }
 
+// Linear layers over constant weights, whole and sliced, give what they give over weights that may change and what the
+// reference gives; layers for another number of rows share the packed weights.
+TEST(Context, ConstantWeightsOfLinearLayers) {
+  const auto device = CpuDevice(1);
+  if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << Message(device.status());
+  ASSERT_TRUE(device.ok()) << Message(device.status());
+  const auto reference = ReferenceDevice(DType::kF32);
+  const PackedWeights& packed = *(*device)->packed();
+  const auto graph = [](int64_t rows) {
+    Graph g;
+    const Value w = g.Parameter("w", {80, 72}), bias = g.Parameter("b", {80});
+    const Value y = g.Apply(Linear{}, {g.Input("x", {rows, 72}), w, bias})[0];
+    g.SetName(g.Apply(Linear{false}, {y, Leading(g, g.Parameter("v", {96, 96}), 64, 80)})[0], "y");
+    return g;
+  };
+  const TensorMap tensors = RandomTensors(graph(1), 1);
+  const TensorMap* const bound[] = {&tensors};
+  std::vector<std::unique_ptr<Context>> held;
+  size_t bytes = 0;
+  for (int64_t rows : {33, 1, 5}) {
+    const Graph g = graph(rows);
+    std::vector<std::vector<float>> results;
+    const auto run = [&](Device& d, bool constant) {
+      held.push_back(
+          *Context::Create(*Plan::Create(g, {{"y", g.Find("y")}}, d, {.constant_weights = constant}), bound));
+      FillInputs(*held.back(), 3);
+      ASSERT_TRUE(held.back()->Run().ok());
+      const auto view = held.back()->Output("y")->as<float>();
+      results.emplace_back(view.begin(), view.end());
+    };
+    run(*reference, false);
+    run(**device, false);
+    EXPECT_EQ(packed.bytes(), bytes) << "nothing is packed that may change";
+    run(**device, true);
+    ASSERT_EQ(results.size(), 3U);
+    for (size_t i = 0; i < results[0].size(); ++i) {
+      ASSERT_NEAR(results[0][i], results[1][i], 1e-3) << rows << " rows, entry " << i;
+      ASSERT_NEAR(results[0][i], results[2][i], 1e-3) << rows << " rows, entry " << i;
+    }
+    EXPECT_GT(packed.bytes(), 0U);
+    // Each of the two layers is held once for each layout that is wanted, not for each number of rows.
+    EXPECT_LE(packed.bytes(), 2 * (size_t{80} * 72 + 64 * 80 + 4096) * sizeof(float));
+    bytes = packed.bytes();
+  }
+  held.clear();
+  EXPECT_EQ(packed.bytes(), 0U);
+}
+
 }  // namespace
 }  // namespace mathnas::kernels

@@ -31,6 +31,8 @@ def value(name, shape):
     r = uniform(name, count)
     if name.endswith("_matrix"):
         r = np.eye(shape[0]).ravel() + 0.1 * r
+    elif "rescale_" in name:
+        r = 1 + 0.5 * r
     elif name.endswith("running_mean"):
         r = 0.1 * r
     elif name.endswith("running_var"):

@@ -1,9 +1,10 @@
 """PyTorch's ways to run a network: one step of training or of inference, in the modes that its users choose from.
 
-    contiguous, channels_last     eager, in that memory format
-    *_compile                     torch.compile (inductor; it needs a C++ compiler and Python's headers), for inference with
+    contiguous, channels_last     eager, in that memory format of images
+    eager                         eager, for inputs that are not images
+    *compile                      torch.compile (inductor; it needs a C++ compiler and Python's headers), for inference with
                                   frozen weights
-    *_jit (inference)             torch.jit.trace, freeze, optimize_for_inference
+    *jit (inference)              torch.jit.trace, freeze, optimize_for_inference
 
 Every choice that is left open is made in PyTorch's favour: fused optimiser, input already in the memory format of the
 mode, no reading of the loss, garbage collection off. A compiled mode that fails (no compiler, say) is reported with its
@@ -46,18 +47,24 @@ def memory_format(mode):
     return torch.channels_last if mode.startswith("channels_last") else torch.contiguous_format
 
 
+def inputs_of(mode, x):
+    """One image tensor or a tuple of others as the inputs of a network."""
+    return x if isinstance(x, tuple) else (x.to(memory_format=memory_format(mode)),)
+
+
 def training_step(mode, net, x, labels, loss, optimizer):
-    """A step that returns the instants before and after forward, backward and update, and keeps its loss in `.loss`."""
+    """A step that returns the instants before and after forward, backward and update, and keeps its loss in `.loss`.
+    `x` as of inputs_of()."""
     net.train()
-    x = x.to(memory_format=memory_format(mode))
-    loss_of = lambda x, labels: loss(net(x), labels)
-    if mode.endswith("_compile"):
+    inputs = inputs_of(mode, x)
+    loss_of = lambda inputs, labels: loss(net(*inputs), labels)
+    if mode.endswith("compile"):
         loss_of = torch.compile(loss_of, fullgraph=True, dynamic=False)
     now = time.perf_counter
 
     def step():
         t0 = now()
-        value = loss_of(x, labels)
+        value = loss_of(inputs, labels)
         t1 = now()
         value.backward()
         t2 = now()
@@ -70,24 +77,24 @@ def training_step(mode, net, x, labels, loss, optimizer):
 
 
 def inference_step(mode, net, x):
-    """A step that runs the network once, and keeps its logits in `.logits`."""
+    """A step that runs the network once, and keeps its logits in `.logits`. `x` as of inputs_of()."""
     net.eval()
-    x = x.to(memory_format=memory_format(mode))
+    inputs = inputs_of(mode, x)
     run = net
-    if mode.endswith("_jit"):
+    if mode.endswith("jit"):
         with torch.no_grad():
-            run = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, x)))
-    elif mode.endswith("_compile"):
+            run = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, inputs)))
+    elif mode.endswith("compile"):
         torch._inductor.config.freezing = True  # folds batch norm, packs weights
         run = torch.compile(net, fullgraph=True, dynamic=False)
     with torch.no_grad():
-        want = net(x)
+        want = net(*inputs)
     now = time.perf_counter
 
     def step():
         with torch.no_grad():
             t0 = now()
-            step.logits = run(x)
+            step.logits = run(*inputs)
             t1 = now()
         return t0, t1
     step()
@@ -112,8 +119,9 @@ def measure(args, batch, prepare, say):
             raise Failed(f"loss {index} of {mode} is {loss}, {want} expected")
 
     finite = lambda step: None if torch.isfinite(step.loss) else "the loss is no longer finite"
-    return timing.measure(args, batch, prepare, lambda mode: mode.endswith(("_compile", "_jit")), say,
-                          *(() if args.inference else (same_loss, finite)))
+    trains = not (args.inference or getattr(args, "decode", False))
+    return timing.measure(args, batch, prepare, lambda mode: mode.endswith(("compile", "jit")), say,
+                          *((same_loss, finite) if trains else ()))
 
 
 def title(machine, threads):
