@@ -57,12 +57,13 @@ absl::StatusOr<NetworkCost> CountWork(const SearchSpace& space, const Choice& ch
     if (!space.counts_as_flops(graph.blocks()[graph.nodes()[n].block])) operators[n] = {};
   }
   network.total.flops = space.Flops(space.Sum(operators));
-  network.total.parameters = space.unused_parameters(choice);
+  network.total.parameters = space.unused_parameters(choice, "");
   for (size_t b = 0; b < counts.size(); ++b) {
     const std::string& name = graph.blocks()[b];
     if (name.empty()) continue;
     const int64_t flops = space.counts_as_flops(name) ? space.Flops(counts[b]) : 0;
-    const Cost cost = {.flops = flops, .macs = counts[b].macs, .parameters = parameters[b]};
+    const Cost cost = {
+        .flops = flops, .macs = counts[b].macs, .parameters = parameters[b] + space.unused_parameters(choice, name)};
     network.total.parameters += cost.parameters;
     network.blocks.push_back({name, space.NodeOfBlock(name), cost});
   }

@@ -129,13 +129,14 @@ class SearchSpace {
   virtual int NodeOfBlock(std::string_view block) const = 0;
   // How this space counts FLOPs (spec/search-spaces.md 7.8), and the count.
   virtual std::string_view flops_convention() const = 0;
+  virtual std::string_view flops_unit() const { return "MMAC"; }  // of a million of them
   virtual int64_t Flops(const kernels::Counts& counts) const = 0;
   // Whether the work of a block is part of that count.
   virtual bool counts_as_flops(std::string_view) const { return true; }
-  // Whether this parameter is among those that the space's reference counts, and how many it counts besides, which no
-  // network of its own has.
+  // Whether this parameter is among those that the space's reference counts; and how many it counts besides in a block
+  // (in none: ""), which no network of its own has, or fewer than that has.
   virtual bool counts_as_parameter(std::string_view) const { return true; }
-  virtual int64_t unused_parameters(const Choice&) const { return 0; }
+  virtual int64_t unused_parameters(const Choice&, std::string_view) const { return 0; }
   // The work of a network from that of its operators, in their order, as the reference adds it up.
   virtual kernels::Counts Sum(const std::vector<kernels::Counts>& operators) const;
 

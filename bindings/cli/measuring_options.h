@@ -28,7 +28,7 @@ struct MeasuringOptions {
                      "Training images held out to score blocks on, or the most of validation images of the set's own")
         ->capture_default_str()
         ->check(CLI::Range(1, 1 << 30));
-    command->add_option("--latency-batch", latency.batch, "Images per inference when latency is measured")
+    command->add_option("--latency-batch", latency.batch, "Images or sentences per inference when latency is measured")
         ->capture_default_str()
         ->check(CLI::Range(1, 65536));
     command->add_option("--latency-threads", latency.threads, "Threads when latency is measured")

@@ -4,12 +4,14 @@
 
 #include "bindings/cli/data_options.h"
 #include "bindings/cli/measuring_options.h"
+#include "bindings/cli/profile_translation.h"
 #include "bindings/cli/progress.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/core/interaction.h"
+#include "mathnas/profile/image_workload.h"
 #include "mathnas/profile/profiler.h"
 #include "supernet/training/checkpoint.h"
 
@@ -21,10 +23,42 @@ struct Options {
   SpaceOptions space;
   MeasuringOptions measuring;
   DataOptions data;
+  TranslationQuality quality;
   std::string checkpoint, out, estimator = "eq6";
   int evaluations = 31;
   bool resume = false;
+  CLI::App* command = nullptr;
 };
+
+// InvalidArgument names an option that is given and belongs to spaces of the other kind.
+absl::Status CheckOptions(const Options& o, const supernet::SearchSpace& space) {
+  const auto check = [&](std::initializer_list<const char*> options, const char* kind) -> absl::Status {
+    for (const char* option : options) {
+      if (o.command->count(option) == 0) continue;
+      return absl::InvalidArgumentError(fmt::format("{}: {} {}", option, space.name(), kind));
+    }
+    return absl::OkStatus();
+  };
+  if (space.translates()) {
+    return check({"--validation", "--recalibration-batches", "--recalibration-batch"}, "reads sentences, not images");
+  }
+  return check({"--sentences", "--quality", "--source-language", "--target-language", "--min-words"},
+               "reads images, not sentences");
+}
+
+absl::StatusOr<OpenedWorkload> OpenImages(std::shared_ptr<const supernet::SearchSpace> space,
+                                          std::shared_ptr<kernels::Device> device,
+                                          const supernet::Checkpoint& checkpoint, Options& o) {
+  auto data = o.data.Load();
+  if (!data.ok()) return data.status();
+  auto split = supernet::HoldOut(*data, o.measuring.validation, /*seed=*/0);
+  if (!split.ok()) return split.status();
+  std::string held_out = fmt::format("{} validation images", split->validation->count());
+  auto workload = std::make_unique<profile::ImageWorkload>(
+      std::move(space), std::move(device), checkpoint.weights, split->train, split->validation,
+      profile::ImageWorkloadOptions{.recalibration = o.measuring.recalibration, .reading = o.data.Reading(o.common)});
+  return OpenedWorkload{std::move(workload), std::move(held_out)};
+}
 
 absl::StatusOr<Answer> Profile(Options& o) {
   const bool learns = o.estimator == core::kInteraction;
@@ -41,29 +75,26 @@ absl::StatusOr<Answer> Profile(Options& o) {
   narrowed.name = checkpoint->space;
   auto space = narrowed.Make({.macro = checkpoint->macro});
   if (!space.ok()) return space.status();
-  auto data = o.data.Load();
-  if (!data.ok()) return data.status();
-  auto split = supernet::HoldOut(*data, o.measuring.validation, /*seed=*/0);
-  if (!split.ok()) return split.status();
+  if (auto s = CheckOptions(o, **space); !s.ok()) return s;
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
+  auto opened = (*space)->translates() ? OpenTranslation(*space, *device, *checkpoint, o.checkpoint, o.data, o.quality)
+                                       : OpenImages(*space, *device, *checkpoint, o);
+  if (!opened.ok()) return opened.status();
 
   Progress progress;
   profile::MeterOptions options = {
-      .recalibration = o.measuring.recalibration,
-      .reading = o.data.Reading(o.common),
       .latency = o.measuring.latency,
       .journal_path = o.out + ".measurements.json",
-      .identity = fmt::format(
-          "{} {} {} seed {} epoch {} batch {} on {} with {} validation images, batch {}, threads {}", checkpoint->space,
-          (*space)->MacroJson(), checkpoint->recipe, checkpoint->seed, checkpoint->epoch, checkpoint->batch,
-          o.data.name, split->validation->count(), o.measuring.latency.batch, o.measuring.latency.threads),
+      .identity =
+          fmt::format("{} {} {} seed {} epoch {} batch {} on {} with {}, batch {}, threads {}", checkpoint->space,
+                      (*space)->MacroJson(), checkpoint->recipe, checkpoint->seed, checkpoint->epoch, checkpoint->batch,
+                      o.data.name, opened->held_out, o.measuring.latency.batch, o.measuring.latency.threads),
       .progress = [&](const profile::MeterProgress& p) { progress.Measuring(p); },
       .cancel = Interrupted()};
   const std::string journal = options.journal_path;
   if (!o.resume) std::filesystem::remove(journal);
-  auto meter =
-      profile::Meter::Create(*space, *device, checkpoint->weights, split->train, split->validation, std::move(options));
+  auto meter = profile::Meter::Create(std::move(opened->workload), std::move(options));
   if (!meter.ok()) return meter.status();
   std::set<std::string, std::less<>> metrics = o.measuring.metric_set();
   const bool evaluates = learns && metrics.erase("accuracy") > 0;
@@ -98,8 +129,11 @@ void AddProfile(CLI::App& app) {
       AddCommand(app, "profile", "Measures every block on this machine (Algorithm 1): the block table",
                  "mathnas profile --checkpoint run/checkpoint.safetensors --data fashion-mnist --out table.json",
                  o.common, [] { return Profile(o); });
+  o.command = command;
   command->add_option("--checkpoint", o.checkpoint, "A trained supernet")->required();
   o.data.AddTo(command)->required();
+  o.data.AddTextTo(command);
+  o.quality.AddTo(command);
   command->add_option("--out", o.out, "The block table to write")->required();
   command->add_flag("--resume", o.resume, "Go on with the measurements of an interrupted call (OUT.measurements.json)");
   command

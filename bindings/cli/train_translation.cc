@@ -21,11 +21,12 @@ using supernet::VocabularyPair;
 
 // Those of the run that goes on, of files, or of the text.
 absl::StatusOr<VocabularyPair> Vocabularies(const TranslationTraining& t, const supernet::ParallelText& text,
-                                            bool joined, const std::string& checkpoint) {
+                                            bool joined, const std::string& checkpoint, Progress& progress) {
   if (t.resume && std::filesystem::exists(checkpoint)) return supernet::LoadVocabulariesBeside(checkpoint);
   if (t.source_vocabulary.empty() && t.target_vocabulary.empty()) {
     supernet::VocabularyOptions options;
     if (t.space.vocabulary != 0) options.size = t.space.vocabulary;
+    progress.Stage("vocabulary");
     return supernet::TrainVocabularies(text, joined, options);
   }
   if (t.source_vocabulary.empty() || (t.target_vocabulary.empty() && !joined)) {
@@ -75,15 +76,17 @@ absl::StatusOr<Answer> TrainTranslation(const TranslationTraining& t) {
   if (!t.resume && std::filesystem::exists(path)) {
     return absl::InvalidArgumentError(fmt::format("{}: exists; go on with --resume, or choose another --out", path));
   }
+  // What is wrong with the options is said before anything long begins.
+  if (auto made = t.space.Make(); !made.ok()) return made.status();
   auto asked = t.space.TranslationMacro();
   if (!asked.ok()) return asked.status();
+  auto recipe = t.recipe.Make(asked->task, !t.subnet.empty(), t.common.seed);
+  if (!recipe.ok()) return recipe.status();
   Progress progress;
-  progress.Stage("reading text");
   auto text = t.data.LoadText();
   if (!text.ok()) return text.status();
   const bool joined = supernet::supertransformer::ChoicesOf(asked->task).shared_embedding;
-  progress.Stage("vocabulary");
-  auto vocabularies = Vocabularies(t, *text, joined, path);
+  auto vocabularies = Vocabularies(t, *text, joined, path, progress);
   if (!vocabularies.ok()) return vocabularies.status();
   supernet::SuperTransformerMacro macro = *asked;
   macro.source_vocabulary = vocabularies->source.size();
@@ -96,8 +99,6 @@ absl::StatusOr<Answer> TrainTranslation(const TranslationTraining& t) {
     if (!choice.ok()) return choice.status();
     own = *choice;
   }
-  auto recipe = t.recipe.Make(macro.task, own.has_value(), t.common.seed);
-  if (!recipe.ok()) return recipe.status();
   recipe->vocabulary = supernet::VocabularyHash(*vocabularies);
   auto pairs = supernet::EncodePairs(text->train, vocabularies->source, vocabularies->target);
   if (!pairs.ok()) return pairs.status();
@@ -114,13 +115,22 @@ absl::StatusOr<Answer> TrainTranslation(const TranslationTraining& t) {
   if (auto s = supernet::SaveVocabulariesBeside(path, *vocabularies); !s.ok()) return s;
   auto weights = FirstWeights(t, **space, own);
   if (!weights.ok()) return weights.status();
-  progress.Stage(fmt::format("training on {} pairs, {} and {} tokens, {:.1f} % padding", pairs->source.size(),
-                             pairs->source.tokens(), pairs->target.tokens(), 100 * padding));
-  const supernet::TrainingRun run = {.checkpoint_path = path,
-                                     .checkpoint_seconds = t.checkpoint_seconds,
-                                     .resume = t.resume,
-                                     .progress = [&](const supernet::TrainingProgress& p) { progress.Translating(p); },
-                                     .cancel = Interrupted()};
+  bool begun = false;
+  const supernet::TrainingRun run = {
+      .checkpoint_path = path,
+      .checkpoint_seconds = t.checkpoint_seconds,
+      .resume = t.resume,
+      .progress =
+          [&](const supernet::TrainingProgress& p) {
+            if (!begun) {
+              progress.Stage(fmt::format("training on {} pairs, {} and {} tokens, {:.1f} % padding",
+                                         pairs->source.size(), pairs->source.tokens(), pairs->target.tokens(),
+                                         100 * padding));
+            }
+            begun = true;
+            progress.Translating(p);
+          },
+      .cancel = Interrupted()};
   auto trained = supernet::TrainTranslation(macro, *device, *pairs, own, *std::move(weights), *recipe, run);
   if (!trained.ok()) return trained.status();
   Json epochs = Json::array();

@@ -17,6 +17,7 @@
 #include "mathnas/core/result_json.h"
 #include "mathnas/core/statistics.h"
 #include "mathnas/deploy/network_file.h"
+#include "mathnas/profile/image_workload.h"
 #include "mathnas/profile/profiler.h"
 #include "mathnas/profile/space_table.h"
 #include "nlohmann/json.hpp"
@@ -25,7 +26,6 @@
 #include "supernet/evaluation.h"
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/network_input.h"
-#include "supernet/recalibration.h"
 #include "supernet/training/sampling.h"
 #include "supernet/training/stages.h"
 #include "supernet/weights.h"
@@ -240,8 +240,6 @@ class Job {
 
   absl::Status ProfileBlocks() {
     profile::MeterOptions meter = {
-        .recalibration = options_.recalibration,
-        .reading = options_.reading,
         .latency = options_.latency,
         .journal_path = Path(kJournal),
         .identity =
@@ -251,8 +249,11 @@ class Job {
         .progress = options_.on_measuring,
         .cancel = options_.cancel};
     if (!options_.resume) std::filesystem::remove(meter.journal_path);
-    auto created = profile::Meter::Create(options_.space, options_.device, supernet_.weights, training_, validation_,
-                                          std::move(meter));
+    auto created = profile::Meter::Create(
+        std::make_unique<profile::ImageWorkload>(
+            options_.space, options_.device, supernet_.weights, training_, validation_,
+            profile::ImageWorkloadOptions{.recalibration = options_.recalibration, .reading = options_.reading}),
+        std::move(meter));
     if (!created.ok()) return created.status();
     meter_ = *std::move(created);
     if (auto s = MeasureTogether(); !s.ok()) return s;
@@ -562,7 +563,7 @@ class Job {
                        .samples = result_.latency.rounds,
                        .method = fmt::format("batch {}, {} threads", options_.latency.batch, options_.latency.threads)},
                       {.metric = "flops",
-                       .unit = "MMAC",
+                       .unit = std::string(space_.flops_unit()),
                        .predicted = predicted("flops"),
                        .measured = {1e-6 * static_cast<double>(cost.total.flops)},
                        .method = std::string(space_.flops_convention())},

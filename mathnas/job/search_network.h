@@ -18,6 +18,7 @@
 #include "mathnas/report/report.h"
 #include "supernet/data/image_source.h"
 #include "supernet/data/loader.h"
+#include "supernet/recalibration.h"
 #include "supernet/search_space.h"
 #include "supernet/training/trainer.h"
 

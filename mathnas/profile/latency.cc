@@ -12,12 +12,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Median time of a run in one round, in milliseconds.
-absl::StatusOr<double> OneRound(kernels::Context& context, double seconds) {
+absl::StatusOr<double> OneRound(const std::function<absl::Status()>& run, double seconds) {
   std::vector<double> times;
   const Clock::time_point start = Clock::now();
   Clock::time_point before = start;
   do {
-    if (auto s = context.Run(); !s.ok()) return s;
+    if (auto s = run(); !s.ok()) return s;
     const Clock::time_point after = Clock::now();
     times.push_back(std::chrono::duration<double, std::milli>(after - before).count());
     before = after;
@@ -50,23 +50,23 @@ bool Settled(const std::vector<double>& samples_ms, const LatencyOptions& option
   return 1.2533 * stats.stddev_ms / std::sqrt(rounds) <= options.relative_error * stats.median_ms;
 }
 
-absl::Status MeasureInTurn(absl::Span<kernels::Context* const> contexts, const LatencyOptions& options,
+absl::Status MeasureInTurn(absl::Span<const std::function<absl::Status()>> runs, const LatencyOptions& options,
                            std::vector<std::vector<double>>& samples_ms,
                            const std::function<absl::Status(int rounds)>& after_round,
                            const std::atomic<bool>* cancel) {
-  samples_ms.resize(contexts.size());
+  samples_ms.resize(runs.size());
   const auto all_settled = [&] {
     return std::all_of(samples_ms.begin(), samples_ms.end(), [&](const auto& s) { return Settled(s, options); });
   };
   for (int round = 0; round < options.warmup_rounds; ++round) {
-    for (kernels::Context* c : contexts) {
-      if (auto r = OneRound(*c, options.round_seconds / 2); !r.ok()) return r.status();
+    for (const auto& run : runs) {
+      if (auto r = OneRound(run, options.round_seconds / 2); !r.ok()) return r.status();
     }
   }
   for (int round = 0; !all_settled(); ++round) {
-    for (size_t i = 0; i < contexts.size(); ++i) {
+    for (size_t i = 0; i < runs.size(); ++i) {
       if (cancel != nullptr && cancel->load()) return absl::CancelledError("latency measurement interrupted");
-      auto sample = OneRound(*contexts[i], options.round_seconds);
+      auto sample = OneRound(runs[i], options.round_seconds);
       if (!sample.ok()) return sample.status();
       samples_ms[i].push_back(*sample);
     }

@@ -9,7 +9,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "kernels/plan.h"
 
 namespace mathnas::profile {
 
@@ -36,9 +35,9 @@ absl::StatusOr<LatencyStats> Summarise(const std::vector<double>& samples_ms);
 // Whether the samples are enough by the options.
 bool Settled(const std::vector<double>& samples_ms, const LatencyOptions& options);
 
-// Runs all contexts in turn, round after round, and appends to samples_ms[i] the median time of a run of contexts[i] in
-// each round. `after_round` is told the number of rounds done. Cancelled when the flag is set.
-absl::Status MeasureInTurn(absl::Span<kernels::Context* const> contexts, const LatencyOptions& options,
+// Calls all of `runs` in turn, round after round, and appends to samples_ms[i] the median time of runs[i] in each
+// round. `after_round` is told the number of rounds done. Cancelled when the flag is set; errors of the runs.
+absl::Status MeasureInTurn(absl::Span<const std::function<absl::Status()>> runs, const LatencyOptions& options,
                            std::vector<std::vector<double>>& samples_ms,
                            const std::function<absl::Status(int rounds)>& after_round, const std::atomic<bool>* cancel);
 

@@ -11,24 +11,19 @@
 
 #include "fmt/format.h"
 #include "kernels/internal/json_text.h"
-#include "kernels/plan.h"
-#include "kernels/random.h"
 #include "mathnas/profile/rapl.h"
 #include "nlohmann/json.hpp"
 #include "supernet/atomic_file.h"
-#include "supernet/weights.h"
 
 namespace mathnas::profile {
 namespace {
 
-using kernels::TensorMap;
 using kernels::internal::JsonText;
 using kernels::internal::ParseJson;
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kFormat = "mathnas-measurements/1";
-constexpr uint8_t kInputPurpose = 0x30;
 constexpr double kEnergySeconds = 1.0;  // of running one network: RAPL counters move once a millisecond
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
@@ -43,48 +38,9 @@ std::vector<Choice> Missing(const std::vector<Choice>& choices, const std::funct
 
 }  // namespace
 
-struct Meter::Runnable {
-  kernels::FoldedGraph folded;
-  std::unique_ptr<kernels::Context> context;
-
-  int64_t memory_bytes() const {
-    int64_t bytes = static_cast<int64_t>(context->plan().arena_bytes());
-    for (const TensorMap::Entry& e : folded.weights.entries()) bytes += static_cast<int64_t>(e.tensor.desc().bytes());
-    return bytes;
-  }
-};
-
-absl::StatusOr<std::unique_ptr<Meter::Runnable>> Meter::MakeRunnable(const Choice& choice) {
-  if (auto s = Cancelled(); !s.ok()) return s;
-  // The statistics do not matter to the time, but wild activations would (denormal numbers are slow).
-  auto weights = supernet::ExtractWeights(*space_, choice, *shared_);
-  if (!weights.ok()) return weights.status();
-  auto folded = supernet::FoldedNetwork(*space_, choice, *weights, options_.latency.batch);
-  if (!folded.ok()) return folded.status();
-  auto runnable = std::make_unique<Runnable>(Runnable{*std::move(folded), nullptr});
-  auto plan = kernels::Plan::Create(runnable->folded.graph, runnable->folded.outputs, *latency_device_,
-                                    {.constant_weights = true});
-  if (!plan.ok()) return plan.status();
-  auto context = kernels::Context::Create(*plan, {&runnable->folded.weights});
-  if (!context.ok()) return context.status();
-  runnable->context = *std::move(context);
-  auto image = runnable->context->Input("image");
-  if (!image.ok()) return image.status();
-  kernels::Random random(0, kernels::Random::Stream(kInputPurpose, 0));
-  for (float& v : image->as<float>()) v = static_cast<float>(random.Normal());
-  return runnable;
-}
-
-absl::StatusOr<std::unique_ptr<Meter>> Meter::Create(std::shared_ptr<const supernet::SearchSpace> space,
-                                                     std::shared_ptr<kernels::Device> device, const TensorMap& shared,
-                                                     supernet::ImageSourcePtr training,
-                                                     supernet::ImageSourcePtr validation, MeterOptions options) {
+absl::StatusOr<std::unique_ptr<Meter>> Meter::Create(std::unique_ptr<Workload> workload, MeterOptions options) {
   std::unique_ptr<Meter> meter(new Meter);
-  meter->space_ = std::move(space);
-  meter->device_ = std::move(device);
-  meter->shared_ = &shared;
-  meter->training_ = std::move(training);
-  meter->validation_ = std::move(validation);
+  meter->workload_ = std::move(workload);
   meter->options_ = std::move(options);
   auto latency_device = kernels::CpuDevice(meter->options_.latency.threads);
   if (!latency_device.ok()) return latency_device.status();
@@ -98,24 +54,17 @@ absl::Status Meter::Cancelled() const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<TensorMap> Meter::OwnWeights(const Choice& choice) {
-  auto weights = supernet::ExtractWeights(*space_, choice, *shared_);
-  if (!weights.ok()) return weights.status();
-  auto s =
-      supernet::Recalibrate(*space_, choice, *weights, device_, training_, options_.recalibration, options_.reading);
-  if (!s.ok()) return s;
-  return weights;
+absl::StatusOr<std::unique_ptr<Runnable>> Meter::MakeRunnable(const Choice& choice) {
+  if (auto s = Cancelled(); !s.ok()) return s;
+  return workload_->MakeRunnable(choice, options_.latency.batch, latency_device_);
 }
 
 absl::Status Meter::MeasureOneAccuracy(const Choice& choice) {
   if (auto s = Cancelled(); !s.ok()) return s;
-  auto weights = OwnWeights(choice);
-  if (!weights.ok()) return weights.status();
-  auto result = supernet::Evaluate(*space_, choice, *weights, device_, validation_,
-                                   {.reading = options_.reading, .cancel = options_.cancel});
-  if (!result.ok()) return result.status();
-  known_[choice].accuracy = result->accuracy;
-  known_[choice].loss = result->loss;
+  auto score = workload_->ScoreOf(choice, options_.cancel);
+  if (!score.ok()) return score.status();
+  known_[choice].accuracy = score->accuracy;
+  known_[choice].loss = score->loss;
   return WriteJournal();
 }
 
@@ -157,7 +106,7 @@ absl::Status Meter::MeasureLatency(const std::vector<Choice>& choices) {
   for (const Choice& c : choices) {
     if (!Settled(known_[c].latency_ms, options_.latency)) missing.push_back(c);
   }
-  const int shared = space_->structure().shared;
+  const int shared = workload_->space().structure().shared;
   const auto shared_choice = [&](const Choice& c) { return shared < 0 ? 0 : c[shared]; };
   std::stable_sort(missing.begin(), missing.end(),
                    [&](const Choice& a, const Choice& b) { return shared_choice(a) < shared_choice(b); });
@@ -187,11 +136,11 @@ absl::Status Meter::MeasureLatency(const std::vector<Choice>& choices) {
 
 absl::Status Meter::MeasureTogether(const std::vector<Choice>& choices,
                                     std::vector<std::unique_ptr<Runnable>> runnables) {
-  std::vector<kernels::Context*> contexts;
+  std::vector<std::function<absl::Status()>> runs;
   std::vector<std::vector<double>> samples;
   std::set<Choice> named;
   for (size_t i = 0; i < choices.size(); ++i) {
-    contexts.push_back(runnables[i]->context.get());
+    runs.emplace_back([runnable = runnables[i].get()] { return runnable->Run(); });
     samples.push_back(named.insert(choices[i]).second ? known_[choices[i]].latency_ms : std::vector<double>());
   }
   const Clock::time_point start = Clock::now();
@@ -208,7 +157,7 @@ absl::Status Meter::MeasureTogether(const std::vector<Choice>& choices,
     }
     return absl::OkStatus();
   };
-  const absl::Status status = MeasureInTurn(contexts, options_.latency, samples, after_round, options_.cancel);
+  const absl::Status status = MeasureInTurn(runs, options_.latency, samples, after_round, options_.cancel);
   const absl::Status saved = WriteJournal();
   return status.ok() ? saved : status;
 }
@@ -230,13 +179,13 @@ absl::Status Meter::MeasureEnergy(const std::vector<Choice>& choices) {
   for (size_t i = 0; i < missing.size(); ++i) {
     auto runnable = MakeRunnable(missing[i]);
     if (!runnable.ok()) return runnable.status();
-    if (auto s = (*runnable)->context->Run(); !s.ok()) return s;
+    if (auto s = (*runnable)->Run(); !s.ok()) return s;
     const auto before = counter->Joules();
     if (!before.ok()) return before.status();
     const Clock::time_point start = Clock::now();
     int64_t runs = 0;
     do {
-      if (auto s = (*runnable)->context->Run(); !s.ok()) return s;
+      if (auto s = (*runnable)->Run(); !s.ok()) return s;
       ++runs;
     } while (Seconds(start) < kEnergySeconds);
     const auto after = counter->Joules();
@@ -283,7 +232,7 @@ absl::Status Meter::ReadJournal() {
       }
       choice.push_back(c.get<int>());
     }
-    if (!space_->Check(choice).ok()) return bad_field("choice", "a network of the space");
+    if (!workload_->space().Check(choice).ok()) return bad_field("choice", "a network of the space");
     Measurement m;
     for (const auto& [name, field] :
          {std::pair{"accuracy", &m.accuracy}, {"loss", &m.loss}, {"energy_mj", &m.energy_mj}}) {

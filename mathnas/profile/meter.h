@@ -1,5 +1,5 @@
-// Measures networks of a trained supernet, and remembers what it has measured in a file, so that a long series can be
-// interrupted and go on.
+// Measures networks of a trained supernet on a workload, and remembers what it has measured in a file, so that a long
+// series can be interrupted and go on.
 #ifndef MATHNAS_MATHNAS_PROFILE_METER_H_
 #define MATHNAS_MATHNAS_PROFILE_METER_H_
 
@@ -15,22 +15,17 @@
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "mathnas/profile/latency.h"
-#include "supernet/data/image_source.h"
-#include "supernet/evaluation.h"
-#include "supernet/recalibration.h"
-#include "supernet/search_space.h"
+#include "mathnas/profile/workload.h"
 
 namespace mathnas::profile {
 
-using supernet::Choice;
-
 // What was measured of one network with weights inherited from the supernet.
 struct Measurement {
-  std::optional<double> accuracy;  // in %, of the validation images
+  std::optional<double> accuracy;  // of the workload's unit, on what is held out
   std::optional<double> loss;
   std::vector<double> latency_ms;       // one per round
   std::optional<double> energy_mj;      // of one run
-  std::optional<int64_t> memory_bytes;  // folded weights and arena
+  std::optional<int64_t> memory_bytes;  // Runnable::memory_bytes
 };
 
 struct MeterProgress {
@@ -41,8 +36,6 @@ struct MeterProgress {
 };
 
 struct MeterOptions {
-  supernet::RecalibrationOptions recalibration;
-  supernet::ReadingOptions reading = {};
   LatencyOptions latency;
   // Networks that are timed in turn are in memory together, at most so many bytes of them, or one.
   int64_t latency_bytes = int64_t{4} << 30;
@@ -55,14 +48,8 @@ struct MeterOptions {
 
 class Meter {
  public:
-  // `shared`, which must outlive the meter, are the supernet's weights, `training` the images that statistics are
-  // recalibrated on, `validation` those that accuracy is measured on. InvalidArgument: a journal that is damaged or of
-  // another identity.
-  static absl::StatusOr<std::unique_ptr<Meter>> Create(std::shared_ptr<const supernet::SearchSpace> space,
-                                                       std::shared_ptr<kernels::Device> device,
-                                                       const kernels::TensorMap& shared,
-                                                       supernet::ImageSourcePtr training,
-                                                       supernet::ImageSourcePtr validation, MeterOptions options);
+  // InvalidArgument: a journal that is damaged or of another identity.
+  static absl::StatusOr<std::unique_ptr<Meter>> Create(std::unique_ptr<Workload> workload, MeterOptions options);
 
   // Each measures those of the networks that it does not know yet.
   absl::Status MeasureAccuracy(const std::vector<Choice>& choices);
@@ -78,25 +65,19 @@ class Meter {
   absl::Status MeasureEnergy(const std::vector<Choice>& choices);
 
   const Measurement& of(const Choice& choice) { return known_[choice]; }
+  const Workload& workload() const { return *workload_; }
 
  private:
-  struct Runnable;
   Meter() = default;
-  // A network with inherited weights as it will be deployed, ready to run on noise.
   absl::StatusOr<std::unique_ptr<Runnable>> MakeRunnable(const Choice& choice);
   absl::Status MeasureOneAccuracy(const Choice& choice);
   absl::Status MeasureTogether(const std::vector<Choice>& choices, std::vector<std::unique_ptr<Runnable>> runnables);
-  // Extracted and recalibrated weights of a network.
-  absl::StatusOr<kernels::TensorMap> OwnWeights(const Choice& choice);
   absl::Status ReadJournal();
   absl::Status WriteJournal();
   absl::Status Cancelled() const;
 
-  std::shared_ptr<const supernet::SearchSpace> space_;
-  std::shared_ptr<kernels::Device> device_;
+  std::unique_ptr<Workload> workload_;
   std::shared_ptr<kernels::Device> latency_device_;
-  const kernels::TensorMap* shared_ = nullptr;
-  supernet::ImageSourcePtr training_, validation_;
   MeterOptions options_;
   std::map<Choice, Measurement> known_;
 };

@@ -85,17 +85,18 @@ Metric MakeMetric(std::string unit, core::Goal goal) {
   return metric;
 }
 
-Metric AccuracyMetric(std::string measured_at) {
-  Metric metric = MakeMetric("%", core::Goal::kMax);
+Metric AccuracyMetric(const Meter& meter, std::string measured_at) {
+  const Conventions conventions = meter.workload().conventions();
+  Metric metric = MakeMetric(conventions.accuracy_unit, core::Goal::kMax);
   metric.measured_at = std::move(measured_at);
-  metric.convention = "weights inherited from the supernet, statistics recalibrated, validation images";
+  metric.convention = conventions.accuracy;
   return metric;
 }
 
 absl::StatusOr<Metric> SwitchedAccuracy(const SearchSpace& space, const BlockTable& table,
                                         const std::vector<Switches>& switches, Meter& meter, std::string measured_at) {
   if (auto s = meter.MeasureAccuracy(NetworksOf(switches)); !s.ok()) return s;
-  return Switched(space, table, switches, AccuracyMetric(std::move(measured_at)),
+  return Switched(space, table, switches, AccuracyMetric(meter, std::move(measured_at)),
                   [&](const Choice& c) { return Sample{.value = *meter.of(c).accuracy, .samples = 1}; });
 }
 
@@ -175,7 +176,8 @@ const std::set<std::string, std::less<>>& KnownMetrics() {
 absl::StatusOr<BlockTable> CountedTable(const SearchSpace& space) {
   absl::StatusOr<BlockTable> table = TableOf(space);
   if (!table.ok()) return table;
-  Metric flops = MakeMetric("MMAC", core::Goal::kMin), parameters = MakeMetric("M", core::Goal::kMin);
+  Metric flops = MakeMetric(std::string(space.flops_unit()), core::Goal::kMin),
+         parameters = MakeMetric("M", core::Goal::kMin);
   flops.convention = std::string(space.flops_convention());
   for (int shared = 0; shared < table->SharedCount(); ++shared) {
     auto counted = CountSlice(space, *table, shared);
@@ -240,6 +242,7 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
     table.metrics[name] = *std::move(metric);
     return absl::OkStatus();
   };
+  const Conventions conventions = meter.workload().conventions();
   Metric run = MakeMetric("ms", core::Goal::kMin);
   run.device = "cpu";
   run.batch = latency.batch;
@@ -253,7 +256,7 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
   if (metrics.contains("latency")) {
     if (auto s = meter.MeasureLatency(all); !s.ok()) return s;
     Metric metric = run;
-    metric.convention = "median of rounds over all networks in turn, folded for inference";
+    metric.convention = conventions.latency;
     auto s = add("latency", Switched(space, table, *switches, std::move(metric), [&](const Choice& c) {
                    const LatencyStats stats = *Summarise(meter.of(c).latency_ms);
                    return Sample{.value = stats.median_ms, .stddev = stats.stddev_ms, .samples = stats.rounds};
@@ -264,7 +267,7 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
     if (auto s = meter.MeasureMemory(all); !s.ok()) return s;
     Metric metric = run;
     metric.unit = "MB";
-    metric.convention = "folded weights, activations and scratch memory of one context";
+    metric.convention = conventions.memory;
     auto s = add("memory", Switched(space, table, *switches, std::move(metric), [&](const Choice& c) {
                    return Sample{.value = 1e-6 * static_cast<double>(*meter.of(c).memory_bytes), .samples = 1};
                  }));
@@ -273,7 +276,7 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
   if (metrics.contains("energy")) {
     Metric metric = run;
     metric.unit = "mJ";
-    metric.convention = "processor packages by RAPL, one run";
+    metric.convention = conventions.energy;
     const absl::Status measured = meter.MeasureEnergy(all);
     if (absl::IsUnavailable(measured)) {
       table.metrics["energy"] = Unmeasurable(table, std::move(metric), kernels::Message(measured));
@@ -299,9 +302,10 @@ absl::Status AddEvaluatedAccuracy(const SearchSpace& space, Meter& meter, const 
   }
   absl::StatusOr<Metric> metric;
   if (table.structure.cell) {
-    auto interaction = core::Interaction::Create(table, AccuracyMetric(measured_at), {.evaluations = plan.evaluations});
+    auto interaction =
+        core::Interaction::Create(table, AccuracyMetric(meter, measured_at), {.evaluations = plan.evaluations});
     if (!interaction.ok()) return interaction.status();
-    metric = EvaluatedAccuracy(table, *interaction, meter, plan, AccuracyMetric(std::move(measured_at)));
+    metric = EvaluatedAccuracy(table, *interaction, meter, plan, AccuracyMetric(meter, std::move(measured_at)));
   } else {
     auto switches = PlanSwitches(space, table);
     if (!switches.ok()) return switches.status();

@@ -17,8 +17,8 @@ namespace mathnas::profile {
 // The metrics that can be profiled: accuracy, latency, energy, flops, parameters, memory.
 const std::set<std::string, std::less<>>& KnownMetrics();
 
-// Counted, not measured: nodes and structure (space_table.h), "flops" (MMAC, its base the fixed part) and "parameters"
-// (M), by value of the shared choice. Errors of TableOf.
+// Counted, not measured: nodes and structure (space_table.h), "flops" (in SearchSpace::flops_unit, its base the fixed
+// part) and "parameters" (M), by value of the shared choice. Errors of TableOf.
 absl::StatusOr<core::BlockTable> CountedTable(const supernet::SearchSpace& space);
 
 // The networks of the space that Algorithm 1 measures for one value of the shared choice: N~, N^avg, and N^avg with

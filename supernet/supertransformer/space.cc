@@ -170,6 +170,7 @@ class Space : public SearchSpace {
   std::string_view flops_convention() const override {
     return "2 x multiply-adds as torchprofile traces them, without the vocabulary layer";
   }
+  std::string_view flops_unit() const override { return "MFLOP"; }
   int64_t Flops(const kernels::Counts& counts) const override { return 2 * (counts.macs + counts.scalings); }
   bool counts_as_flops(std::string_view block) const override { return block != "vocabulary"; }
   // 4.4: without embeddings.
@@ -178,10 +179,11 @@ class Space : public SearchSpace {
   }
   // Own tensors that make queries, keys and values of an attention to the encoder have the columns of the wider side,
   // and each third uses those of its own.
-  int64_t unused_parameters(const Choice& choice) const override {
+  int64_t unused_parameters(const Choice& choice, std::string_view block) const override {
+    if (NodeOfBlock(block) < choices_.encoder_layers) return 0;
     const Architecture a = ArchitectureOf(macro_, choice);
     const int64_t used = a.decoder_width + 2 * a.encoder_width, had = 3 * std::max(a.encoder_width, a.decoder_width);
-    return a.decoder_layers * choices_.qkv * (used - had);
+    return choices_.qkv * (used - had);
   }
 
  private:

@@ -296,7 +296,8 @@ class Space : public SearchSpace {
            !name.ends_with(".relative_position_bias_table");
   }
   // Every convolution block has a shortcut convolution, also between equal widths, where it does not run.
-  int64_t unused_parameters(const Choice& choice) const override {
+  int64_t unused_parameters(const Choice& choice, std::string_view block) const override {
+    if (!block.empty()) return 0;
     const Architecture a = Decode(choice);
     int64_t parameters = 0;
     for (int stage = 0; stage < kStages; ++stage) {

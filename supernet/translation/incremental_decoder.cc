@@ -182,6 +182,16 @@ absl::Status IncrementalDecoder::Step(std::span<const int32_t> tokens) {
   return absl::OkStatus();
 }
 
+int64_t IncrementalDecoder::memory_bytes() const {
+  size_t bytes = 0;
+  for (const Encoder& e : encoders_) bytes += e.context->plan().arena_bytes();
+  for (const Decoder& d : decoders_) {
+    bytes += d.context->plan().arena_bytes();
+    for (const kernels::TensorMap::Entry& cache : d.caches.entries()) bytes += cache.tensor.desc().bytes();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 void IncrementalDecoder::Reorder(std::span<const int32_t> parents) {
   const auto same = [](std::span<const int32_t> p) {
     for (size_t i = 0; i < p.size(); ++i) {

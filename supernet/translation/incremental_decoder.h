@@ -38,6 +38,8 @@ class IncrementalDecoder {
 
   int64_t rows() const { return sources_ * beams_; }
   int64_t steps() const { return steps_; }  // since Start
+  // Activations, scratch memory and caches of the shapes that are prepared, without weights.
+  int64_t memory_bytes() const;
 
  private:
   // Prepared for one shape.

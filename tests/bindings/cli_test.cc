@@ -139,7 +139,7 @@ TEST(Cli, BadInputIsOneClearLine) {
       {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--epochs", "0"}, "epochs: 0"},
       {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--lr", "nan"}, "lr"},
       {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--sampling", "greedy"},
-       "expected full, uniform or fair"},
+       "expected full, uniform, fair or sandwich"},
       {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--classes", "4"},
        "3 classes, the network has 4"},
       {{"train", "nasbench201", "--data", small, "--out", folder / "x", "--size", "16"},

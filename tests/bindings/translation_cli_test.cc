@@ -1,5 +1,6 @@
 // Translation networks on the command line: a forward pass against the golden file, counting, training and going on,
 // evaluation with BLEU, and bad input with its line.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -66,11 +67,23 @@ class TrainedOnNumbers : public testing::Test {
  protected:
   void SetUp() override { WriteNumbers(folder_ / "text", 400); }
   std::vector<std::string> Train(const std::string& out, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> arguments = {"train",     "supertransformer", "--task",    "small",
-                                          "--data",    "parallel:" + (folder_ / "text"), "--out", folder_ / out,
-                                          "--vocabulary", "64",            "--tokens",  "256",
-                                          "--updates", "6",                "--json"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
+    std::vector<std::string> arguments = {"train",        "supertransformer",
+                                          "--task",       "small",
+                                          "--data",       "parallel:" + (folder_ / "text"),
+                                          "--out",        folder_ / out,
+                                          "--vocabulary", "64",
+                                          "--tokens",     "256",
+                                          "--updates",    "6",
+                                          "--json"};
+    // Options that are given again take the place of these.
+    for (size_t i = 0; i < more.size(); ++i) {
+      const auto found = std::find(arguments.begin(), arguments.end(), more[i]);
+      if (found == arguments.end() || i + 1 == more.size()) {
+        arguments.push_back(more[i]);
+      } else {
+        *(found + 1) = more[++i];
+      }
+    }
     return arguments;
   }
   const TemporaryFolder folder_;
@@ -87,8 +100,12 @@ TEST_F(TrainedOnNumbers, ASupernetAndItsNetworks) {
   EXPECT_EQ(Ok(Train("supernet", {"--resume"}))["epochs"], trained["epochs"]);
   ExpectRefused(Train("supernet", {"--resume", "--dropout", "0.3"}), "cannot resume with another recipe");
 
-  const std::vector<std::string> evaluate = {"evaluate", "--checkpoint", folder_ / "supernet/checkpoint.safetensors",
-                                             "--data", "parallel:" + (folder_ / "text"), "--json"};
+  const std::vector<std::string> evaluate = {"evaluate",
+                                             "--checkpoint",
+                                             folder_ / "supernet/checkpoint.safetensors",
+                                             "--data",
+                                             "parallel:" + (folder_ / "text"),
+                                             "--json"};
   ExpectRefused(evaluate, "is a supernet: --subnet says which of its networks");
   std::vector<std::string> one = evaluate;
   one.insert(one.end(), {"--subnet", kNetwork, "--translations", folder_ / "said.txt", "--beam", "2"});
@@ -127,16 +144,16 @@ TEST_F(TrainedOnNumbers, BadText) {
   const auto refused = [&](const std::vector<std::string>& more, const std::string& what) {
     ExpectRefused(Train("bad", more), what);
   };
-  std::ofstream(folder_ / "text/train.de", std::ios::app) << "eins zwei\n";
-  refused({}, "401");
-  std::ofstream(folder_ / "text/train.en", std::ios::app) << "\n";
-  refused({"--stop-at-damage"}, "train.en:401");
-  EXPECT_EQ(Ok(Train("good"))["pairs"], 400);
   refused({"--task", "large"}, "--task: task \"large\": expected wmt, iwslt, small");
   refused({"--widths", "128128,130128"}, "widths[1]: 130128");
   refused({"--dropout", "1.5"}, "dropout: 1.5, expected 0 to 0.999");
   refused({"--resolutions", "192"}, "--resolutions: supertransformer has no such parameter");
   refused({"--source-vocabulary-file", folder_ / "none.model"}, "none.model");
+  std::ofstream(folder_ / "text/train.de", std::ios::app) << "eins zwei\n";
+  refused({}, "401");
+  std::ofstream(folder_ / "text/train.en", std::ios::app) << "\n";
+  refused({"--stop-at-damage"}, "train.en:401");
+  EXPECT_EQ(Ok(Train("good"))["pairs"], 400);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/core/networks.h"
 #include "mathnas/core/search.h"
+#include "mathnas/profile/image_workload.h"
 #include "mathnas/profile/meter.h"
 #include "mathnas/profile/profiler.h"
 #include "mathnas/profile/space_table.h"
@@ -185,14 +186,16 @@ class ElasticMeasuring : public ::testing::Test {
 
   MeterOptions Options() {
     MeterOptions options;
-    options.recalibration = {.batches = 1, .batch = 16};
     options.latency = {.warmup_rounds = 1, .min_rounds = 3, .max_rounds = 3, .round_seconds = 0};
     options.progress = [this](const MeterProgress& p) { rounds_ += p.what == "latency"; };
     return options;
   }
   absl::StatusOr<std::unique_ptr<Meter>> Open(MeterOptions options) {
-    return Meter::Create(space_, device_, shared_, supernet::Referring(data_.train), supernet::Referring(data_.test),
-                         std::move(options));
+    return Meter::Create(
+        std::make_unique<ImageWorkload>(space_, device_, shared_, supernet::Referring(data_.train),
+                                        supernet::Referring(data_.test),
+                                        ImageWorkloadOptions{.recalibration = {.batches = 1, .batch = 16}}),
+        std::move(options));
   }
 
   std::shared_ptr<const SearchSpace> space_;

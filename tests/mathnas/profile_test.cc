@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -16,12 +17,14 @@
 #include "kernels/status.h"
 #include "mathnas/core/average_network.h"
 #include "mathnas/core/block_table_json.h"
+#include "mathnas/profile/image_workload.h"
 #include "mathnas/profile/latency.h"
 #include "mathnas/profile/meter.h"
 #include "mathnas/profile/profiler.h"
 #include "mathnas/profile/rapl.h"
 #include "nlohmann/json.hpp"
 #include "supernet/counting.h"
+#include "supernet/evaluation.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/training/sampling.h"
 #include "supernet/weights.h"
@@ -198,7 +201,7 @@ class InTurn : public ::testing::Test {
       const kernels::Value y = graph.Apply(kernels::Relu{}, {graph.Input("x", {size})})[0];
       const auto plan = kernels::Plan::Create(graph, {{"y", y}}, recorder_);
       owned_.push_back(*kernels::Context::Create(*plan, {}));
-      contexts_.push_back(owned_.back().get());
+      runs_.emplace_back([context = owned_.back().get()] { return context->Run(); });
     }
   }
   // Each round runs a context once.
@@ -213,7 +216,7 @@ class InTurn : public ::testing::Test {
 
   Recorder recorder_;
   std::vector<std::unique_ptr<kernels::Context>> owned_;
-  std::vector<kernels::Context*> contexts_;
+  std::vector<std::function<absl::Status()>> runs_;
   std::vector<std::vector<double>> samples_;
 };
 
@@ -224,7 +227,7 @@ TEST_F(InTurn, RoundAfterRound) {
     for (const auto& s : samples_) EXPECT_EQ(std::ssize(s), rounds);
     return absl::OkStatus();
   };
-  ASSERT_TRUE(MeasureInTurn(contexts_, Options(5), samples_, after_round, nullptr).ok());
+  ASSERT_TRUE(MeasureInTurn(runs_, Options(5), samples_, after_round, nullptr).ok());
   EXPECT_EQ(recorder_.runs, Rounds(2 + 5));
   EXPECT_EQ(told, std::vector<int>({1, 2, 3, 4, 5}));
   ASSERT_EQ(samples_.size(), 3U);
@@ -238,15 +241,15 @@ TEST_F(InTurn, UntilAllAreSettled) {
   LatencyOptions options = Options(3);
   options.max_rounds = 9;
   options.relative_error = -1;  // never
-  ASSERT_TRUE(MeasureInTurn(contexts_, options, samples_, nullptr, nullptr).ok());
+  ASSERT_TRUE(MeasureInTurn(runs_, options, samples_, nullptr, nullptr).ok());
   for (const auto& s : samples_) EXPECT_EQ(s.size(), 9U);
   options.relative_error = 1e12;  // at once
   samples_.clear();
-  ASSERT_TRUE(MeasureInTurn(contexts_, options, samples_, nullptr, nullptr).ok());
+  ASSERT_TRUE(MeasureInTurn(runs_, options, samples_, nullptr, nullptr).ok());
   for (const auto& s : samples_) EXPECT_EQ(s.size(), 3U);
   // Earlier samples count, and stay. What is settled runs on with the others.
   samples_ = {{1, 2, 3}, {1}, {}};
-  ASSERT_TRUE(MeasureInTurn(contexts_, options, samples_, nullptr, nullptr).ok());
+  ASSERT_TRUE(MeasureInTurn(runs_, options, samples_, nullptr, nullptr).ok());
   EXPECT_EQ(samples_[0].size(), 6U);
   EXPECT_EQ(samples_[1].size(), 4U);
   EXPECT_EQ(samples_[2].size(), 3U);
@@ -259,16 +262,15 @@ TEST_F(InTurn, StopsByFlagByCallbackAndByError) {
     cancel = rounds == 2;
     return absl::OkStatus();
   };
-  ExpectError(MeasureInTurn(contexts_, Options(5), samples_, cancel_after_2, &cancel), absl::StatusCode::kCancelled,
-              {});
+  ExpectError(MeasureInTurn(runs_, Options(5), samples_, cancel_after_2, &cancel), absl::StatusCode::kCancelled, {});
   for (const auto& s : samples_) EXPECT_EQ(s.size(), 2U) << "what was measured is kept";
   samples_.clear();
   const auto refuse = [](int) { return absl::ResourceExhaustedError("disk full"); };
-  ExpectError(MeasureInTurn(contexts_, Options(5), samples_, refuse, nullptr), absl::StatusCode::kResourceExhausted,
+  ExpectError(MeasureInTurn(runs_, Options(5), samples_, refuse, nullptr), absl::StatusCode::kResourceExhausted,
               {"disk full"});
   recorder_.broken = 2;
   samples_.clear();
-  ExpectError(MeasureInTurn(contexts_, Options(5), samples_, nullptr, nullptr), absl::StatusCode::kDataLoss,
+  ExpectError(MeasureInTurn(runs_, Options(5), samples_, nullptr, nullptr), absl::StatusCode::kDataLoss,
               {"broken kernel"});
 }
 
@@ -346,7 +348,6 @@ class Measuring : public ::testing::Test {
 
   MeterOptions Options() {
     MeterOptions options;
-    options.recalibration = {.batches = 2, .batch = 16};
     options.latency = {.warmup_rounds = 1, .min_rounds = 3, .max_rounds = 3, .round_seconds = 0};
     options.journal_path = journal_;
     options.identity = "supernet A";
@@ -361,8 +362,11 @@ class Measuring : public ::testing::Test {
   absl::StatusOr<std::unique_ptr<Meter>> Open(MeterOptions options) {
     reports_.clear();
     cancel_ = false;
-    return Meter::Create(space_, device_, shared_, supernet::Referring(data_.train), supernet::Referring(data_.test),
-                         std::move(options));
+    return Meter::Create(
+        std::make_unique<ImageWorkload>(space_, device_, shared_, supernet::Referring(data_.train),
+                                        supernet::Referring(data_.test),
+                                        ImageWorkloadOptions{.recalibration = {.batches = 2, .batch = 16}}),
+        std::move(options));
   }
   std::vector<Choice> Networks() const { return NetworksOf(*PlanSwitches(*space_, *CountedTable(*space_))); }
 

@@ -157,7 +157,7 @@ TEST(TokenLoader, EveryPairOnceInEveryEpoch) {
     }
     EXPECT_EQ(batches, 2 * loader->batches_per_epoch());
     for (int n : seen) ASSERT_EQ(n, 2);
-    EXPECT_LE(shapes.size(), 32u);
+    EXPECT_LE(std::ssize(shapes), BucketOptions{}.shapes);
     EXPECT_EQ(shapes.size(), loader->shapes().size());
     const Padding padding = loader->padding();
     EXPECT_EQ(2 * padding.source_positions, positions[0]);

@@ -4,6 +4,8 @@
 // (near_kink), float32 may get one on the other side: all gradients before it jump. The float32 run therefore goes
 // beside the exact one and counts such flips. A flip at such a step ends the comparison of the sequence after its
 // losses; anywhere else it is a failure.
+#include "tests/supernet/training_golden.h"
+
 #include <algorithm>
 #include <cstring>
 #include <iostream>
@@ -19,7 +21,6 @@
 #include "supernet/nasbench201/space.h"
 #include "supernet/supervit/space.h"
 #include "supernet/training/step.h"
-#include "tests/supernet/training_golden.h"
 
 namespace mathnas::supernet {
 namespace {
