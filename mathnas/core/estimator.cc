@@ -68,10 +68,14 @@ struct Totals {
   int unmeasured_node = -1;
 };
 
+// Without depth groups and cells, where every choice is canonical and every node contributes.
+bool IsPlain(const BlockTable& table) { return table.structure.depth.empty() && !table.structure.cell; }
+
+// `contributes` may be empty: all nodes do.
 Totals Total(const LinearForm& form, const Choice& choice, const std::vector<bool>& contributes) {
   Totals totals{.sum = form.constant};
   for (size_t i = 0; i < choice.size(); ++i) {
-    if (!contributes[i]) continue;
+    if (!contributes.empty() && !contributes[i]) continue;
     const double term = form.terms[i][choice[i]];
     if (std::isnan(term) && totals.unmeasured_node < 0) totals.unmeasured_node = static_cast<int>(i);
     totals.sum += term;
@@ -177,6 +181,7 @@ absl::StatusOr<const MetricForm*> Estimator::FormOf(std::string_view metric, int
 
 absl::StatusOr<double> Estimator::Predict(std::string_view metric, const Choice& requested, int shared) const {
   if (absl::Status status = CheckChoice(*table_, requested, shared); !status.ok()) return status;
+  if (IsPlain(*table_)) return PredictCanonical(metric, requested, {}, shared);
   if (!ComputesSomething(*table_, requested)) {
     return absl::FailedPreconditionError("choice: expected a cell with a way from input to output, found a cut one");
   }
@@ -217,8 +222,10 @@ absl::StatusOr<double> Estimator::PredictCanonical(std::string_view metric, cons
 absl::StatusOr<std::map<std::string, double>> Estimator::PredictAll(const Choice& requested, int shared) const {
   if (absl::Status status = CheckChoice(*table_, requested, shared); !status.ok()) return status;
   const bool computes = ComputesSomething(*table_, requested);
-  const Choice choice = computes ? CanonicalChoice(*table_, requested) : requested;
-  const std::vector<bool> contributes = ContributingNodes(*table_, choice);
+  const bool plain = IsPlain(*table_);
+  const Choice canonical = computes && !plain ? CanonicalChoice(*table_, requested) : Choice();
+  const Choice& choice = computes && !plain ? canonical : requested;
+  const std::vector<bool> contributes = plain ? std::vector<bool>() : ContributingNodes(*table_, choice);
   std::map<std::string, double> predicted;
   for (const auto& [name, forms] : forms_) {
     double value = std::numeric_limits<double>::quiet_NaN();

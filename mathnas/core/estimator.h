@@ -84,7 +84,7 @@ class Estimator {
 
   Estimator(const BlockTable& table, EstimatorOptions options);
   absl::StatusOr<MetricForm> BuildForm(const std::string& name, const Metric& metric, int shared) const;
-  // Of a canonical choice that is not cut; `contributes` as ContributingNodes says.
+  // Of a canonical choice that is not cut; `contributes` as ContributingNodes says; empty = all nodes do.
   absl::StatusOr<double> PredictCanonical(std::string_view metric, const Choice& choice,
                                           const std::vector<bool>& contributes, int shared) const;
 

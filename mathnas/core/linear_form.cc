@@ -25,6 +25,16 @@ struct Decimal {
 std::optional<Decimal> ShortestDecimal(double value) {
   // Of whole numbers, which most tables of FLOPs have, the digits are known; zeros at their end do no harm.
   if (std::abs(value) < 1e15 && value == std::trunc(value)) return Decimal{.digits = static_cast<int64_t>(value)};
+  // No two decimals of up to 15 digits are the same double, and the quotient is the double nearest to the decimal: the
+  // first one found is the shortest. This takes a fifth of the time of to_chars.
+  double power = 1;
+  for (int decimals = 1; decimals <= 10; ++decimals) {
+    power *= 10;
+    const double scaled = value * power;
+    if (!(std::abs(scaled) < 1e15)) break;
+    const auto digits = static_cast<int64_t>(scaled + std::copysign(0.5, scaled));
+    if (static_cast<double>(digits) / power == value) return Decimal{.digits = digits, .decimals = decimals};
+  }
   char text[32];
   const auto [end, error] = std::to_chars(text, text + sizeof(text), value, std::chars_format::scientific);
   if (error != std::errc()) return std::nullopt;

@@ -15,7 +15,10 @@ namespace {
 
 using internal::CellWord;
 using internal::CodeTable;
+using internal::JointIndices;
+using internal::JointNodes;
 using internal::kBlockRows;
+using internal::kRecordChannels;
 using internal::NodeCodes;
 using internal::ValueForm;
 using internal::VectorKernels;
@@ -25,6 +28,7 @@ constexpr int64_t kStreamedBytes = 8 << 20;  // results larger than this leave t
 constexpr int64_t kRowsPerThread = 1 << 15;  // below, a thread takes longer to start than it saves
 constexpr size_t kMaxDepthGroups = 64;       // bits of a word
 constexpr uint64_t kNoCode = ~uint64_t{0};
+constexpr size_t kJointBytes = 24 << 10;  // tables of joint look-ups: most of a cache of 32 KB
 
 // ChoiceRows and ValueColumns of either type: strides in entries, sizes of entries in bytes.
 struct Rows {
@@ -91,6 +95,25 @@ void AddCell(const CellStructure& cell, Coding& coding) {
   for (size_t w = 0; w < coding.cell.size(); ++w) coding.cell[w].keep = coding.keep[w].data();
 }
 
+// A run of nodes of one word whose codes are looked up together.
+struct JointRun {
+  size_t first = 0, count = 0, entries = 1;
+};
+
+// Runs of at most `most` combinations, or none if a node alone has more.
+std::vector<JointRun> JointRuns(const std::vector<size_t>& codes, size_t most) {
+  std::vector<JointRun> runs;
+  for (size_t i = 0; i < codes.size(); ++i) {
+    if (codes[i] > most) return {};
+    const bool starts = runs.empty() || i % 8 == 0 || runs.back().count == 4 || runs.back().entries * codes[i] > most ||
+                        codes[i - 1] > 127;  // weights of bytes are signed
+    if (starts) runs.push_back({.first = i});
+    ++runs.back().count;
+    runs.back().entries *= codes[i];
+  }
+  return runs;
+}
+
 }  // namespace
 
 // What a predictor keeps; nothing of it moves once it is made.
@@ -100,7 +123,10 @@ struct ManyPredictor::Tables {
   std::vector<Line> terms;         // by node, then channel
   std::vector<ValueForm> metrics;  // by metric
   std::vector<double> cut;         // by set of carrying edges; empty if there is no cell
-  Coding coding[2];                // of one byte, of two
+  std::vector<Line> records;       // of joint look-ups, by run of nodes, then four channels
+  std::vector<JointIndices> indices;
+  std::vector<JointNodes> joints;
+  Coding coding[2];  // of one byte, of two
 
   absl::Status AddMetrics(const Estimator& estimator, std::span<const std::string> names, int shared) {
     std::vector<const LinearForm*> channels;
@@ -115,7 +141,66 @@ struct ManyPredictor::Tables {
     if (denominator != nullptr) channels.push_back(denominator);
     for (const LinearForm* channel : channels) constants.push_back(channel->constant);
     AddTerms(estimator.table(), channels);
+    const bool any_order =
+        std::all_of(channels.begin(), channels.end(), [](const LinearForm* c) { return c->integers; });
+    if (any_order && estimator.table().structure.depth.empty()) AddJoints(channels);
     return absl::OkStatus();
+  }
+
+  // As many nodes together as the tables leave room for.
+  void AddJoints(const std::vector<const LinearForm*>& channels) {
+    std::vector<size_t> codes;
+    for (const int count : candidates) codes.push_back(std::min<size_t>(static_cast<size_t>(count), 256));
+    const size_t quads = (channels.size() + kRecordChannels - 1) / kRecordChannels;
+    const size_t record = kRecordChannels * sizeof(double);
+    for (size_t most = 1024; most > 1; most /= 2) {
+      const std::vector<JointRun> runs = JointRuns(codes, most);
+      size_t bytes = 0;
+      for (const JointRun& run : runs) bytes += run.entries * quads * record;
+      if (bytes > kJointBytes) continue;
+      if (2 * runs.size() > codes.size()) return;
+      for (const JointRun& run : runs) AddJoint(run, codes, channels);
+      break;
+    }
+    const Line* at = records.data();
+    for (JointNodes& joint : joints) {
+      joint.records = at->entry;
+      at += joint.size / 8 * static_cast<int64_t>(quads);
+    }
+  }
+
+  void AddJoint(const JointRun& run, const std::vector<size_t>& codes, const std::vector<const LinearForm*>& channels) {
+    const auto word = static_cast<uint32_t>(run.first / 8);
+    const bool second = !joints.empty() && indices.back().word == word && joints.back().half == 0;
+    if (!second) indices.push_back({.word = word});
+    const uint32_t half = second ? 1 : 0;
+    JointIndices& index = indices.back();
+    size_t weight = 1;
+    for (size_t k = 0; k < run.count; ++k) {
+      const size_t at = 4 * half + k;
+      index.order[at] = static_cast<uint8_t>(run.first % 8 + k);
+      index.weights[at] = static_cast<int8_t>(k % 2 == 0 ? 1 : codes[run.first + k - 1]);
+      if (k % 2 == 0) index.pair_weights[at / 2] = static_cast<int16_t>(kRecordChannels * weight);
+      weight *= codes[run.first + k];
+    }
+    const size_t lines = (run.entries * kRecordChannels + 7) / 8;
+    joints.push_back(
+        {.indices = static_cast<uint32_t>(indices.size() - 1), .half = half, .size = static_cast<int64_t>(8 * lines)});
+    const bool is_first = joints.size() == 1;
+    for (size_t c = 0; c < channels.size(); ++c) {
+      if (c % kRecordChannels == 0) records.resize(records.size() + lines);
+      Line* quad = &records[records.size() - lines];
+      for (size_t entry = 0; entry < run.entries; ++entry) {
+        double sum = is_first ? channels[c]->constant : -0.0;
+        size_t digits = entry;
+        for (size_t i = run.first; i < run.first + run.count; ++i) {
+          sum += channels[c]->terms[i][digits % codes[i]];
+          digits /= codes[i];
+        }
+        const size_t at = kRecordChannels * entry + c % kRecordChannels;
+        quad[at / 8].entry[at % 8] = sum;
+      }
+    }
   }
 
   void AddTerms(const BlockTable& table, const std::vector<const LinearForm*>& channels) {
@@ -170,6 +255,12 @@ struct ManyPredictor::Tables {
                .limits = c.limits.data(),
                .node = c.nodes.data(),
                .constants = constants.data()};
+    if (!wide) {
+      c.table.index_words = std::ssize(indices);
+      c.table.indices = indices.data();
+      c.table.joints = std::ssize(joints);
+      c.table.joint = joints.data();
+    }
     if (!table.structure.cell) return;
     AddCell(*table.structure.cell, c);
     c.table.cell_words = std::ssize(c.cell);
@@ -198,7 +289,9 @@ class Pass {
         choices_(choices),
         values_(values),
         stream_(stream),
+        joint_(table.joints > 0 && kernels.joint_totals != nullptr && table.channels >= kernels.joint_channels),
         words_(static_cast<size_t>(table.words * kBlockRows)),
+        index_(static_cast<size_t>(table.index_words * kBlockRows)),
         totals_(static_cast<size_t>(table.channels * kBlockRows)),
         poison_(table.cell_words > 0 ? kBlockRows : 0) {}
 
@@ -225,7 +318,11 @@ class Pass {
     const uint8_t* rows = choices_.data + row * stride;
     const int64_t available = (choices_.rows - 1 - row) * stride + table_.row_bytes;
     if (!kernels_.load(table_, rows, stride, count, available, words_.data(), poison_.data())) return false;
-    kernels_.totals(table_, words_.data(), count, totals_.data());
+    if (joint_) {
+      kernels_.joint_totals(table_, words_.data(), count, index_.data(), totals_.data());
+    } else {
+      kernels_.totals(table_, words_.data(), count, totals_.data());
+    }
     const double* denominator = totals_.data() + (table_.channels - 1) * kBlockRows;
     const double* poison = poison_.empty() ? nullptr : poison_.data();
     for (size_t k = 0; k < metrics_.size(); ++k) {
@@ -246,7 +343,9 @@ class Pass {
   const Rows& choices_;
   const Columns& values_;
   const bool stream_;
+  const bool joint_;  // whether nodes are looked up together
   std::vector<uint64_t> words_;
+  std::vector<uint64_t> index_;
   std::vector<double> totals_;
   std::vector<double> poison_;
 };

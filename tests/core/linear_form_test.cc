@@ -1,7 +1,10 @@
 #include "mathnas/core/linear_form.h"
 
 #include <cmath>
+#include <cstdlib>
+#include <random>
 
+#include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "tables.h"
 
@@ -29,6 +32,22 @@ TEST(LinearForm, ScaleIsTheSmallestThatFits) {
   EXPECT_EQ(form.terms[0][0], 25);
   EXPECT_TRUE(std::isnan(form.terms[0][1]));
   EXPECT_EQ(form.terms[1][0], -120000);
+}
+
+// Against the digits that the number was read from.
+TEST(LinearForm, DigitsAreThoseOfTheDecimal) {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 20'000; ++round) {
+    auto digits = static_cast<int64_t>(random() % static_cast<uint64_t>(std::pow(10, 1 + round % 15)));
+    if (digits == 0) continue;
+    if (round % 2 == 1) digits = -digits;
+    int decimals = static_cast<int>(random() % 14);
+    const double value = std::strtod(fmt::format("{}e-{}", digits, decimals).c_str(), nullptr);
+    for (; decimals > 0 && digits % 10 == 0; --decimals) digits /= 10;
+    const LinearForm form = ScaledToIntegers({.terms = {{value}}});
+    ASSERT_EQ(form.scale, std::pow(10, decimals)) << value;
+    ASSERT_EQ(form.terms[0][0], static_cast<double>(digits)) << value;
+  }
 }
 
 TEST(LinearForm, LongNumbersAreRoundedToTheBitsOfADouble) {

@@ -188,6 +188,32 @@ TEST(PredictMany, ManyNodesCandidatesAndGroups) {
   }
 }
 
+// Decimals with few candidates, whose nodes are looked up together: in runs that end with a word, with four nodes, or
+// behind a node whose number of candidates is no signed byte.
+TEST(PredictMany, NodesLookedUpTogether) {
+  for (int seed = 0; seed < 40; ++seed) {
+    std::mt19937_64 random(seed);
+    BlockTable table = WideTable(random, Draw(random, 2, 20), 2 + seed % 3);
+    if (seed % 2 == 1) {
+      Node& node = table.nodes[seed % table.nodes.size()];
+      while (node.candidates.size() < static_cast<size_t>(120 + seed)) {
+        node.candidates.push_back(fmt::format("b{}", node.candidates.size()));
+      }
+      for (auto& [name, metric] : table.metrics) {
+        metric = testing::RandomMetric(table, random, metric.goal, metric.form, -50, 99);
+      }
+    }
+    if (seed % 4 > 1) std::erase_if(table.metrics, [](const auto& entry) { return entry.first < "flops"; });
+    MakeDecimal(table, std::pow(10, seed % 9));
+    const auto estimator = Estimator::Create(table, {.kind = EstimatorKind::kLinear});
+    ASSERT_TRUE(estimator.ok()) << estimator.status();
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    ExpectAsPredict<uint8_t, double>(*estimator, random, 300, 0);
+    ExpectAsPredict<uint8_t, float>(*estimator, random, 70, 0);
+    if (HasFailure()) return;
+  }
+}
+
 // Dead edges, cut cells, networks without FLOPs. Edges of a cell in one word, and across two.
 TEST(PredictMany, Cells) {
   for (int before = 0; before < 9; ++before) {

@@ -195,6 +195,8 @@ class FrontLists {
       std::swap(kept, merged);
     }
     List next;
+    for (auto* sums : {&next.a, &next.f, &next.w}) sums->reserve(kept.size());
+    next.step.reserve(kept.size());
     for (const Point& point : kept) {
       next.a.push_back(point.a);
       next.f.push_back(list.f[point.from]);

@@ -47,11 +47,19 @@ void Front::Offer(const Rank& rank, std::span<const double> front_keys) {
 }
 
 void Front::OfferPair(const Rank& rank, double front_key) {
+  for (const Keys& keys : lately_) {
+    if (keys.objective < rank.objective_key && keys.front <= front_key) return;
+  }
   auto next = by_key_.upper_bound(front_key);
   if (next != by_key_.begin()) {
     const auto previous = std::prev(next);  // the best objective among front keys that are no worse
     const double best = previous->second.objective_key;
-    if (best < rank.objective_key || (best == rank.objective_key && previous->first < front_key)) return;
+    if (best < rank.objective_key) {
+      lately_[next_lately_] = {best, previous->first};
+      next_lately_ = (next_lately_ + 1) % std::size(lately_);
+      return;
+    }
+    if (best == rank.objective_key && previous->first < front_key) return;
     if (best == rank.objective_key && !Better(rank, previous->second.rank())) return;
     if (previous->first == front_key) next = by_key_.erase(previous);
   }
@@ -99,6 +107,7 @@ std::vector<Ranked> Front::Take() {
   std::vector<Ranked> networks;
   for (auto& [key, network] : by_key_) networks.push_back(std::move(network));
   by_key_.clear();
+  std::fill(std::begin(lately_), std::end(lately_), Keys());
   if (!waiting_.empty()) Merge();
   // By objective from worst to best: they may have been swapped since the last merge.
   std::sort(points_.begin(), points_.end(), [](const Point& a, const Point& b) {

@@ -2,6 +2,7 @@
 #ifndef MATHNAS_CORE_INTERNAL_SELECTION_H_
 #define MATHNAS_CORE_INTERNAL_SELECTION_H_
 
+#include <limits>
 #include <map>
 #include <span>
 #include <vector>
@@ -66,6 +67,13 @@ class Front {
 
   // One metric: objective keys fall strictly as front keys rise.
   std::map<double, Ranked> by_key_;
+  // What dominated others lately: most networks are, by one of these, which saves the way through the map. May have
+  // left it since, for something that dominates it.
+  struct Keys {
+    double objective = std::numeric_limits<double>::infinity(), front = 0;
+  };
+  Keys lately_[4];
+  size_t next_lately_ = 0;
   // Two metrics: what is not dominated, and what came since, to be compared when there is enough of it.
   std::vector<Point> points_, waiting_;
 };

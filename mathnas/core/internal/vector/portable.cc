@@ -11,6 +11,7 @@ constexpr bool kFused = false;  // fma() would be a call
 constexpr int kLanes = 1;
 constexpr int kRegisterEntries = 0;
 constexpr int kChannelsAtOnce = 2;
+constexpr int kJointChannels = 0;
 using Doubles = double;
 using Words = uint64_t;
 using Mask = bool;
@@ -71,6 +72,9 @@ Doubles SelectPositive(Doubles x, Doubles yes, Doubles no) { return x > 0 ? yes 
 Doubles LookUp8(const double* table, Words code) { return table[code]; }
 Doubles LookUp16(const double* table, Words code) { return table[code]; }
 Doubles LookUp(const double* table, Words code) { return table[code]; }
+
+// One by one is as fast here.
+constexpr decltype(VectorKernels::joint_totals) JointTotals = nullptr;
 
 }  // namespace
 
