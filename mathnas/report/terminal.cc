@@ -22,6 +22,8 @@ constexpr size_t kLabel = 10;  // columns of the first word of a line
 constexpr size_t kMaxBudgets = 2;
 constexpr size_t kMaxMetrics = 6;
 constexpr size_t kMaxAudits = 2;
+constexpr size_t kMaxStacks = 2;
+constexpr size_t kMaxTests = 2;
 constexpr size_t kNameColumns = 18;
 
 // One line without control characters: what the text says cannot move the cursor or end the line.
@@ -141,6 +143,20 @@ void AddBudgets(const Report& report, Lines& lines) {
   }
 }
 
+void AddNetwork(const ChosenNetwork& network, Lines& lines) {
+  if (network.stacks.empty()) {
+    return lines.AddBroken("Network", network.architecture.empty() ? "-" : network.architecture);
+  }
+  std::string_view label = "Network";
+  for (size_t i = 0; i < std::min(network.stacks.size(), kMaxStacks); ++i) {
+    std::string text = network.stacks[i].title;
+    for (const StackLayer& layer : network.stacks[i].layers) {
+      text += fmt::format("{} {}", &layer == &network.stacks[i].layers.front() ? ":" : " +", layer.text);
+    }
+    lines.AddBroken(std::exchange(label, ""), text);
+  }
+}
+
 void AddSearch(const Proof& proof, Lines& lines) {
   std::string text = StatusText(proof);
   if (text != "not run") {
@@ -222,16 +238,21 @@ std::string RenderTerminalSummary(const Report& report) {
   lines.Add("Device",
             Joined({environment.device, environment.threads > 0 ? fmt::format("{} threads", environment.threads) : "",
                     environment.machine}));
-  lines.AddBroken("Network", report.chosen.architecture.empty() ? "-" : report.chosen.architecture);
+  AddNetwork(report.chosen, lines);
   AddBudgets(report, lines);
   AddSearch(report.proof, lines);
   lines.Add("");
   AddMetrics(report.chosen.metrics, lines);
   lines.Add("");
-  const TestAccuracy& test = report.chosen.test;
-  lines.Add("Test",
-            fmt::format("accuracy {} fine-tuned, {} before", Text(test.fine_tuned, "%"), Text(test.inherited, "%")) +
-                (test.images > 0 ? fmt::format(", {} images", Short(static_cast<double>(test.images))) : ""));
+  std::string_view label = "Test";
+  std::vector<TestScore> tests = TestsOf(report.chosen);
+  tests.resize(std::min(tests.size(), kMaxTests));
+  for (const TestScore& test : tests) {
+    lines.Add(std::exchange(label, ""),
+              fmt::format("{} {} fine-tuned, {} before", test.name, Text(test.fine_tuned, test.unit),
+                          Text(test.inherited, test.unit)) +
+                  (test.count > 0 ? fmt::format(", {} {}", Short(static_cast<double>(test.count)), test.items) : ""));
+  }
   AddAudits(report.audits, lines);
   AddTimes(report.stages, lines);
   if (!report.notes.empty()) {
