@@ -185,11 +185,11 @@ void TranslationTask::Describe(const Choice& choice, report::ChosenNetwork& chos
   }
   report::Stack decoder = {.title = fmt::format("Decoder, width {}", a.decoder_width)};
   for (int i = 0; i < a.decoder_layers; ++i) {
-    decoder.layers.push_back({.name = fmt::format("{}", i + 1),
-                              .text = fmt::format("{}, {} to the encoder, feed-forward {}", Heads(a.self_heads[i]),
-                                                  a.cross_heads[i], a.decoder_hidden[i]),
-                              .size = static_cast<double>(a.decoder_hidden[i]) / widest,
-                              .sources = supernet::supertransformer::MemoryLayers(a.span[i])});
+    decoder.layers.push_back(
+        {.name = fmt::format("{}", i + 1),
+         .text = fmt::format("{} + {}, feed-forward {}", a.self_heads[i], Heads(a.cross_heads[i]), a.decoder_hidden[i]),
+         .size = static_cast<double>(a.decoder_hidden[i]) / widest,
+         .sources = supernet::supertransformer::MemoryLayers(a.span[i])});
   }
   chosen.stacks = {std::move(encoder), std::move(decoder)};
 }

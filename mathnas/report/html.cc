@@ -118,7 +118,7 @@ std::string MetricsTable(const ChosenNetwork& network) {
       double value = c.measured.value - c.predicted.value;
       difference = Data(value, Difference(value, c.measured.value));
       if (c.unit == "%") difference += " points";
-      if (c.unit != "%" && value != 0 && c.predicted.value != 0) {
+      if (c.unit != "%" && Difference(value, c.measured.value) != "0" && c.predicted.value != 0) {
         difference += fmt::format(" ({}{})", value > 0 ? "+" : "", Percent(value / std::abs(c.predicted.value)));
       }
     }
@@ -187,9 +187,9 @@ std::string StackFigure(const ChosenNetwork& network) {
   if (stacks.empty()) return "";
   return fmt::format(
       "<figure><h3>The layers</h3>\n{}<figcaption class=\"note\">The first layer is at the bottom; a bar is as long as "
-      "the layer's feed-forward part, the whole box as the largest of the space. Lines lead from the encoder layers "
-      "that "
-      "a decoder layer looks at.</figcaption></figure>\n",
+      "the layer's feed-forward part, the whole box as the largest of the space. A decoder layer has heads for what "
+      "was "
+      "said, and heads for the encoder layers that lines lead from.</figcaption></figure>\n",
       stacks);
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kMaxStacks = 4, kMaxLayers = 48;
 // Pixels.
-constexpr double kBoxWidth = 300, kBoxHeight = 30, kStep = 42;  // of a layer, and from one to the next
+constexpr double kBoxWidth = 260, kBoxHeight = 30, kStep = 42;  // of a layer, and from one to the next
 constexpr double kGap = 90;                                     // between stacks, which lines cross
 constexpr double kTitle = 34, kMargin = 6;
 

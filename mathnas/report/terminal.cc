@@ -193,12 +193,16 @@ void AddMetrics(const std::vector<Comparison>& metrics, Lines& lines) {
 
 void AddAudits(const std::vector<Audit>& audits, Lines& lines) {
   if (audits.empty()) lines.Add("Audit", "- (no networks were audited)");
+  size_t names = 11;
+  for (size_t i = 0; i < std::min(audits.size(), kMaxAudits); ++i) {
+    names = std::max(names, std::min(Columns(Plain(audits[i].metric)) + 1, kNameColumns));
+  }
   for (size_t i = 0; i < std::min(audits.size(), kMaxAudits); ++i) {
     Agreement a = ComputeAgreement(audits[i]);
     std::string mape = IsKnown(a.mape) ? Percent(a.mape.value) : "-";
     lines.Add(
         i == 0 ? "Audit" : "",
-        fmt::format("{}{:>3} networks: Spearman {}, Kendall {}, MAPE {}, MAE {}", Cell(audits[i].metric, 11),
+        fmt::format("{}{:>3} networks: Spearman {}, Kendall {}, MAPE {}, MAE {}", Cell(audits[i].metric, names),
                     a.networks, Correlation(a.spearman.value), Correlation(a.kendall.value), mape,
                     IsKnown(a.mae) ? WithUnit(Short(a.mae.value, 3), DifferenceUnit(audits[i].unit)) : Text(a.mae)));
   }

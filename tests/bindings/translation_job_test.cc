@@ -24,7 +24,7 @@ std::vector<std::string> With(std::vector<std::string> arguments, const std::vec
 
 class TranslationJob : public testing::Test {
  protected:
-  void SetUp() override { WriteNumbers(folder_ / "text", 60); }
+  void SetUp() override { WriteNumbers(folder_ / "text", 40); }
 
   std::string Data() const { return "parallel:" + (folder_ / "text"); }
   // FLOPs are the first limit, since they break ties: what is chosen must not depend on times.
@@ -44,11 +44,11 @@ class TranslationJob : public testing::Test {
             "--tokens",
             "256",
             "--updates",
-            "20",
+            "10",
             "--fine-tune-updates",
-            "20",
+            "10",
             "--sentences",
-            "3",
+            "2",
             "--metrics",
             "accuracy,latency,parameters",
             "--latency-rounds",
@@ -90,7 +90,7 @@ TEST_F(TranslationJob, IsItsCommandsOneByOneAndStoppedAnywhereGivesTheSameBits) 
 
   // The supernet is that of `train`.
   Ok({"train", "supertransformer", "--task", "small", "--data", Data(), "--out", folder_ / "run", "--vocabulary", "48",
-      "--widths", "128128", "--tokens", "256", "--updates", "20", "--json"});
+      "--widths", "128128", "--tokens", "256", "--updates", "10", "--json"});
   ExpectSameRun(folder_ / "run/checkpoint.safetensors", out + "/supernet.safetensors");
 
   // The test is that of `evaluate`, and the deployed network says what that says.
@@ -111,7 +111,7 @@ TEST_F(TranslationJob, IsItsCommandsOneByOneAndStoppedAnywhereGivesTheSameBits) 
   // The report speaks of sentences.
   const std::string report = ReadFile(out + "/report.html");
   for (const char* text :
-       {"token accuracy", "Test BLEU, fine-tuned", "de to en: 60 training, 6 validation, 6 test pairs",
+       {"token accuracy", "Test BLEU, fine-tuned", "de to en: 40 training, 4 validation, 4 test pairs",
         "Encoder, width 128", "Decoder, width 128", "feed-forward"}) {
     EXPECT_NE(report.find(text), std::string::npos) << text;
   }

@@ -775,6 +775,7 @@ TEST(NumbersTest, AreShort) {
   EXPECT_EQ(Difference(0.0917, 4.1188), "+0.092");
   EXPECT_EQ(Difference(0.000123456, 86.01), "+0.00012");
   EXPECT_EQ(Difference(0, 86.01), "0");
+  EXPECT_EQ(Difference(-1.1e-14, 26.7), "0");
   EXPECT_EQ(Difference(-1200, 181642), "-1,200");
   EXPECT_EQ(Signed(0.5), "+0.5000");
   EXPECT_EQ(Signed(-2), "-2");
