@@ -153,7 +153,7 @@ void AddNetwork(const ChosenNetwork& network, Lines& lines) {
     for (const StackLayer& layer : network.stacks[i].layers) {
       text += fmt::format("{} {}", &layer == &network.stacks[i].layers.front() ? ":" : " +", layer.text);
     }
-    lines.AddBroken(std::exchange(label, ""), text);
+    lines.Add(std::exchange(label, ""), text);
   }
 }
 

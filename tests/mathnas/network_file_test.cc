@@ -360,6 +360,11 @@ TEST_F(HostileNetworkFile, OperatorsThatWriteAreRefused) {
   graph["nodes"].push_back({{"op", "accumulate"}, {"inputs", {weight, weight}}, {"block", 0}});
   const std::string last = std::to_string(graph["nodes"].size() - 1);
   EXPECT_EQ(With("graph", graph.dump()), "graph: nodes[" + last + "]: accumulate is no operator for inference");
+  // Parts of weights may be used; of images they would mix a batch.
+  size_t image = 0;
+  while (graph["leaves"][image]["kind"] != "input") ++image;
+  graph["nodes"].back() = {{"op", "slice"}, {"inputs", {image}}, {"block", 0}, {"rows", 1}};
+  EXPECT_NE(With("graph", graph.dump()).find("expected a parameter or a state"), std::string::npos);
 }
 
 TEST_F(HostileNetworkFile, HugeShapesAreRefusedBeforeAnythingIsAllocated) {

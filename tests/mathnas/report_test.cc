@@ -860,8 +860,8 @@ TEST(ReportTerminalTest, SaysWhatTranslates) {
   const std::string text = RenderTerminalSummary(TranslationReport());
   for (const char* part :
        {"Network   Encoder, width 512: 4 heads + 8 heads + 4 heads\n", "          Decoder, width 640: 8 heads + ",
-        "Test      BLEU 27.5 fine-tuned, 11.25 before, 40 sentences\n",
-        "          token accuracy 58.12 % fine-tuned, 41.5 % before, 321 tokens\n"}) {
+        "Test      BLEU 27.50 fine-tuned, 11.25 before, 40 sentences\n",
+        "          token accuracy 58.12 % fine-tuned, 41.50 % before, 321 tokens\n"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
 }
