@@ -20,7 +20,7 @@ namespace {
 constexpr size_t kColumns = 100;
 constexpr size_t kLabel = 10;  // columns of the first word of a line
 constexpr size_t kMaxBudgets = 2;
-constexpr size_t kMaxMetrics = 6;
+constexpr size_t kMaxMetrics = 6;  // beside one test
 constexpr size_t kMaxAudits = 2;
 constexpr size_t kMaxStacks = 2;
 constexpr size_t kMaxTests = 2;
@@ -171,11 +171,11 @@ void AddSearch(const Proof& proof, Lines& lines) {
   lines.Add("Search", text);
 }
 
-void AddMetrics(const std::vector<Comparison>& metrics, Lines& lines) {
+void AddMetrics(const std::vector<Comparison>& metrics, size_t most, Lines& lines) {
   lines.Add(fmt::format("{}{:>13}{:>13}{:>13}   {}", Cell("", kNameColumns), "predicted", "measured", "difference",
                         "quartiles"));
   if (metrics.empty()) lines.Add("- (no network was chosen)");
-  for (size_t i = 0; i < std::min(metrics.size(), kMaxMetrics); ++i) {
+  for (size_t i = 0; i < std::min(metrics.size(), most); ++i) {
     const Comparison& c = metrics[i];
     bool both = IsKnown(c.predicted) && IsKnown(c.measured);
     std::string last;
@@ -246,11 +246,11 @@ std::string RenderTerminalSummary(const Report& report) {
   AddBudgets(report, lines);
   AddSearch(report.proof, lines);
   lines.Add("");
-  AddMetrics(report.chosen.metrics, lines);
-  lines.Add("");
-  std::string_view label = "Test";
   std::vector<TestScore> tests = TestsOf(report.chosen);
   tests.resize(std::min(tests.size(), kMaxTests));
+  AddMetrics(report.chosen.metrics, kMaxMetrics + 1 - tests.size(), lines);
+  lines.Add("");
+  std::string_view label = "Test";
   for (const TestScore& test : tests) {
     lines.Add(std::exchange(label, ""),
               fmt::format("{} {} fine-tuned, {} before", test.name, Text(test.fine_tuned, test.unit),
