@@ -363,8 +363,10 @@ TEST_F(HostileNetworkFile, OperatorsThatWriteAreRefused) {
   // Parts of weights may be used; of images they would mix a batch.
   size_t image = 0;
   while (graph["leaves"][image]["kind"] != "input") ++image;
-  graph["nodes"].back() = {{"op", "slice"}, {"inputs", {image}}, {"block", 0}, {"rows", 1}};
-  EXPECT_NE(With("graph", graph.dump()).find("expected a parameter or a state"), std::string::npos);
+  const json part = {{"begin", 0}, {"rows", 1}, {"columns", 0}};
+  graph["nodes"].back() = {{"op", "slice"}, {"attributes", part}, {"inputs", {image}}, {"block", 0}};
+  const std::string refused = With("graph", graph.dump());
+  EXPECT_NE(refused.find("expected a parameter or a state"), std::string::npos) << refused;
 }
 
 TEST_F(HostileNetworkFile, HugeShapesAreRefusedBeforeAnythingIsAllocated) {
