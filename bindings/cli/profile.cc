@@ -32,32 +32,25 @@ struct Options {
 
 // InvalidArgument names an option that is given and belongs to spaces of the other kind.
 absl::Status CheckOptions(const Options& o, const supernet::SearchSpace& space) {
-  const auto check = [&](std::initializer_list<const char*> options, const char* kind) -> absl::Status {
-    for (const char* option : options) {
-      if (o.command->count(option) == 0) continue;
-      return absl::InvalidArgumentError(fmt::format("{}: {} {}", option, space.name(), kind));
-    }
-    return absl::OkStatus();
-  };
+  const std::string name(space.name());
   if (space.translates()) {
-    return check({"--validation", "--recalibration-batches", "--recalibration-batch"}, "reads sentences, not images");
+    return RefuseGiven(*o.command, name + " reads sentences, not images",
+                       {"--validation", "--recalibration-batches", "--recalibration-batch"});
   }
-  return check({"--sentences", "--quality", "--source-language", "--target-language", "--min-words"},
-               "reads images, not sentences");
+  return RefuseGiven(*o.command, name + " reads images, not sentences",
+                     {"--sentences", "--quality", "--source-language", "--target-language", "--min-words"});
 }
 
-absl::StatusOr<OpenedWorkload> OpenImages(std::shared_ptr<const supernet::SearchSpace> space,
-                                          std::shared_ptr<kernels::Device> device,
-                                          const supernet::Checkpoint& checkpoint, Options& o) {
+absl::StatusOr<std::unique_ptr<profile::Workload>> OpenImages(std::shared_ptr<const supernet::SearchSpace> space,
+                                                              std::shared_ptr<kernels::Device> device,
+                                                              const supernet::Checkpoint& checkpoint, Options& o) {
   auto data = o.data.Load();
   if (!data.ok()) return data.status();
   auto split = supernet::HoldOut(*data, o.measuring.validation, /*seed=*/0);
   if (!split.ok()) return split.status();
-  std::string held_out = fmt::format("{} validation images", split->validation->count());
-  auto workload = std::make_unique<profile::ImageWorkload>(
+  return std::make_unique<profile::ImageWorkload>(
       std::move(space), std::move(device), checkpoint.weights, split->train, split->validation,
       profile::ImageWorkloadOptions{.recalibration = o.measuring.recalibration, .reading = o.data.Reading(o.common)});
-  return OpenedWorkload{std::move(workload), std::move(held_out)};
 }
 
 absl::StatusOr<Answer> Profile(Options& o) {
@@ -78,9 +71,10 @@ absl::StatusOr<Answer> Profile(Options& o) {
   if (auto s = CheckOptions(o, **space); !s.ok()) return s;
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
-  auto opened = (*space)->translates() ? OpenTranslation(*space, *device, *checkpoint, o.checkpoint, o.data, o.quality)
-                                       : OpenImages(*space, *device, *checkpoint, o);
-  if (!opened.ok()) return opened.status();
+  auto workload = (*space)->translates()
+                      ? OpenTranslation(*space, *device, *checkpoint, o.checkpoint, o.data, o.quality)
+                      : OpenImages(*space, *device, *checkpoint, o);
+  if (!workload.ok()) return workload.status();
 
   Progress progress;
   profile::MeterOptions options = {
@@ -89,12 +83,12 @@ absl::StatusOr<Answer> Profile(Options& o) {
       .identity =
           fmt::format("{} {} {} seed {} epoch {} batch {} on {} with {}, batch {}, threads {}", checkpoint->space,
                       (*space)->MacroJson(), checkpoint->recipe, checkpoint->seed, checkpoint->epoch, checkpoint->batch,
-                      o.data.name, opened->held_out, o.measuring.latency.batch, o.measuring.latency.threads),
+                      o.data.name, (*workload)->held_out(), o.measuring.latency.batch, o.measuring.latency.threads),
       .progress = [&](const profile::MeterProgress& p) { progress.Measuring(p); },
       .cancel = Interrupted()};
   const std::string journal = options.journal_path;
   if (!o.resume) std::filesystem::remove(journal);
-  auto meter = profile::Meter::Create(std::move(opened->workload), std::move(options));
+  auto meter = profile::Meter::Create(*std::move(workload), std::move(options));
   if (!meter.ok()) return meter.status();
   std::set<std::string, std::less<>> metrics = o.measuring.metric_set();
   const bool evaluates = learns && metrics.erase("accuracy") > 0;

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "fmt/format.h"
-#include "mathnas/profile/translation_workload.h"
 #include "supernet/translation/vocabulary_files.h"
 
 namespace mathnas::cli {
@@ -23,23 +21,22 @@ void TranslationQuality::AddTo(CLI::App* command) {
       ->check(CLI::IsMember({"tokens", "bleu"}));
 }
 
-absl::StatusOr<OpenedWorkload> OpenTranslation(std::shared_ptr<const supernet::SearchSpace> space,
-                                               std::shared_ptr<kernels::Device> device,
-                                               const supernet::Checkpoint& checkpoint, const std::string& path,
-                                               DataOptions& data, const TranslationQuality& quality) {
+profile::TranslationWorkloadOptions TranslationQuality::Make() const {
+  using Quality = profile::TranslationWorkloadOptions::Quality;
+  return {.quality = quality == "bleu" ? Quality::kBleu : Quality::kTokens, .sentences = sentences};
+}
+
+absl::StatusOr<std::unique_ptr<profile::Workload>> OpenTranslation(std::shared_ptr<const supernet::SearchSpace> space,
+                                                                   std::shared_ptr<kernels::Device> device,
+                                                                   const supernet::Checkpoint& checkpoint,
+                                                                   const std::string& path, DataOptions& data,
+                                                                   const TranslationQuality& quality) {
   auto vocabularies = supernet::LoadVocabulariesOf(checkpoint, path);
   if (!vocabularies.ok()) return vocabularies.status();
   auto text = data.LoadText();
   if (!text.ok()) return text.status();
-  using Quality = profile::TranslationWorkloadOptions::Quality;
-  auto workload = profile::TranslationWorkload::Create(
-      std::move(space), std::move(device), checkpoint.weights, text->valid, *std::move(vocabularies),
-      {.quality = quality.quality == "bleu" ? Quality::kBleu : Quality::kTokens, .sentences = quality.sentences});
-  if (!workload.ok()) return workload.status();
-  const supernet::EncodedPairs& pairs = (*workload)->pairs();
-  std::string held_out = fmt::format("{} pairs of {} and {} tokens of {}, {}", pairs.source.size(),
-                                     pairs.source.tokens(), pairs.target.tokens(), text->valid.name, quality.quality);
-  return OpenedWorkload{*std::move(workload), std::move(held_out)};
+  return profile::TranslationWorkload::Create(std::move(space), std::move(device), checkpoint.weights, text->valid,
+                                              *std::move(vocabularies), quality.Make());
 }
 
 }  // namespace mathnas::cli

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "bindings/cli/data_options.h"
-#include "mathnas/profile/workload.h"
+#include "mathnas/profile/translation_workload.h"
 #include "supernet/search_space.h"
 #include "supernet/training/checkpoint.h"
 
@@ -19,19 +19,15 @@ struct TranslationQuality {
   std::string quality = "tokens";
 
   void AddTo(CLI::App* command);
-};
-
-// What networks are measured on.
-struct OpenedWorkload {
-  std::unique_ptr<profile::Workload> workload;
-  std::string held_out;  // what they are scored on, to tell a journal apart
+  profile::TranslationWorkloadOptions Make() const;
 };
 
 // The held-out pairs of --data. `checkpoint`, which was loaded from `path`, must outlive the workload.
-absl::StatusOr<OpenedWorkload> OpenTranslation(std::shared_ptr<const supernet::SearchSpace> space,
-                                               std::shared_ptr<kernels::Device> device,
-                                               const supernet::Checkpoint& checkpoint, const std::string& path,
-                                               DataOptions& data, const TranslationQuality& quality);
+absl::StatusOr<std::unique_ptr<profile::Workload>> OpenTranslation(std::shared_ptr<const supernet::SearchSpace> space,
+                                                                   std::shared_ptr<kernels::Device> device,
+                                                                   const supernet::Checkpoint& checkpoint,
+                                                                   const std::string& path, DataOptions& data,
+                                                                   const TranslationQuality& quality);
 
 }  // namespace mathnas::cli
 

@@ -10,6 +10,7 @@
 #include "bindings/cli/run_translator.h"
 #include "fmt/format.h"
 #include "kernels/random.h"
+#include "mathnas/deploy/image_network.h"
 #include "mathnas/deploy/network.h"
 #include "mathnas/deploy/translator_file.h"
 #include "mathnas/profile/latency.h"
@@ -45,8 +46,14 @@ struct Input {
 
 absl::StatusOr<Input> ReadInput(const Options& o, const deploy::Network& network) {
   Input input;
+  const bool takes_pixels = deploy::TakesPixels(network.description());
   if (o.input == kSynthetic) {
     kernels::Random random(o.common.seed);
+    if (!takes_pixels) {
+      input.values.resize(static_cast<size_t>(network.input_elements()));
+      for (float& v : input.values) v = static_cast<float>(random.Normal());
+      return input;
+    }
     input.pixels.resize(static_cast<size_t>(network.input_elements()));
     for (uint8_t& p : input.pixels) p = static_cast<uint8_t>(random.Below(256));
     return input;
@@ -54,6 +61,11 @@ absl::StatusOr<Input> ReadInput(const Options& o, const deploy::Network& network
   auto file = supernet::SafetensorsFile::Open(o.input);
   if (!file.ok()) return file.status();
   if (file->contains("images")) {
+    if (!takes_pixels) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: tensor \"images\": {} was deployed without what normalises pixels, expected \"input\" (F32 NHWC)",
+          o.input, o.network));
+    }
     auto tensor = file->Get("images");
     if (tensor->desc.dtype != kernels::DType::kU8) {
       return absl::InvalidArgumentError(
@@ -168,6 +180,10 @@ absl::StatusOr<Answer> RunNetwork(Options& o) {
   const Json information = Json::parse(description->information);
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
+  if (!o.data.name.empty() && !deploy::TakesPixels(*description)) {
+    return absl::InvalidArgumentError(
+        fmt::format("--data: {} was deployed without what normalises pixels, expected --input alone", o.network));
+  }
   auto network = deploy::Network::Create(*std::move(description), *device);
   if (!network.ok()) return network.status();
   auto input = ReadInput(o, *network);

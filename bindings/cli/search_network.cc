@@ -3,59 +3,14 @@
 
 #include <fstream>
 
-#include "bindings/cli/data_options.h"
-#include "bindings/cli/estimator_options.h"
+#include "bindings/cli/job_tasks.h"
 #include "bindings/cli/latency_warning.h"
-#include "bindings/cli/measuring_options.h"
 #include "bindings/cli/progress.h"
-#include "bindings/cli/recipe_options.h"
-#include "bindings/cli/space_options.h"
 #include "fmt/format.h"
-#include "kernels/status.h"
 #include "mathnas/core/result_json.h"
-#include "supernet/training/checkpoint.h"
-#include "supernet/training/stages.h"
 
 namespace mathnas::cli {
 namespace {
-
-struct Options {
-  Common common;
-  SpaceOptions space;
-  RecipeOptions recipe;
-  MeasuringOptions measuring;
-  EstimatorChoice estimator;
-  DataOptions data;
-  std::string out, checkpoint;
-  std::string stages, rule = "random";
-  std::vector<std::string> limits;
-  int64_t fine_tune_epochs = 4;
-  double fine_tune_rate = 0.05;
-  int audited = 40, evaluations = 31;
-  bool resume = false;
-  double checkpoint_seconds = 60;
-};
-
-// The recipes of --stages.
-absl::StatusOr<std::vector<supernet::TrainingRecipe>> StageRecipes(const Options& o,
-                                                                   const supernet::SearchSpace& space) {
-  std::vector<supernet::TrainingRecipe> recipes;
-  if (o.stages.empty()) return recipes;
-  if (space.name() != "mobilenetv3") {
-    return absl::InvalidArgumentError(fmt::format("--stages: {} has no such parameter", space.name()));
-  }
-  auto stages = supernet::ParseStages(o.stages);
-  if (!stages.ok()) return stages.status();
-  auto rule = supernet::ParseSubnetRule(o.rule);
-  if (!rule.ok()) return rule.status();
-  for (supernet::RequestedStage& requested : *stages) {
-    auto recipe = o.recipe.Make(o.common.seed, space.name(), supernet::ShrinkingOf(space, requested.stage, *rule),
-                                requested.epochs);
-    if (!recipe.ok()) return kernels::Annotate(recipe.status(), requested.stage.name);
-    recipes.push_back(*std::move(recipe));
-  }
-  return recipes;
-}
 
 // "Intel(R) Xeon(R) Processor, 2 threads".
 std::string Machine() {
@@ -66,32 +21,14 @@ std::string Machine() {
   return "unknown processor";
 }
 
-absl::StatusOr<Answer> SearchNetwork(Options& o) {
-  auto data = o.data.Load();
-  if (!data.ok()) return data.status();
-  SpaceFit fit = SpaceFit::Of(*data->train, o.space.takes_any_size());
-  if (!o.checkpoint.empty()) {
-    auto checkpoint = supernet::LoadCheckpoint(o.checkpoint);
-    if (!checkpoint.ok()) return checkpoint.status();
-    fit.macro = checkpoint->macro;
-  }
-  job::SearchNetworkOptions options;
-  auto space = o.space.Make(fit);
-  if (!space.ok()) return space.status();
-  options.space = *space;
+absl::StatusOr<Answer> SearchNetwork(JobOptions& o) {
+  const bool translates = o.space.translates();
+  auto task = translates ? MakeTranslationTask(o) : MakeImageTask(o);
+  if (!task.ok()) return task.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
+  job::SearchNetworkOptions options;
   options.device = *device;
-  auto recipe = o.recipe.Make(o.common.seed, (*space)->name());
-  if (!recipe.ok()) return recipe.status();
-  options.supernet = options.fine_tuning = *recipe;
-  auto stages = StageRecipes(o, **space);
-  if (!stages.ok()) return stages.status();
-  options.stages = *std::move(stages);
-  options.fine_tuning.epochs = o.fine_tune_epochs;
-  options.fine_tuning.learning_rate = o.fine_tune_rate;
-  options.fine_tuning.warmup_epochs = std::min(options.fine_tuning.warmup_epochs, o.fine_tune_epochs - 1);
-  if (auto s = supernet::Check(options.fine_tuning); !s.ok()) return s;
   EstimatorChoice linear = o.estimator;  // of what interaction does not learn
   if (o.estimator.learns()) {
     linear.kind = "eq6";
@@ -107,24 +44,23 @@ absl::StatusOr<Answer> SearchNetwork(Options& o) {
   }
   Progress progress;
   options.data_name = o.data.name;
-  options.reading = o.data.Reading(o.common);
-  options.validation_images = o.measuring.validation;
   options.out = o.out;
   options.resume = o.resume;
   if (!o.checkpoint.empty()) options.checkpoint = o.checkpoint;
   options.checkpoint_seconds = o.checkpoint_seconds;
   options.metrics = o.measuring.metric_set();
-  options.recalibration = o.measuring.recalibration;
   options.latency = o.measuring.latency;
   options.audited = o.audited;
   options.created_at = Now();
   options.environment = {.device = o.common.device, .machine = Machine(), .threads = o.common.thread_count()};
   options.on_stage = [&](std::string_view stage) { progress.Stage(stage); };
-  options.on_training = [&](const supernet::TrainingProgress& p) { progress.Training(p); };
+  options.on_training = [&](const supernet::TrainingProgress& p) {
+    translates ? progress.Translating(p) : progress.Training(p);
+  };
   options.on_measuring = [&](const profile::MeterProgress& p) { progress.Measuring(p); };
   options.cancel = Interrupted();
 
-  auto result = job::SearchNetwork(*std::move(data), options);
+  auto result = job::SearchNetwork(**task, options);
   if (!result.ok()) return result.status();
   Answer answer;
   answer.json = {{"search", Json::parse(core::ToJson(result->search))}, {"table", result->table_path}};
@@ -146,7 +82,7 @@ absl::StatusOr<Answer> SearchNetwork(Options& o) {
   for (const core::FoundNetwork& n : result->search.networks) warning.Look(n.predicted);
   warning.Print();
   answer.json["subnet"] = Json::parse(result->subnet);
-  answer.json["test_accuracy"] = result->test_accuracy;
+  for (const job::TestValue& v : result->test) answer.json[v.name] = v.value;
   answer.json["latency"] = {{"median_ms", result->latency.median_ms},
                             {"low_ms", result->latency.low_ms},
                             {"high_ms", result->latency.high_ms},
@@ -164,22 +100,34 @@ absl::StatusOr<Answer> SearchNetwork(Options& o) {
 }  // namespace
 
 void AddSearchNetwork(CLI::App& app) {
-  static Options o;
+  static JobOptions o;
   o.data.name = "fashion-mnist";
   o.estimator.fixed = "include";  // all-skip networks have no block FLOPs to divide by
   CLI::App* command = AddCommand(
       app, "search-network", "The main job: train, profile, search, fine-tune, test and write a network that runs",
       "mathnas search-network nasbench201 --data fashion-mnist --cells 1 --epochs 3 --limit 'latency<=0.4' --out found",
       o.common, [] { return SearchNetwork(o); });
+  o.command = command;
   o.space.AddTo(command);
   o.data.AddTo(command)->capture_default_str();
+  o.data.AddTextTo(command);
   command->add_option("--out", o.out, "Folder for the network, the table and the report")->required();
   command->add_option("--checkpoint", o.checkpoint, "A trained supernet to use instead of training one");
   command->add_option("--limit", o.limits,
                       "METRIC<=VALUE; repeatable (default: latency at most the median of the space)");
   command->add_option("--fine-tune-epochs", o.fine_tune_epochs, "Epochs of the network that was found")
       ->capture_default_str();
-  command->add_option("--fine-tune-lr", o.fine_tune_rate, "Its learning rate")->capture_default_str();
+  command
+      ->add_option("--fine-tune-updates", o.fine_tune_updates,
+                   "supertransformer: its updates (default: a third of the supernet's)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--fine-tune-lr", o.fine_tune_rate,
+                      "Its learning rate (default: 0.05; supertransformer: half of the supernet's)");
+  command
+      ->add_option("--test-sentences", o.test_sentences,
+                   "supertransformer: sentences of the test part that are translated for BLEU (0: all)")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--audit", o.audited, "Random networks to be predicted and measured for the report")
       ->capture_default_str()
       ->check(CLI::Range(0, 100000));
@@ -188,6 +136,10 @@ void AddSearchNetwork(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   o.recipe.AddTo(command);
+  o.translation.AddTo(command);
+  o.vocabularies.AddTo(command);
+  o.quality.AddTo(command);
+  o.search.AddTo(command, "the published");
   command
       ->add_option("--stages", o.stages,
                    "mobilenetv3: train by progressive shrinking, stage after stage, each NAME or NAME:EPOCHS: full, "

@@ -186,6 +186,14 @@ SpaceOr SpaceOptions::Make(const SpaceFit& fit) const {
       fmt::format("space \"{:.100}\": expected nasbench201, mobilenetv3, supertransformer or supervit", name));
 }
 
+absl::Status RefuseGiven(const CLI::App& command, const std::string& why, std::initializer_list<const char*> options) {
+  for (const char* option : options) {
+    const CLI::Option* found = command.get_option_no_throw(option);
+    if (found != nullptr && found->count() > 0) return absl::InvalidArgumentError(fmt::format("{}: {}", option, why));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<supernet::Choice> ParseSubnet(const supernet::SearchSpace& space, const std::string& argument) {
   auto text = InlineOrFile(argument);
   if (!text.ok()) return text.status();

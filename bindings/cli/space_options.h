@@ -2,6 +2,7 @@
 #ifndef MATHNAS_BINDINGS_CLI_SPACE_OPTIONS_H_
 #define MATHNAS_BINDINGS_CLI_SPACE_OPTIONS_H_
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,6 +60,9 @@ struct SpaceOptions {
   // InvalidArgument names an option that is given and belongs to other spaces.
   absl::Status CheckOptions() const;
 };
+
+// InvalidArgument names the first of these options that is given, and says why it is of no use.
+absl::Status RefuseGiven(const CLI::App& command, const std::string& why, std::initializer_list<const char*> options);
 
 // A choice from --subnet (inline JSON or @file).
 absl::StatusOr<supernet::Choice> ParseSubnet(const supernet::SearchSpace& space, const std::string& argument);

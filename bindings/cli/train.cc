@@ -20,7 +20,7 @@ struct Options {
   SpaceOptions space;
   RecipeOptions recipe;
   TranslationRecipeOptions translation;
-  std::string source_vocabulary, target_vocabulary;
+  VocabularyFiles vocabularies;
   DataOptions data;
   std::string out, subnet, stage, rule = "random", from, teacher;
   bool resume = false;
@@ -77,8 +77,7 @@ absl::StatusOr<Answer> Train(Options& o) {
                              .space = o.space,
                              .data = o.data,
                              .recipe = o.translation,
-                             .source_vocabulary = o.source_vocabulary,
-                             .target_vocabulary = o.target_vocabulary,
+                             .vocabularies = o.vocabularies,
                              .out = o.out,
                              .subnet = o.subnet,
                              .from = o.from,
@@ -163,11 +162,7 @@ void AddTrain(CLI::App& app) {
              "parallel:FOLDER of train.de, train.en, valid.de and so on")
       ->required();
   o.data.AddTextTo(command);
-  command->add_option(
-      "--source-vocabulary-file", o.source_vocabulary,
-      "supertransformer: a sentencepiece model, or a dictionary of fairseq's that ends in .txt (default: "
-      "trained on the text)");
-  command->add_option("--target-vocabulary-file", o.target_vocabulary, "supertransformer: that of the target");
+  o.vocabularies.AddTo(command);
   command->add_option("--out", o.out, "Folder for checkpoint.safetensors")->required();
   command->add_option("--subnet", o.subnet, "Train this network with weights of its own: JSON, or @FILE");
   command

@@ -9,7 +9,6 @@
 #include "kernels/status.h"
 #include "supernet/text/encoded_pairs.h"
 #include "supernet/text/token_loader.h"
-#include "supernet/text/vocabulary.h"
 #include "supernet/translation/trainer.h"
 #include "supernet/translation/vocabulary_files.h"
 #include "supernet/weights.h"
@@ -23,29 +22,8 @@ using supernet::VocabularyPair;
 absl::StatusOr<VocabularyPair> Vocabularies(const TranslationTraining& t, const supernet::ParallelText& text,
                                             bool joined, const std::string& checkpoint, Progress& progress) {
   if (t.resume && std::filesystem::exists(checkpoint)) return supernet::LoadVocabulariesBeside(checkpoint);
-  if (t.source_vocabulary.empty() && t.target_vocabulary.empty()) {
-    supernet::VocabularyOptions options;
-    if (t.space.vocabulary != 0) options.size = t.space.vocabulary;
-    progress.Stage("vocabulary");
-    return supernet::TrainVocabularies(text, joined, options);
-  }
-  if (t.source_vocabulary.empty() || (t.target_vocabulary.empty() && !joined)) {
-    return absl::InvalidArgumentError(fmt::format("--{}-vocabulary-file: missing, expected a file for each language",
-                                                  t.source_vocabulary.empty() ? "source" : "target"));
-  }
-  auto source = supernet::Vocabulary::Load(t.source_vocabulary);
-  if (!source.ok()) return source.status();
-  if (joined) {
-    if (!t.target_vocabulary.empty() && t.target_vocabulary != t.source_vocabulary) {
-      return absl::InvalidArgumentError(
-          fmt::format("--target-vocabulary-file {}: expected none, since this task has one vocabulary for both",
-                      t.target_vocabulary));
-    }
-    return VocabularyPair{*source, *source, true};
-  }
-  auto target = supernet::Vocabulary::Load(t.target_vocabulary);
-  if (!target.ok()) return target.status();
-  return VocabularyPair{*std::move(source), *std::move(target), false};
+  if (t.vocabularies.is_text()) progress.Stage("vocabulary");
+  return supernet::MakeVocabularies(text, joined, t.vocabularies.Make(t.space));
 }
 
 absl::StatusOr<kernels::TensorMap> FirstWeights(const TranslationTraining& t, const supernet::SearchSpace& space,

@@ -15,7 +15,7 @@ struct TranslationTraining {
   const SpaceOptions& space;
   DataOptions& data;
   const TranslationRecipeOptions& recipe;
-  std::string source_vocabulary, target_vocabulary;  // files; empty: trained on the text
+  const VocabularyFiles& vocabularies;
   std::string out, subnet, from;
   bool resume = false;
   double checkpoint_seconds = 60;

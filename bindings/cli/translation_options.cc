@@ -4,6 +4,20 @@
 
 namespace mathnas::cli {
 
+void VocabularyFiles::AddTo(CLI::App* command) {
+  command->add_option(
+      "--source-vocabulary-file", source,
+      "supertransformer: a sentencepiece model, or a dictionary of fairseq's that ends in .txt (default: "
+      "trained on the text)");
+  command->add_option("--target-vocabulary-file", target, "supertransformer: that of the target");
+}
+
+supernet::VocabularySource VocabularyFiles::Make(const SpaceOptions& space) const {
+  supernet::VocabularySource from = {.source_file = source, .target_file = target, .training = {}};
+  if (space.vocabulary != 0) from.training.size = space.vocabulary;
+  return from;
+}
+
 void TranslationRecipeOptions::AddTo(CLI::App* to) {
   command = to;
   command->add_option("--updates", updates, "supertransformer: updates (default: the published recipe's)")

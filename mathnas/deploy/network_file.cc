@@ -29,7 +29,7 @@ using nlohmann::json;
 constexpr size_t kMaxNormalisedChannels = 4096;
 
 // Operators that treat every image of a batch on its own and write to nothing but their output, which weights mapped
-// from a file depend on.
+// from a file depend on. A slice is a view of a weight, never of images (Graph::Apply).
 bool IsForInference(const kernels::Operator& op) {
   return std::holds_alternative<kernels::Conv2d>(op) || std::holds_alternative<kernels::BatchNormInference>(op) ||
          std::holds_alternative<kernels::Relu>(op) || std::holds_alternative<kernels::Add>(op) ||
@@ -42,7 +42,7 @@ bool IsForInference(const kernels::Operator& op) {
          std::holds_alternative<kernels::TalkingHeads>(op) || std::holds_alternative<kernels::Embedding>(op) ||
          std::holds_alternative<kernels::SinusoidalPositions>(op) || std::holds_alternative<kernels::Concat>(op) ||
          std::holds_alternative<kernels::Part>(op) || std::holds_alternative<kernels::Resize>(op) ||
-         std::holds_alternative<kernels::ScaleChannels>(op);
+         std::holds_alternative<kernels::ScaleChannels>(op) || std::holds_alternative<kernels::Slice>(op);
 }
 
 absl::Status CheckNormalisation(const Normalisation& normalisation, int64_t channels) {

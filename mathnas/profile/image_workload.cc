@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "fmt/format.h"
 #include "kernels/plan.h"
 #include "kernels/random.h"
 #include "supernet/evaluation.h"
@@ -48,6 +49,8 @@ Conventions ImageWorkload::conventions() const {
           .memory = "folded weights, activations and scratch memory of one context",
           .energy = "processor packages by RAPL, one run"};
 }
+
+std::string ImageWorkload::held_out() const { return fmt::format("{} validation images", validation_->count()); }
 
 absl::StatusOr<Score> ImageWorkload::ScoreOf(const Choice& choice, const std::atomic<bool>* cancel) {
   auto weights = supernet::ExtractWeights(*space_, choice, shared_);

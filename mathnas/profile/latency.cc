@@ -43,8 +43,8 @@ absl::StatusOr<LatencyStats> Summarise(const std::vector<double>& samples_ms) {
 
 bool Settled(const std::vector<double>& samples_ms, const LatencyOptions& options) {
   const auto rounds = static_cast<int>(samples_ms.size());
-  if (rounds < options.min_rounds) return false;
   if (rounds >= options.max_rounds) return true;
+  if (rounds < options.min_rounds) return false;
   const LatencyStats stats = *Summarise(samples_ms);
   // 1.2533 = sqrt(pi / 2): the standard error of a median of normal samples.
   return 1.2533 * stats.stddev_ms / std::sqrt(rounds) <= options.relative_error * stats.median_ms;

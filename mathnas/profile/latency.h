@@ -17,7 +17,7 @@ struct LatencyOptions {
   int threads = 1;
   int warmup_rounds = 2;
   int min_rounds = 10;
-  int max_rounds = 100;
+  int max_rounds = 100;          // also where it is less than min_rounds
   double round_seconds = 0.004;  // of one network in one round, at least one run
   // Stop when the standard error of every median is below this fraction of it.
   double relative_error = 0.01;

@@ -100,6 +100,12 @@ Conventions TranslationWorkload::conventions() const {
           .energy = "processor packages by RAPL, one translation as for latency"};
 }
 
+std::string TranslationWorkload::held_out() const {
+  return fmt::format("{} pairs of {} and {} tokens of {}, {}", pairs_.source.size(), pairs_.source.tokens(),
+                     pairs_.target.tokens(), part_.name,
+                     options_.quality == TranslationWorkloadOptions::Quality::kBleu ? "bleu" : "tokens");
+}
+
 absl::StatusOr<Score> TranslationWorkload::ScoreOf(const Choice& choice, const std::atomic<bool>* cancel) {
   auto weights = supernet::ExtractWeights(*space_, choice, shared_);
   if (!weights.ok()) return weights.status();

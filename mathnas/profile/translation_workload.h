@@ -41,6 +41,7 @@ class TranslationWorkload : public Workload {
 
   const supernet::SearchSpace& space() const override { return *space_; }
   Conventions conventions() const override;
+  std::string held_out() const override;
   absl::StatusOr<Score> ScoreOf(const Choice& choice, const std::atomic<bool>* cancel) override;
   absl::StatusOr<std::unique_ptr<Runnable>> MakeRunnable(const Choice& choice, int64_t batch,
                                                          const std::shared_ptr<kernels::Device>& device) override;

@@ -43,6 +43,8 @@ class Workload {
   virtual ~Workload() = default;
   virtual const supernet::SearchSpace& space() const = 0;
   virtual Conventions conventions() const = 0;
+  // What networks are scored on, in words ("5000 validation images"): scores on other data are not compared with these.
+  virtual std::string held_out() const = 0;
   // Of a valid choice, with weights inherited from the supernet. Cancelled when the flag is set.
   virtual absl::StatusOr<Score> ScoreOf(const Choice& choice, const std::atomic<bool>* cancel) = 0;
   // Of a valid choice, for so many images or sentences at once.

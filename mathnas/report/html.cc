@@ -15,6 +15,7 @@
 #include "mathnas/report/numbers.h"
 #include "mathnas/report/plots.h"
 #include "mathnas/report/report.h"
+#include "mathnas/report/stack_drawing.h"
 #include "mathnas/report/wording.h"
 
 namespace mathnas::report {
@@ -68,11 +69,14 @@ std::string Header(const Report& report) {
 }
 
 std::string Tiles(const Report& report) {
-  const TestAccuracy& test = report.chosen.test;
-  std::string tiles =
-      Tile("Test accuracy, fine-tuned", Number(test.fine_tuned, "%"),
-           Number(test.inherited, "%") + " before fine-tuning" +
-               (test.images > 0 ? fmt::format("; {} images", Number(static_cast<double>(test.images))) : ""));
+  std::string tiles;
+  for (const TestScore& test : TestsOf(report.chosen)) {
+    tiles +=
+        Tile(fmt::format("Test {}, fine-tuned", Escape(test.name)), Number(test.fine_tuned, test.unit),
+             Number(test.inherited, test.unit) + " before fine-tuning" +
+                 (test.count > 0 ? fmt::format("; {} {}", Number(static_cast<double>(test.count)), Escape(test.items))
+                                 : ""));
+  }
   for (const Budget& budget : report.budgets) {
     BudgetCheck check = CheckBudget(budget, report.chosen);
     tiles += Tile("Measured " + Escape(budget.limit.metric), Number(check.measured, UnitOf(budget, report.chosen)),
@@ -114,7 +118,7 @@ std::string MetricsTable(const ChosenNetwork& network) {
       double value = c.measured.value - c.predicted.value;
       difference = Data(value, Difference(value, c.measured.value));
       if (c.unit == "%") difference += " points";
-      if (c.unit != "%" && value != 0 && c.predicted.value != 0) {
+      if (c.unit != "%" && Difference(value, c.measured.value) != "0" && c.predicted.value != 0) {
         difference += fmt::format(" ({}{})", value > 0 ? "+" : "", Percent(value / std::abs(c.predicted.value)));
       }
     }
@@ -178,6 +182,17 @@ std::string CellFigure(const ChosenNetwork& network) {
       cell, dead ? " Dashed: <code>none</code>, or an operator that the output does not depend on." : "");
 }
 
+std::string StackFigure(const ChosenNetwork& network) {
+  const std::string stacks = DrawStacks(network.stacks);
+  if (stacks.empty()) return "";
+  return fmt::format(
+      "<figure><h3>The layers</h3>\n{}<figcaption class=\"note\">The first layer is at the bottom; a bar is as long as "
+      "the layer's feed-forward part, the whole box as the largest of the space. A decoder layer has heads for what "
+      "was "
+      "said, and heads for the encoder layers that lines lead from.</figcaption></figure>\n",
+      stacks);
+}
+
 std::string ChosenNetworkSection(const Report& report) {
   const ChosenNetwork& network = report.chosen;
   std::string html;
@@ -189,7 +204,7 @@ std::string ChosenNetworkSection(const Report& report) {
     html = fmt::format("<p><code>{}</code></p>\n", Escape(network.architecture));
   }
   html += BudgetList(report) + MetricsTable(network);
-  std::string below = CellFigure(network) + ProofTable(report);
+  std::string below = CellFigure(network) + StackFigure(network) + ProofTable(report);
   return below.empty() ? html : html + fmt::format("<div class=\"columns drawing\">\n{}</div>\n", below);
 }
 

@@ -86,6 +86,10 @@ svg .node-label { font-size: 14px; font-weight: 600; fill: var(--ink); }
 .edge.dead { stroke: var(--dead); stroke-width: 1.4; stroke-dasharray: 5 4; } .head.dead { fill: var(--dead); }
 svg .edge-label { font-size: 13px; fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 10px; stroke-linejoin: round; }
 svg .edge-label.dead { fill: var(--soft); }
+.layer { fill: var(--panel); stroke: var(--line); } .layer-size { fill: var(--cloud); fill-opacity: .3; }
+svg.stacks { display: block; width: 100%; height: auto; margin: 10px auto; }
+svg .layer-label { font-size: 13px; fill: var(--ink); } svg .stack-label { font-size: 14px; font-weight: 600; fill: var(--ink); }
+.source { fill: none; stroke: var(--predicted); stroke-width: 1.6; stroke-opacity: .8; }
 section > h3 { margin-top: 20px; }
 section > .lead + h3, h2 + h3 { margin-top: 8px; }
 details { margin: 12px 0 0; }

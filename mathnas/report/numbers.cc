@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kDigits = 4;
 constexpr int kMaxDecimals = 8;
+constexpr double kRounding = 1e-12;      // of sums of a few hundred numbers
 constexpr double kSmallestPlain = 1e-4;  // beyond these, powers of ten
 constexpr double kLargestPlain = 1e12;
 
@@ -65,6 +66,7 @@ std::string Signed(double value, int digits) { return value > 0 ? "+" + Short(va
 
 std::string Difference(double difference, double like) {
   if (!std::isfinite(difference)) return "-";
+  if (std::abs(difference) < kRounding * std::abs(like)) return "0";
   std::string text = Fixed(difference, DecimalsOf(like));
   bool lost = text.find_first_of("123456789") == std::string::npos;
   if (lost || difference == std::round(difference)) return Signed(difference, 2);

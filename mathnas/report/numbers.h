@@ -22,7 +22,8 @@ std::string Fixed(double value, int decimals);
 int DecimalsOf(double value);
 // With "+" or "-" in front; "0" for zero.
 std::string Signed(double value, int digits = 4);
-// A difference with the decimals of the numbers that it is of, which are about as large as `like`.
+// A difference with the decimals of the numbers that it is of, which are about as large as `like`; "0" where the two
+// are equal but for rounding.
 std::string Difference(double difference, double like);
 // The unit of differences: percentages differ by points.
 std::string DifferenceUnit(const std::string& unit);

@@ -199,7 +199,7 @@ namespace {
 
 // A reading of every epoch, drawn over the epochs.
 struct Curve {
-  std::string_view name;
+  std::string name;
   bool through;  // drawn across epochs that have no reading
   Reading Epoch::*reading;
   std::string_view style;
@@ -241,9 +241,9 @@ std::string EpochPlot(const Training& training, std::span<const Curve> curves, c
     legend += fmt::format(
         "<li><svg class=\"swatch\" viewBox=\"0 0 18 12\"><path class=\"curve {}\" d=\"M1 6H17\"/></svg>"
         "{}, at last {}</li>\n",
-        curve.style, curve.name, Number(*last, unit));
+        curve.style, Escape(curve.name), Number(*last, unit));
     if (missing > 0) {
-      note += fmt::format("<p class=\"note\">{}: {} of {} epochs without ({}).</p>\n", curve.name, missing,
+      note += fmt::format("<p class=\"note\">{}: {} of {} epochs without ({}).</p>\n", Escape(curve.name), missing,
                           training.epochs.size(), Escape(reason));
     }
   }
@@ -258,9 +258,10 @@ std::string LossPlot(const Training& training) {
 }
 
 std::string AccuracyPlot(const Training& training) {
-  const Curve curves[] = {{"training accuracy", true, &Epoch::train_accuracy, "train"},
-                          {"validation accuracy", true, &Epoch::validation_accuracy, "validation"}};
-  return EpochPlot(training, curves, "accuracy [%]", "%");
+  const std::string& quality = training.quality;
+  const Curve curves[] = {{"training " + quality, true, &Epoch::train_accuracy, "train"},
+                          {"validation " + quality, true, &Epoch::validation_accuracy, "validation"}};
+  return EpochPlot(training, curves, quality + " [%]", "%");
 }
 
 }  // namespace mathnas::report

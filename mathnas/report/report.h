@@ -47,6 +47,7 @@ struct Epoch {
 };
 
 struct Training {
+  std::string quality = "accuracy";    // what the accuracies of epochs are
   std::vector<Setting> settings = {};  // optimiser, learning rate, batch, augmentation, ...
   std::vector<Epoch> epochs = {};
 };
@@ -70,11 +71,14 @@ struct Comparison {
   std::string method = {};  // how it was measured or counted: "batch 1, 200 runs after 20 for warm-up"
 };
 
-// Of the chosen network on images that took no part in training and search. In %.
-struct TestAccuracy {
+// Of the chosen network on data that took no part in training and search.
+struct TestScore {
   Reading inherited = {};  // with the weights of the supernet, before fine-tuning
   Reading fine_tuned = {};
-  int64_t images = 0;
+  int64_t count = 0;  // of `items`; 0 = not recorded
+  std::string name = "accuracy";
+  std::string unit = "%";
+  std::string items = "images";
 };
 
 // One edge of a cell: node `to` adds op(node `from`). Operators as in search-space strings: "nor_conv_3x3", "none", ...
@@ -84,13 +88,28 @@ struct CellEdge {
   std::string op;
 };
 
+// One layer of a stack.
+struct StackLayer {
+  std::string name;  // "1"
+  std::string text;  // what it is made of: "4 heads, feed-forward 512"
+  double size = 1;   // of the largest that the space has, 0 to 1
+  int sources = 0;   // how many of the last layers of the first stack it looks at
+};
+
+// Layers one upon the other, the first at the bottom: an encoder, a decoder.
+struct Stack {
+  std::string title = {};
+  std::vector<StackLayer> layers = {};
+};
+
 struct ChosenNetwork {
   std::string architecture;         // as the space writes it; "" = there is none
   core::Choice choice = {};         // candidates by node of the block table; marks them there
   int shared_index = 0;             // value of the shared choice; its block values are the ones shown
   std::vector<CellEdge> cell = {};  // to be drawn; see CellFromArchitecture
+  std::vector<Stack> stacks = {};   // to be drawn side by side
   std::vector<Comparison> metrics = {};
-  TestAccuracy test = {};
+  std::vector<TestScore> tests = {};
 };
 
 // What the search proved.

@@ -20,8 +20,10 @@ namespace {
 constexpr size_t kColumns = 100;
 constexpr size_t kLabel = 10;  // columns of the first word of a line
 constexpr size_t kMaxBudgets = 2;
-constexpr size_t kMaxMetrics = 6;
+constexpr size_t kMaxMetrics = 6;  // beside one test
 constexpr size_t kMaxAudits = 2;
+constexpr size_t kMaxStacks = 2;
+constexpr size_t kMaxTests = 2;
 constexpr size_t kNameColumns = 18;
 
 // One line without control characters: what the text says cannot move the cursor or end the line.
@@ -141,6 +143,20 @@ void AddBudgets(const Report& report, Lines& lines) {
   }
 }
 
+void AddNetwork(const ChosenNetwork& network, Lines& lines) {
+  if (network.stacks.empty()) {
+    return lines.AddBroken("Network", network.architecture.empty() ? "-" : network.architecture);
+  }
+  std::string_view label = "Network";
+  for (size_t i = 0; i < std::min(network.stacks.size(), kMaxStacks); ++i) {
+    std::string text = network.stacks[i].title;
+    for (const StackLayer& layer : network.stacks[i].layers) {
+      text += fmt::format("{} {}", &layer == &network.stacks[i].layers.front() ? ":" : " +", layer.text);
+    }
+    lines.Add(std::exchange(label, ""), text);
+  }
+}
+
 void AddSearch(const Proof& proof, Lines& lines) {
   std::string text = StatusText(proof);
   if (text != "not run") {
@@ -155,11 +171,11 @@ void AddSearch(const Proof& proof, Lines& lines) {
   lines.Add("Search", text);
 }
 
-void AddMetrics(const std::vector<Comparison>& metrics, Lines& lines) {
+void AddMetrics(const std::vector<Comparison>& metrics, size_t most, Lines& lines) {
   lines.Add(fmt::format("{}{:>13}{:>13}{:>13}   {}", Cell("", kNameColumns), "predicted", "measured", "difference",
                         "quartiles"));
   if (metrics.empty()) lines.Add("- (no network was chosen)");
-  for (size_t i = 0; i < std::min(metrics.size(), kMaxMetrics); ++i) {
+  for (size_t i = 0; i < std::min(metrics.size(), most); ++i) {
     const Comparison& c = metrics[i];
     bool both = IsKnown(c.predicted) && IsKnown(c.measured);
     std::string last;
@@ -177,12 +193,16 @@ void AddMetrics(const std::vector<Comparison>& metrics, Lines& lines) {
 
 void AddAudits(const std::vector<Audit>& audits, Lines& lines) {
   if (audits.empty()) lines.Add("Audit", "- (no networks were audited)");
+  size_t names = 11;
+  for (size_t i = 0; i < std::min(audits.size(), kMaxAudits); ++i) {
+    names = std::max(names, std::min(Columns(Plain(audits[i].metric)) + 1, kNameColumns));
+  }
   for (size_t i = 0; i < std::min(audits.size(), kMaxAudits); ++i) {
     Agreement a = ComputeAgreement(audits[i]);
     std::string mape = IsKnown(a.mape) ? Percent(a.mape.value) : "-";
     lines.Add(
         i == 0 ? "Audit" : "",
-        fmt::format("{}{:>3} networks: Spearman {}, Kendall {}, MAPE {}, MAE {}", Cell(audits[i].metric, 11),
+        fmt::format("{}{:>3} networks: Spearman {}, Kendall {}, MAPE {}, MAE {}", Cell(audits[i].metric, names),
                     a.networks, Correlation(a.spearman.value), Correlation(a.kendall.value), mape,
                     IsKnown(a.mae) ? WithUnit(Short(a.mae.value, 3), DifferenceUnit(audits[i].unit)) : Text(a.mae)));
   }
@@ -222,16 +242,21 @@ std::string RenderTerminalSummary(const Report& report) {
   lines.Add("Device",
             Joined({environment.device, environment.threads > 0 ? fmt::format("{} threads", environment.threads) : "",
                     environment.machine}));
-  lines.AddBroken("Network", report.chosen.architecture.empty() ? "-" : report.chosen.architecture);
+  AddNetwork(report.chosen, lines);
   AddBudgets(report, lines);
   AddSearch(report.proof, lines);
   lines.Add("");
-  AddMetrics(report.chosen.metrics, lines);
+  std::vector<TestScore> tests = TestsOf(report.chosen);
+  tests.resize(std::min(tests.size(), kMaxTests));
+  AddMetrics(report.chosen.metrics, kMaxMetrics + 1 - tests.size(), lines);
   lines.Add("");
-  const TestAccuracy& test = report.chosen.test;
-  lines.Add("Test",
-            fmt::format("accuracy {} fine-tuned, {} before", Text(test.fine_tuned, "%"), Text(test.inherited, "%")) +
-                (test.images > 0 ? fmt::format(", {} images", Short(static_cast<double>(test.images))) : ""));
+  std::string_view label = "Test";
+  for (const TestScore& test : tests) {
+    lines.Add(std::exchange(label, ""),
+              fmt::format("{} {} fine-tuned, {} before", test.name, Text(test.fine_tuned, test.unit),
+                          Text(test.inherited, test.unit)) +
+                  (test.count > 0 ? fmt::format(", {} {}", Short(static_cast<double>(test.count)), test.items) : ""));
+  }
   AddAudits(report.audits, lines);
   AddTimes(report.stages, lines);
   if (!report.notes.empty()) {

@@ -24,6 +24,10 @@ std::string GapText(const Proof& proof) {
   return proof.gap.value == 0 ? "0" : Percent(proof.gap.value);
 }
 
+std::vector<TestScore> TestsOf(const ChosenNetwork& network) {
+  return network.tests.empty() ? std::vector<TestScore>{{}} : network.tests;
+}
+
 std::string UnitOf(const Budget& budget, const ChosenNetwork& network) {
   if (!budget.limit.unit.empty()) return budget.limit.unit;
   for (const Comparison& comparison : network.metrics) {

@@ -3,6 +3,7 @@
 #define MATHNAS_REPORT_WORDING_H_
 
 #include <string>
+#include <vector>
 
 #include "mathnas/report/report.h"
 
@@ -12,6 +13,8 @@ namespace mathnas::report {
 std::string StatusText(const Proof& proof);
 // "0", "1.20 %", or a dash.
 std::string GapText(const Proof& proof);
+// Those of a network, or one that was not recorded.
+std::vector<TestScore> TestsOf(const ChosenNetwork& network);
 // The unit that the limit names, else that of the metric.
 std::string UnitOf(const Budget& budget, const ChosenNetwork& network);
 

@@ -64,6 +64,28 @@ absl::StatusOr<VocabularyPair> FindVocabularies(
   return VocabularyPair{**std::move(source), **std::move(target), false};
 }
 
+absl::StatusOr<VocabularyPair> MakeVocabularies(const ParallelText& text, bool joined, const VocabularySource& from) {
+  if (from.is_text()) return TrainVocabularies(text, joined, from.training);
+  if (from.source_file.empty() || (from.target_file.empty() && !joined)) {
+    return absl::InvalidArgumentError(
+        fmt::format("vocabulary file of the {}: missing, expected a file for each language",
+                    from.source_file.empty() ? "source" : "target"));
+  }
+  auto source = Vocabulary::Load(from.source_file);
+  if (!source.ok()) return source.status();
+  if (joined) {
+    if (!from.target_file.empty() && from.target_file != from.source_file) {
+      return absl::InvalidArgumentError(
+          fmt::format("vocabulary file of the target, {}: expected none, since this task has one vocabulary for both",
+                      from.target_file));
+    }
+    return VocabularyPair{*source, *source, true};
+  }
+  auto target = Vocabulary::Load(from.target_file);
+  if (!target.ok()) return target.status();
+  return VocabularyPair{*std::move(source), *std::move(target), false};
+}
+
 absl::Status SaveVocabulariesBeside(const std::string& checkpoint_path, const VocabularyPair& vocabularies) {
   for (const NamedVocabulary& v : NamedVocabularies(vocabularies)) {
     // What another run left behind under the other name would be taken first.

@@ -27,6 +27,17 @@ std::vector<NamedVocabulary> NamedVocabularies(const VocabularyPair& vocabularie
 absl::StatusOr<VocabularyPair> FindVocabularies(
     const std::function<absl::StatusOr<std::optional<Vocabulary>>(const std::string& name)>& find);
 
+// Where vocabularies come from: files (Vocabulary::Load), or the text where none is named.
+struct VocabularySource {
+  std::string source_file, target_file;
+  VocabularyOptions training = {};
+
+  bool is_text() const { return source_file.empty() && target_file.empty(); }
+};
+// `joined`: one for both languages, so that no file may be named for the target but the source's. InvalidArgument: a
+// file that is missing for one of the languages, or too many; errors of Vocabulary::Load and TrainVocabularies.
+absl::StatusOr<VocabularyPair> MakeVocabularies(const ParallelText& text, bool joined, const VocabularySource& from);
+
 // Writes them into the folder of `checkpoint_path`. Errors name the file.
 absl::Status SaveVocabulariesBeside(const std::string& checkpoint_path, const VocabularyPair& vocabularies);
 // NotFound names the checkpoint and the files.

@@ -67,7 +67,8 @@ TEST(ElasticCli, MainJobOverTwoResolutions) {
   const json run = Ok({"run", job["network"], "--runs", "3", "--data", kData, "--json"});
   EXPECT_EQ(run["output"]["shape"], json({1, 4}));
   EXPECT_DOUBLE_EQ(run["accuracy"], job["test_accuracy"]);
-  EXPECT_EQ(run["information"]["subnet"]["resolution"], resolution);
+  // That of the network that was taken, which need not be the predicted optimum where that took longer when measured.
+  EXPECT_EQ(run["information"]["subnet"], job["subnet"]);
   const std::string report = ReadFile(job["report"]);
   EXPECT_NE(report.find("at resolution "), std::string::npos);
   EXPECT_NE(report.find("d3-k555-e444"), std::string::npos);

@@ -55,6 +55,41 @@ TEST(SuperVitCli, TrainsASupernet) {
                 "nasbench201 has no largest and smallest network");
 }
 
+// From a trained supernet to a file that classifies as `evaluate` says, at a resolution of several; and a table of what
+// is counted, whose networks share the resolution.
+TEST(SuperVitCli, DeploysANetworkAtOneOfItsResolutions) {
+  const TemporaryFolder folder;
+  const std::string data = "synthetic:N=4,test=3,size=16,classes=3", out = folder / "network.mathnas";
+  const std::string checkpoint = folder / "run/checkpoint.safetensors";
+  Ok({"train", "supervit", "--data", data, "--out", folder / "run", "--batch", "4", "--resolutions", "192,224",
+      "--epochs", "1", "--image-size", "32", "--average", "0", "--json"});
+  json smallest = supernet::LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json")["nasvit_min_192"]["config"];
+  smallest["resolution"] = 224;
+  const std::string subnet = smallest.dump();
+  ExpectRefused({"deploy", "--checkpoint", checkpoint, "--subnet", subnet, "--out", out}, "--data: missing");
+  Ok({"deploy", "--checkpoint", checkpoint, "--subnet", subnet, "--data", data, "--recalibration-batches", "1", "--out",
+      out, "--json"});
+  const json evaluated = Ok({"evaluate", "--checkpoint", checkpoint, "--subnet", subnet, "--data", data,
+                             "--recalibration-batches", "1", "--json"});
+  const json run = Ok({"run", out, "--data", data, "--runs", "1", "--json"});
+  EXPECT_DOUBLE_EQ(run["accuracy"], evaluated["accuracy"]);
+  EXPECT_EQ(run["information"]["subnet"], evaluated["subnet"]);
+  EXPECT_EQ(run["information"]["subnet"]["resolution"], 224);
+  EXPECT_EQ(run["output"]["shape"], json({1, 3}));
+
+  const json table = Ok({"profile", "--checkpoint", checkpoint, "--data", data, "--validation", "1", "--metrics",
+                         "flops,parameters", "--out", folder / "table.json", "--json"});
+  EXPECT_EQ(table["structure"], json::parse(R"([{"kind": "shared", "name": "resolution", "values": [192, 224]}])"));
+  // A larger input is more work for every candidate.
+  const json& flops = table["metrics"]["flops"]["values"];
+  ASSERT_EQ(flops.size(), 2U);
+  for (size_t i = 0; i < flops[0].size(); ++i) {
+    for (size_t j = 0; j < flops[0][i].size(); ++j) {
+      EXPECT_GT(flops[1][i][j].get<double>(), flops[0][i][j].get<double>()) << i << " " << j;
+    }
+  }
+}
+
 TEST(SuperVitCli, BadInput) {
   json subnet = supernet::LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json")["nasvit_min_192"]["config"];
   subnet["width"][3] = 33;

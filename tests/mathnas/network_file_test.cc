@@ -360,6 +360,13 @@ TEST_F(HostileNetworkFile, OperatorsThatWriteAreRefused) {
   graph["nodes"].push_back({{"op", "accumulate"}, {"inputs", {weight, weight}}, {"block", 0}});
   const std::string last = std::to_string(graph["nodes"].size() - 1);
   EXPECT_EQ(With("graph", graph.dump()), "graph: nodes[" + last + "]: accumulate is no operator for inference");
+  // Parts of weights may be used; of images they would mix a batch.
+  size_t image = 0;
+  while (graph["leaves"][image]["kind"] != "input") ++image;
+  const json part = {{"begin", 0}, {"rows", 1}, {"columns", 0}};
+  graph["nodes"].back() = {{"op", "slice"}, {"attributes", part}, {"inputs", {image}}, {"block", 0}};
+  const std::string refused = With("graph", graph.dump());
+  EXPECT_NE(refused.find("expected a parameter or a state"), std::string::npos) << refused;
 }
 
 TEST_F(HostileNetworkFile, HugeShapesAreRefusedBeforeAnythingIsAllocated) {

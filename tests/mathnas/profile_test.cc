@@ -152,6 +152,8 @@ TEST(Settled, WhenTheMedianIsKnownWellEnough) {
   std::vector<double> samples;
   for (int n = 0; n < 40; n += 2) samples.insert(samples.end(), {0.9, 1.1});
   EXPECT_TRUE(Settled(samples, options)) << "max_rounds";
+  EXPECT_TRUE(Settled({1, 2}, {.min_rounds = 4, .max_rounds = 2})) << "max_rounds counts before min_rounds";
+  EXPECT_FALSE(Settled({1}, {.min_rounds = 4, .max_rounds = 2}));
   samples.resize(38);
   EXPECT_FALSE(Settled(samples, options));
   const double error = 1.2533 * 1.4826 * 0.1 / std::sqrt(38);

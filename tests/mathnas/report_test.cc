@@ -251,7 +251,7 @@ Report SampleReport() {
                             .measured = {15.2344},
                             .method = "counted, convolutions and linear layers"},
                            {.metric = "parameters", .predicted = {181642}, .measured = {181642}, .method = "counted"}};
-  report.chosen.test = {{85.87}, {91.54}, 10000};
+  report.chosen.tests = {{{85.87}, {91.54}, 10000}};
   report.proof = {.status = core::SearchStatus::kOptimal,
                   .objective_unit = "%",
                   .objective = {86.4321},
@@ -326,10 +326,12 @@ Report WithTexts(const std::string& text) {
   r.budgets[0] = {{text, core::LimitOp::kAtMost, 4.2, text}, text};
   r.chosen.architecture = text;
   for (CellEdge& edge : r.chosen.cell) edge.op = text;
+  r.chosen.stacks = {{text, {{text, text}}}};
+  r.chosen.tests[0].name = r.chosen.tests[0].unit = r.chosen.tests[0].items = r.supernet.quality = text;
   for (Comparison& c : r.chosen.metrics) c.metric = c.unit = c.method = text;
   r.chosen.metrics[2].measured.reason = r.chosen.metrics[2].predicted.reason = text;
   r.chosen.metrics[1].measured_low = {kNan, text};
-  r.chosen.test.inherited = {kNan, text};
+  r.chosen.tests[0].inherited = {kNan, text};
   r.proof.objective_metric = r.proof.objective_unit = r.proof.estimator = text;
   r.landscape.x_metric = r.landscape.y_metric = r.landscape.x_unit = r.landscape.y_unit = text;
   for (Audit& audit : r.audits) {
@@ -359,7 +361,7 @@ Report WithNumbers(double value) {
   }
   r.budgets[0].limit.value = value;
   for (Comparison& c : r.chosen.metrics) set(c.predicted), set(c.measured), set(c.measured_low), set(c.measured_high);
-  set(r.chosen.test.inherited), set(r.chosen.test.fine_tuned);
+  set(r.chosen.tests[0].inherited), set(r.chosen.tests[0].fine_tuned);
   set(r.proof.objective), set(r.proof.bound), set(r.proof.gap), set(r.proof.networks), set(r.proof.seconds);
   set(r.landscape.networks);
   for (std::vector<Point>* points : {&r.landscape.front, &r.landscape.cloud}) {
@@ -410,6 +412,49 @@ TEST(ReportHtmlTest, HasEverySectionAndPicture) {
   EXPECT_EQ(document.Find("path", "front").size(), 2u);  // and its swatch
   EXPECT_EQ(document.Find("path", "rule").size(), 1u);
   EXPECT_EQ(document.Find("circle", "audited").size(), 80u);
+}
+
+// An encoder of three layers, and a decoder whose layers look at one, three and more of them than there are.
+Report TranslationReport() {
+  Report report = SampleReport();
+  report.chosen.cell.clear();
+  report.chosen.stacks = {
+      {"Encoder, width 512", {{"1", "4 heads", 0.5}, {"2", "8 heads", 1}, {"3", "4 heads", 0.25}}},
+      {"Decoder, width 640", {{"1", "8 heads", 1, 1}, {"2", "4 heads", kNan, 3}, {"3", "4 heads", 1, 5}}}};
+  report.chosen.tests = {{{11.25}, {27.5}, 40, "BLEU", "", "sentences"},
+                         {{41.5}, {58.125}, 321, "token accuracy", "%", "tokens"}};
+  report.supernet.quality = report.fine_tuning.quality = "token accuracy";
+  return report;
+}
+
+TEST(ReportHtmlTest, DrawsStacksAndNamesScores) {
+  const std::string html = RenderHtml(TranslationReport());
+  const Document document = Parsed(html);
+  EXPECT_EQ(document.error, "");
+  EXPECT_EQ(document.Find("svg", "stacks").size(), 1u);
+  EXPECT_TRUE(document.Find("svg", "cell").empty());
+  EXPECT_EQ(document.Find("rect", "layer").size(), 6u);
+  EXPECT_EQ(document.Find("path", "source").size(), 1u + 3 + 3);
+  // All boxes stand on the same ground, one above the other; bars are as wide as they are told.
+  std::map<double, int> left, top;
+  for (const Element* e : document.Find("rect", "layer")) {
+    ++left[std::strtod(e->attributes.at("x").c_str(), nullptr)],
+        ++top[std::strtod(e->attributes.at("y").c_str(), nullptr)];
+  }
+  for (const auto& [x, boxes] : left) EXPECT_EQ(boxes, 3) << x;
+  for (const auto& [y, boxes] : top) EXPECT_EQ(boxes, 2) << y;
+  const auto width = [](const Element* e) { return std::strtod(e->attributes.at("width").c_str(), nullptr); };
+  const auto boxes = document.Find("rect", "layer"), bars = document.Find("rect", "layer-size");
+  ASSERT_EQ(bars.size(), 6u);
+  EXPECT_NEAR(width(bars[0]), 0.5 * width(boxes[0]), 0.1);
+  EXPECT_NEAR(width(bars[2]), 0.25 * width(boxes[2]), 0.1);
+  EXPECT_EQ(width(bars[4]), 0);
+  for (const char* text : {"Test BLEU, fine-tuned", "Test token accuracy, fine-tuned", "sentences", "tokens",
+                           "training token accuracy", "token accuracy [%]", "Decoder, width 640", "1: 8 heads"}) {
+    EXPECT_NE(html.find(text), std::string::npos) << text;
+  }
+  const std::set<double> shown = DataValues(document);
+  for (double value : {11.25, 27.5, 40.0, 41.5, 58.125, 321.0}) EXPECT_EQ(shown.count(value), 1u) << value;
 }
 
 TEST(ReportHtmlTest, EscapesHostileText) {
@@ -490,7 +535,7 @@ TEST(ReportHtmlTest, NumbersAreThoseOfTheStruct) {
     expect({c.measured.value - c.predicted.value});
     if (c.samples > 0) expect({static_cast<double>(c.samples)});
   }
-  expect(report.chosen.test.inherited), expect(report.chosen.test.fine_tuned), expect({10000});
+  expect(report.chosen.tests[0].inherited), expect(report.chosen.tests[0].fine_tuned), expect({10000});
   expect({report.budgets[0].limit.value});
   const Proof& proof = report.proof;
   expect(proof.objective), expect(proof.bound), expect(proof.gap), expect(proof.networks), expect(proof.seconds);
@@ -730,6 +775,7 @@ TEST(NumbersTest, AreShort) {
   EXPECT_EQ(Difference(0.0917, 4.1188), "+0.092");
   EXPECT_EQ(Difference(0.000123456, 86.01), "+0.00012");
   EXPECT_EQ(Difference(0, 86.01), "0");
+  EXPECT_EQ(Difference(-1.1e-14, 26.7), "0");
   EXPECT_EQ(Difference(-1200, 181642), "-1,200");
   EXPECT_EQ(Signed(0.5), "+0.5000");
   EXPECT_EQ(Signed(-2), "-2");
@@ -769,6 +815,8 @@ std::vector<std::string> Lines(const std::string& text) {
 TEST(ReportTerminalTest, KeepsItsSize) {
   Report many = SampleReport();
   many.budgets.resize(9, many.budgets[0]);
+  many.chosen.tests.resize(9, many.chosen.tests[0]);
+  many.chosen.stacks.resize(9, {"Encoder", std::vector<StackLayer>(40, {"1", "4 heads, feed-forward 2048"})});
   many.chosen.metrics.resize(30, many.chosen.metrics[1]);
   many.audits.resize(9, many.audits[0]);
   many.stages.resize(50, many.stages[0]);
@@ -804,6 +852,16 @@ TEST(ReportTerminalTest, SaysWhatMatters) {
         "measured median 4.119 ms, quartiles 4.091 to 4.160", "proven optimal, 15,625 of 15,625 networks in 4.31 ms",
         "gap 0", "accuracy 91.54 % fine-tuned, 85.87 % before", "(the RAPL counters are not readable)",
         "40 networks: Spearman"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+}
+
+TEST(ReportTerminalTest, SaysWhatTranslates) {
+  const std::string text = RenderTerminalSummary(TranslationReport());
+  for (const char* part :
+       {"Network   Encoder, width 512: 4 heads + 8 heads + 4 heads\n", "          Decoder, width 640: 8 heads + ",
+        "Test      BLEU 27.50 fine-tuned, 11.25 before, 40 sentences\n",
+        "          token accuracy 58.12 % fine-tuned, 41.50 % before, 321 tokens\n"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
 }
