@@ -68,6 +68,9 @@ struct ProductOperands {
   bool accumulate = false;
 };
 
+// Floats that kernels take at once; behind what they read some more may have to be there.
+inline constexpr int64_t kVectorFloats = 16;
+
 struct VectorKernels {
   const char* name;  // "vector:portable", "vector:avx2", "vector:avx512"
 
@@ -126,6 +129,13 @@ struct VectorKernels {
   // to{size, rows rounded up to 16} = factor * from{rows, size}^T, with `stride` floats from row to row of `from`; what
   // is added is 0.
   void (*transpose)(const float* from, int64_t stride, int64_t rows, int64_t size, float factor, float* to);
+
+  // window.inc; a window is height x width floats of a matrix whose rows are `stride` floats apart. kVectorFloats
+  // behind the window and the row must be there. row{height * width, padded to `padded` with 0} = the window's rows one
+  // after the other.
+  void (*take_window)(const float* window, int64_t stride, int64_t height, int64_t width, float* row, int64_t padded);
+  // window += row{height * width}.
+  void (*add_to_window)(const float* row, int64_t height, int64_t width, float* window, int64_t stride);
 
   // pool.inc
   // mean[j] of columns j of a matrix with `stride` floats from row to row. Needs a row.
