@@ -23,6 +23,8 @@ struct FoldedGraph {
 //  - BatchNormInference of a convolution that nobody else reads becomes part of its weights and bias. With weights
 //    "x.weight" these are the parameters "x.folded_weight" and "x.folded_bias" (".2", ".3", .. follow where one tensor
 //    serves several convolutions).
+//  - Slices of parameters and states become parameters of their own ("x.weight.part"), without what is not read.
+//  - LayerScale of a linear layer that nobody else reads becomes part of its weights and bias ("x.weight.scaled").
 //  - Convolutions read by one sum only accumulate onto the other terms, which are summed first (Conv2d::has_addend).
 //  - Relu of a convolution or BatchNormInference that nobody else reads becomes its flag.
 //  - Zeros are followed as in Plan: sums skip them. What reaches no output is gone.
