@@ -47,6 +47,7 @@ class Folder {
     FoldLayerScales();
     AccumulateSums();
     FuseActivations();
+    FuseExpansions();
     return Build();
   }
 
@@ -313,6 +314,53 @@ class Folder {
       }
       items_[producer].outputs = items_[n].outputs;
       gone[n] = true;
+    }
+    Erase(gone);
+  }
+
+  // A convolution with constant weights and bias that nothing is added to, if the operator is one.
+  const Conv2d* FixedConvolution(const Item& item) const {
+    const auto* conv = std::get_if<Conv2d>(&item.op);
+    if (conv == nullptr || !conv->has_bias || conv->has_addend) return nullptr;
+    return Constant(item.inputs[1]) != nullptr && Constant(item.inputs[2]) != nullptr ? conv : nullptr;
+  }
+
+  // Whether the map {N,H,W,C} is too large to stay in the second cache with what is read and written beside it. Smaller
+  // ones cost little, and two convolutions are as fast as one operator then.
+  bool IsLargeMap(Value map) const {
+    constexpr int64_t kElements = 192 * 1024;  // of an image
+    if (static_cast<size_t>(map.id) >= graph_.values().size()) return false;
+    const Shape& shape = graph_.desc(map).shape;
+    return shape[1] * shape[2] * shape[3] >= kElements;
+  }
+
+  // A 1x1 convolution that a depthwise one alone reads runs together with it where that saves writing a large map.
+  void FuseExpansions() {
+    const Links links = Link();
+    std::vector<bool> gone(items_.size(), false);
+    for (size_t n = 0; n < items_.size(); ++n) {
+      const Conv2d* depthwise = FixedConvolution(items_[n]);
+      if (depthwise == nullptr) continue;
+      const Value x = items_[n].inputs[0];
+      const int32_t producer = links.producer[x.id];
+      if (producer < 0 || links.readers[x.id] != 1 || !IsLargeMap(x)) continue;
+      const Conv2d* expand = FixedConvolution(items_[producer]);
+      if (expand == nullptr) continue;
+      const Shape &first = Constant(items_[producer].inputs[1])->shape(),
+                  &second = Constant(items_[n].inputs[1])->shape();
+      const bool pointwise =
+          first[2] == 1 && first[3] == 1 && expand->stride == 1 && expand->padding == 0 && expand->groups == 1;
+      const bool by_channel = depthwise->groups == second[0] && second[0] == first[0] && second[1] == 1;
+      const bool known_kernel = second[2] == second[3] && (second[2] == 3 || second[2] == 5 || second[2] == 7);
+      if (!pointwise || !by_channel || !known_kernel) continue;
+      Item fused = {ExpandDepthwise{.stride = depthwise->stride,
+                                    .padding = depthwise->padding,
+                                    .expand_activation = expand->activation,
+                                    .activation = depthwise->activation},
+                    items_[producer].inputs, items_[n].outputs, items_[n].block};
+      fused.inputs.insert(fused.inputs.end(), items_[n].inputs.begin() + 1, items_[n].inputs.end());
+      gone[static_cast<size_t>(producer)] = true;
+      items_[n] = std::move(fused);
     }
     Erase(gone);
   }

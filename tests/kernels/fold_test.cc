@@ -240,6 +240,29 @@ TEST(Fold, LayerScaleBecomesWeightsAndBias) {
   }
 }
 
+TEST(Fold, LargeExpansionsRunWithTheDepthwiseConvolutionAfterThem) {
+  Builder b(23);
+  const Value x = b.Input({1, 112, 112, 2}), small = b.Conv("small", x, 4, 3, 4);
+  const auto expanded = [&](const std::string& name, Value in, int stride) {
+    const Value wide = b.graph.Apply(Swish{}, {b.Norm(name + ".bn1", b.Conv(name + ".1", in, 16, 1))})[0];
+    const Value deep = b.Norm(name + ".bn2", b.Conv(name + ".2", wide, 16, 3, stride, 16));
+    return std::pair(wide, b.graph.Apply(HardSwish{}, {deep})[0]);
+  };
+  const Value y = expanded("a", x, 2).second;
+  const auto [wide, z] = expanded("b", b.Relu(x), 1);  // the map between them is an output
+  const Value grouped = b.Norm("c.bn2", b.Conv("c.2", b.Norm("c.bn1", b.Conv("c.1", x, 16, 1)), 16, 3, 1, 4));
+  const Value cached = expanded("d", small, 1).second;  // the map is small
+  const FoldedGraph folded =
+      FoldAndCompare(b, {{"y", y}, {"wide", wide}, {"z", z}, {"grouped", grouped}, {"cached", cached}});
+  const auto fused = Operators<ExpandDepthwise>(folded.graph);
+  ASSERT_EQ(fused.size(), 1U);
+  EXPECT_EQ(
+      fused[0],
+      (ExpandDepthwise{
+          .stride = 2, .padding = 1, .expand_activation = Activation::kSwish, .activation = Activation::kHardSwish}));
+  EXPECT_EQ(Operators<Conv2d>(folded.graph).size(), 7U);
+}
+
 TEST(Fold, KeepsBlocksAndNames) {
   Builder b(12);
   b.graph.SetBlock("unused");
