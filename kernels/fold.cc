@@ -42,9 +42,12 @@ class Folder {
     stands_for_ = std::move(reduced.stands_for);
     DropDead();
     if (auto s = CheckWeights(); !s.ok()) return s;
+    MakeSlicesDense();
     FoldBatchNorms();
+    FoldLayerScales();
     AccumulateSums();
     FuseActivations();
+    FuseExpansions();
     return Build();
   }
 
@@ -111,6 +114,65 @@ class Folder {
     return absl::OkStatus();
   }
 
+  // Parts of larger constants become constants: kernels that take no slices need no copies then, and what is not read
+  // is not kept.
+  void MakeSlicesDense() {
+    std::vector<bool> gone(items_.size(), false);
+    std::map<int32_t, Value> dense;  // by the slice
+    const auto is_output = [&](Value v) {
+      return std::any_of(outputs_.begin(), outputs_.end(),
+                         [&](const PlanOutput& o) { return stands_for_[o.value.id] == v; });
+    };
+    for (size_t n = 0; n < items_.size(); ++n) {
+      for (Value& v : items_[n].inputs) {
+        if (const auto found = dense.find(v.id); found != dense.end()) v = found->second;
+      }
+      const auto* slice = std::get_if<Slice>(&items_[n].op);
+      if (slice == nullptr || Constant(items_[n].inputs[0]) == nullptr || is_output(items_[n].outputs[0])) continue;
+      const Value view = items_[n].outputs[0];
+      const Tensor& whole = *Constant(items_[n].inputs[0]);
+      const TensorDesc& part = graph_.desc(view);
+      Tensor copy(DType::kF32, part.shape);
+      const int64_t rows = part.shape[0], row = rows == 0 ? 0 : copy.desc().elements() / rows;
+      const int64_t stride = whole.desc().row_elements();
+      const float* from = whole.as<float>().data() + slice->begin * stride;
+      for (int64_t r = 0; r < rows; ++r) std::copy_n(from + r * stride, row, copy.as<float>().data() + r * row);
+      dense[view.id] = AddParameter(NameOfConstant(items_[n].inputs[0]) + ".part", std::move(copy));
+      gone[n] = true;
+    }
+    Erase(gone);
+  }
+
+  // (x W' + b) scale = x (W scale)' + b scale.
+  void FoldLayerScales() {
+    const Links links = Link();
+    std::vector<bool> gone(items_.size(), false);
+    for (size_t n = 0; n < items_.size(); ++n) {
+      const auto* scale = std::get_if<LayerScale>(&items_[n].op);
+      if (scale == nullptr) continue;
+      const Value x = items_[n].inputs[0];
+      const int32_t producer = links.producer[x.id];
+      if (producer < 0 || links.readers[x.id] != 1) continue;
+      Item& linear = items_[producer];
+      if (!std::holds_alternative<Linear>(linear.op)) continue;
+      const Tensor* table = Constant(items_[n].inputs[1]);
+      const auto is_constant = [&](Value v) { return Constant(v) != nullptr; };
+      if (table == nullptr || !std::all_of(linear.inputs.begin() + 1, linear.inputs.end(), is_constant)) continue;
+      const auto row = table->as<float>().subspan(static_cast<size_t>(scale->row * table->shape().back()));
+      for (size_t i = 1; i < linear.inputs.size(); ++i) {  // weights{out,..} and bias{out}
+        const Tensor& old = *Constant(linear.inputs[i]);
+        Tensor scaled(old.desc());
+        const auto from = old.as<float>(), to = scaled.as<float>();
+        const size_t inner = from.empty() ? 1 : from.size() / static_cast<size_t>(old.shape()[0]);
+        for (size_t k = 0; k < from.size(); ++k) to[k] = static_cast<float>(from[k] * scale->factor * row[k / inner]);
+        linear.inputs[i] = AddParameter(NameOfConstant(linear.inputs[i]) + ".scaled", std::move(scaled));
+      }
+      linear.outputs = items_[n].outputs;
+      gone[n] = true;
+    }
+    Erase(gone);
+  }
+
   void FoldBatchNorms() {
     const Links links = Link();
     std::vector<bool> gone(items_.size(), false);
@@ -151,7 +213,8 @@ class Folder {
       bias.as<float>()[c] = static_cast<float>((old_bias - mean[c]) * scale + beta);
     }
 
-    std::string_view base = graph_.info(convolution.inputs[1]).name;
+    const std::string name = NameOfConstant(convolution.inputs[1]);
+    std::string_view base = name;
     if (base.ends_with(".weight")) base.remove_suffix(std::string_view(".weight").size());
     const Value src = convolution.inputs[0];
     convolution.inputs = {src, AddParameter(fmt::format("{}.folded_weight", base), std::move(folded)),
@@ -255,6 +318,53 @@ class Folder {
     Erase(gone);
   }
 
+  // A convolution with constant weights and bias that nothing is added to, if the operator is one.
+  const Conv2d* FixedConvolution(const Item& item) const {
+    const auto* conv = std::get_if<Conv2d>(&item.op);
+    if (conv == nullptr || !conv->has_bias || conv->has_addend) return nullptr;
+    return Constant(item.inputs[1]) != nullptr && Constant(item.inputs[2]) != nullptr ? conv : nullptr;
+  }
+
+  // Whether the map {N,H,W,C} is too large to stay in the second cache with what is read and written beside it. Smaller
+  // ones cost little, and two convolutions are as fast as one operator then.
+  bool IsLargeMap(Value map) const {
+    constexpr int64_t kElements = 192 * 1024;  // of an image
+    if (static_cast<size_t>(map.id) >= graph_.values().size()) return false;
+    const Shape& shape = graph_.desc(map).shape;
+    return shape[1] * shape[2] * shape[3] >= kElements;
+  }
+
+  // A 1x1 convolution that a depthwise one alone reads runs together with it where that saves writing a large map.
+  void FuseExpansions() {
+    const Links links = Link();
+    std::vector<bool> gone(items_.size(), false);
+    for (size_t n = 0; n < items_.size(); ++n) {
+      const Conv2d* depthwise = FixedConvolution(items_[n]);
+      if (depthwise == nullptr) continue;
+      const Value x = items_[n].inputs[0];
+      const int32_t producer = links.producer[x.id];
+      if (producer < 0 || links.readers[x.id] != 1 || !IsLargeMap(x)) continue;
+      const Conv2d* expand = FixedConvolution(items_[producer]);
+      if (expand == nullptr) continue;
+      const Shape &first = Constant(items_[producer].inputs[1])->shape(),
+                  &second = Constant(items_[n].inputs[1])->shape();
+      const bool pointwise =
+          first[2] == 1 && first[3] == 1 && expand->stride == 1 && expand->padding == 0 && expand->groups == 1;
+      const bool by_channel = depthwise->groups == second[0] && second[0] == first[0] && second[1] == 1;
+      const bool known_kernel = second[2] == second[3] && (second[2] == 3 || second[2] == 5 || second[2] == 7);
+      if (!pointwise || !by_channel || !known_kernel) continue;
+      Item fused = {ExpandDepthwise{.stride = depthwise->stride,
+                                    .padding = depthwise->padding,
+                                    .expand_activation = expand->activation,
+                                    .activation = depthwise->activation},
+                    items_[producer].inputs, items_[n].outputs, items_[n].block};
+      fused.inputs.insert(fused.inputs.end(), items_[n].inputs.begin() + 1, items_[n].inputs.end());
+      gone[static_cast<size_t>(producer)] = true;
+      items_[n] = std::move(fused);
+    }
+    Erase(gone);
+  }
+
   absl::StatusOr<FoldedGraph> Build() {
     const Links links = Link();
     FoldedGraph folded;
@@ -273,7 +383,9 @@ class Folder {
         folded.weights.Put(leaf.name, weights_.Find(leaf.name)->Clone());
       }
     }
+    built.resize(values_);
     for (auto& [id, parameter] : new_parameters_) {
+      if (links.readers[id] == 0) continue;
       built[id] = g.Parameter(parameter.name, parameter.tensor.shape());
       folded.weights.Put(parameter.name, std::move(parameter.tensor));
     }
@@ -317,12 +429,20 @@ class Folder {
     items_ = std::move(kept);
   }
 
-  // The tensor of a parameter or state of the original graph; null for other values.
+  // The tensor of a parameter or state, of the original graph or a new one; null for other values.
   const Tensor* Constant(Value v) const {
-    if (static_cast<size_t>(v.id) >= graph_.values().size()) return nullptr;
+    if (static_cast<size_t>(v.id) >= graph_.values().size()) {
+      const auto found = new_parameters_.find(v.id);
+      return found == new_parameters_.end() ? nullptr : &found->second.tensor;
+    }
     const Graph::ValueInfo& info = graph_.info(v);
     const bool bound = info.kind == ValueKind::kParameter || info.kind == ValueKind::kState;
     return bound ? weights_.Find(info.name) : nullptr;
+  }
+
+  std::string NameOfConstant(Value v) const {
+    const auto found = new_parameters_.find(v.id);
+    return found == new_parameters_.end() ? graph_.info(v).name : found->second.name;
   }
 
   Value NewValue() { return Value{static_cast<int32_t>(values_++)}; }

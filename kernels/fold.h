@@ -23,8 +23,12 @@ struct FoldedGraph {
 //  - BatchNormInference of a convolution that nobody else reads becomes part of its weights and bias. With weights
 //    "x.weight" these are the parameters "x.folded_weight" and "x.folded_bias" (".2", ".3", .. follow where one tensor
 //    serves several convolutions).
+//  - Slices of parameters and states become parameters of their own ("x.weight.part"), without what is not read.
+//  - LayerScale of a linear layer that nobody else reads becomes part of its weights and bias ("x.weight.scaled").
 //  - Convolutions read by one sum only accumulate onto the other terms, which are summed first (Conv2d::has_addend).
 //  - Relu of a convolution or BatchNormInference that nobody else reads becomes its flag.
+//  - A 1x1 convolution that a depthwise one of 3x3, 5x5 or 7x7 alone reads becomes one operator with it
+//    (ExpandDepthwise), where both have biases by now and the map between them is large.
 //  - Zeros are followed as in Plan: sums skip them. What reaches no output is gone.
 // An output counts as a reader, so no output changes its meaning. Inputs stay, also unread ones; other leaves, names of
 // values and blocks (with their indices) are kept where what they name is still computed. Outputs are named as asked

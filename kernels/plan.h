@@ -129,6 +129,7 @@ class Context {
   absl::Status RunTimed(absl::Span<double> seconds);
 
   const Plan& plan() const { return *plan_; }
+  const std::shared_ptr<const Plan>& shared_plan() const { return plan_; }
 
  private:
   Context() = default;

@@ -8,10 +8,12 @@
 #include <span>
 #include <vector>
 
+#include "bindings/cli/operator_times.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "kernels/plan.h"
 #include "kernels/random.h"
+#include "kernels/step_times.h"
 #include "mathnas/core/statistics.h"
 #include "supernet/evaluation.h"
 #include "supernet/text/vocabulary.h"
@@ -86,6 +88,16 @@ absl::StatusOr<Answer> Report(const Options& o, const Subject& subject, absl::St
   return answer;
 }
 
+// The answer, with --by-operator also where the time of more such runs goes: run(times).
+template <typename Run>
+absl::StatusOr<Answer> WithOperators(const Options& o, Answer answer, const Run& run) {
+  if (!o.by_operator) return answer;
+  kernels::StepTimes times;
+  if (auto ms = Repeat(o, [&] { return run(times); }); !ms.ok()) return ms.status();
+  AddOperatorTimes(times, answer);
+  return answer;
+}
+
 // Random images and labels, or random rows of tokens.
 kernels::TensorMap Noise(const Options& o, const Subject& subject) {
   const supernet::SearchSpace& space = *subject.space;
@@ -152,7 +164,10 @@ absl::StatusOr<Answer> Step(const Options& o) {
   answer->json["planning_ms"] = planning_ms;
   answer->text += fmt::format("planning of a network not seen before: {:.3f} ms, {:.2f} % of the median step\n",
                               planning_ms, 100 * planning_ms / answer->json["median_ms"].get<double>());
-  return answer;
+  return WithOperators(o, *std::move(answer), [&](kernels::StepTimes& times) {
+    step.CollectTimes(&times);
+    return run();
+  });
 }
 
 absl::StatusOr<Answer> Inference(const Options& o) {
@@ -174,16 +189,8 @@ absl::StatusOr<Answer> Inference(const Options& o) {
     std::memcpy((*context)->Input(e.name)->data, e.tensor.data(), e.tensor.desc().bytes());
   }
   auto answer = Report(o, *subject, Repeat(o, [&] { return (*context)->Run(); }));
-  if (answer.ok() && o.by_operator) {
-    std::vector<double> seconds((*plan)->steps().size());
-    if (auto s = (*context)->RunTimed(absl::MakeSpan(seconds)); !s.ok()) return s;
-    for (size_t i = 0; i < seconds.size(); ++i) {
-      const kernels::Plan::Step& s = (*plan)->steps()[i];
-      answer->text += fmt::format("{:9.1f} us  {:16} {:24} {}\n", 1e6 * seconds[i], (*plan)->blocks()[s.block],
-                                  NameOf(s.op), s.kernel->implementation());
-    }
-  }
-  return answer;
+  if (!answer.ok()) return answer.status();
+  return WithOperators(o, *std::move(answer), [&](kernels::StepTimes& times) { return times.Run(**context); });
 }
 
 // A source encoded, and as many tokens decoded one after the other, the most probable each.
@@ -226,11 +233,13 @@ absl::StatusOr<Answer> Decode(const Options& o) {
     return absl::OkStatus();
   };
   auto answer = Report(o, *subject, Repeat(o, run));
-  if (answer.ok()) {
-    answer->json["tokens"] = length;
-    answer->json["beam"] = o.beam;
-  }
-  return answer;
+  if (!answer.ok()) return answer.status();
+  answer->json["tokens"] = length;
+  answer->json["beam"] = o.beam;
+  return WithOperators(o, *std::move(answer), [&](kernels::StepTimes& times) {
+    decoder.CollectTimes(&times);
+    return run();
+  });
 }
 
 }  // namespace
@@ -256,7 +265,7 @@ void AddBench(CLI::App& app) {
     command->add_option("--seconds", o.seconds, "For at least this long")
         ->capture_default_str()
         ->check(CLI::Range(0.0, 3600.0));
-    command->add_flag("--by-operator", o.by_operator, "Also the time of each operator");
+    command->add_flag("--by-operator", o.by_operator, "Also the time of each operator, measured in further runs");
   };
   add("step", "Forward, backward and update of one network, and planning of a new one",
       "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });

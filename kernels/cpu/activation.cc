@@ -7,18 +7,27 @@
 namespace mathnas::kernels::cpu {
 namespace {
 
-KernelOr Unary(void (*f)(const float*, float*, int64_t), const Request& r) {
-  return MakeFunctionKernel(Vector().name, 0, [f, threads = r.threads, n = r.outputs[0].elements()](const Operands& o) {
-    ParallelElements(threads, n,
-                     [&](int64_t begin, int64_t size) { f(o.in<float>(0) + begin, o.out<float>(0) + begin, size); });
+// In copies of an element, to share work by.
+constexpr int64_t kCheap = 1, kExponential = 8;
+
+KernelOr Unary(void (*f)(const float*, float*, int64_t), const Request& r, int64_t cost = kCheap) {
+  const int64_t n = r.outputs[0].elements();
+  return MakeFunctionKernel(Vector().name, 0, [f, cost, n, threads = r.threads](const Operands& o) {
+    ParallelElements(
+        threads, n, [&](int64_t begin, int64_t size) { f(o.in<float>(0) + begin, o.out<float>(0) + begin, size); },
+        cost);
   });
 }
 
-KernelOr Backward(void (*f)(const float*, const float*, float*, int64_t), const Request& r) {
-  return MakeFunctionKernel(Vector().name, 0, [f, threads = r.threads, n = r.outputs[0].elements()](const Operands& o) {
-    ParallelElements(threads, n, [&](int64_t begin, int64_t size) {
-      f(o.in<float>(0) + begin, o.in<float>(1) + begin, o.out<float>(0) + begin, size);
-    });
+KernelOr Backward(void (*f)(const float*, const float*, float*, int64_t), const Request& r, int64_t cost = kCheap) {
+  const int64_t n = r.outputs[0].elements();
+  return MakeFunctionKernel(Vector().name, 0, [f, cost, n, threads = r.threads](const Operands& o) {
+    ParallelElements(
+        threads, n,
+        [&](int64_t begin, int64_t size) {
+          f(o.in<float>(0) + begin, o.in<float>(1) + begin, o.out<float>(0) + begin, size);
+        },
+        cost);
   });
 }
 
@@ -28,7 +37,7 @@ KernelOr Make(const HardSwish&, const Request& r) { return Unary(Vector().hard_s
 KernelOr Make(const HardSwishBackward&, const Request& r) { return Backward(Vector().hard_swish_backward, r); }
 KernelOr Make(const HardSigmoid&, const Request& r) { return Unary(Vector().hard_sigmoid, r); }
 KernelOr Make(const HardSigmoidBackward&, const Request& r) { return Backward(Vector().hard_sigmoid_backward, r); }
-KernelOr Make(const Swish&, const Request& r) { return Unary(Vector().swish, r); }
-KernelOr Make(const SwishBackward&, const Request& r) { return Backward(Vector().swish_backward, r); }
+KernelOr Make(const Swish&, const Request& r) { return Unary(Vector().swish, r, kExponential); }
+KernelOr Make(const SwishBackward&, const Request& r) { return Backward(Vector().swish_backward, r, kExponential); }
 
 }  // namespace mathnas::kernels::cpu

@@ -33,8 +33,9 @@ bool IsDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 KernelOr MakeDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 
 // Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, cross_entropy.cc, dropout.cc, elementwise.cc,
-// embedding.cc, global_avg_pool.cc, kernel_transform.cc, layer_norm.cc, layer_scale.cc, positions.cc, resize.cc,
-// scale_channels.cc, store.cc, talking_heads.cc
+// embedding.cc, expand_depthwise.cc, global_avg_pool.cc, kernel_transform.cc, layer_norm.cc, layer_scale.cc,
+// positions.cc, resize.cc, scale_channels.cc, store.cc, talking_heads.cc
+KernelOr Make(const ExpandDepthwise& op, const Request& request);
 KernelOr Make(const HardSwish& op, const Request& request);
 KernelOr Make(const HardSwishBackward& op, const Request& request);
 KernelOr Make(const HardSigmoid& op, const Request& request);

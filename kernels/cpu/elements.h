@@ -19,11 +19,11 @@ inline int64_t GrainOf(int64_t elements) {
   return std::max<int64_t>(1, kElementsPerThread / std::max<int64_t>(1, elements));
 }
 
-// Calls body(begin, size) for parts of 0 .. count-1 that begin on a cache line.
+// Calls body(begin, size) for parts of 0 .. count-1 that begin on a cache line. `cost` is that of an element in copies.
 template <typename Body>
-void ParallelElements(int threads, int64_t count, const Body& body) {
+void ParallelElements(int threads, int64_t count, const Body& body, int64_t cost = 1) {
   constexpr int64_t kPiece = 1024;
-  ParallelFor(threads, (count + kPiece - 1) / kPiece, GrainOf(kPiece), [&](int, int64_t begin, int64_t end) {
+  ParallelFor(threads, (count + kPiece - 1) / kPiece, GrainOf(kPiece * cost), [&](int, int64_t begin, int64_t end) {
     body(begin * kPiece, std::min(end * kPiece, count) - begin * kPiece);
   });
 }

@@ -18,21 +18,38 @@ enum Input : size_t { kQ, kK, kV, kTable, kBefore, kBeforeBias, kAfter, kAfterBi
 
 // The extents, and what follows from them.
 struct Layout : TalkingHeadsShape {
-  int64_t row;      // floats of a query's scores: pixels, padded
-  int64_t queries;  // at a time
-  int64_t map;      // floats of a map of a head: queries x row
-  int64_t table;    // rows of the table
+  int64_t row;               // floats of a query's scores: pixels, padded
+  int64_t queries;           // at a time
+  int64_t map;               // floats of a map of a head: queries x row
+  int64_t table_row, table;  // of the part of the table that images of this size use: floats of a row, and of a head
   float scale;
 
   explicit Layout(int32_t largest, const Request& r) : TalkingHeadsShape(largest, r.inputs) {
     constexpr int64_t kMaps = 49152;  // floats of all heads' maps: 192 KB
     row = Padded(pixels());
-    queries = std::clamp<int64_t>(kMaps / (heads * row), 1, std::min<int64_t>(24, pixels()));
+    const int64_t most = std::clamp<int64_t>(kMaps / (heads * row), 1, std::min<int64_t>(24, pixels()));
+    // As many blocks for each thread, where there are few.
+    int64_t count = (pixels() + most - 1) / most;
+    if (images * count < 8 * r.threads) count = (count + r.threads - 1) / r.threads * r.threads;
+    queries = (pixels() + count - 1) / count;
     map = queries * row;
-    table = (2 * window - 1) * (2 * window - 1);
+    table_row = 2 * width - 1;
+    table = (2 * height - 1) * table_row;
     scale = static_cast<float>(1 / std::sqrt(static_cast<double>(key_size())));
   }
   int64_t blocks() const { return (pixels() + queries - 1) / queries; }
+  // Floats to have for a part of the table by heads: kernels read a vector where they use less.
+  int64_t table_floats() const { return heads * table + kVectorFloats; }
+  // Which row of the whole table is number i of the part, which lies backwards: for the key at (r',c') of the query at
+  // (r,c), i = (r' - r + height - 1) table_row + c' - c + width - 1.
+  int64_t WholeTableRow(int64_t i) const {
+    const int64_t down = i / table_row - (height - 1), right = i % table_row - (width - 1);
+    return (window - 1 - down) * (2 * window - 1) + window - 1 - right;
+  }
+  // Where the biases of a query for the first row of keys are; those for the next row are table_row further.
+  int64_t TablePart(int64_t query) const {
+    return (height - 1 - query / width) * table_row + width - 1 - query % width;
+  }
   const float* keys(const Operands& o, size_t input, int64_t image) const {
     return o.in<float>(input) + image * pixels() * key_channels;
   }
@@ -41,19 +58,14 @@ struct Layout : TalkingHeadsShape {
   }
 };
 
-// The table, a head's rows one after the other and backwards: so the biases of a query for a row of keys lie side by
-// side.
+// The part of the table that is used, a head's rows one after the other and backwards: so the biases of a query for a
+// row of keys lie side by side.
 void ReverseTable(const Layout& a, const float* table, float* reversed) {
-  for (int64_t h = 0; h < a.heads; ++h) {
-    for (int64_t i = 0; i < a.table; ++i) reversed[h * a.table + i] = table[(a.table - 1 - i) * a.heads + h];
+  for (int64_t i = 0; i < a.table; ++i) {
+    const float* row = table + a.WholeTableRow(i) * a.heads;
+    for (int64_t h = 0; h < a.heads; ++h) reversed[h * a.table + i] = row[h];
   }
-}
-
-// Calls body(where in the reversed table of a head, where in the query's row) for every row of keys.
-template <typename Body>
-void ForKeyRows(const Layout& a, int64_t query, const Body& body) {
-  int64_t at = a.table - 1 - a.TableRow(query);
-  for (int64_t r = 0; r < a.height; ++r, at += 2 * a.window - 1) body(at, r * a.width);
+  std::fill_n(reversed + a.heads * a.table, kVectorFloats, 0.f);
 }
 
 struct Maps {
@@ -88,6 +100,10 @@ void ComputeMaps(const VectorKernels& v, const Layout& a, const Operands& o, con
                  const float* reversed_table, int64_t first, int64_t count, const Maps& maps) {
   for (int64_t h = 0; h < a.heads; ++h) {
     float* scores = maps.scores + h * a.map;
+    for (int64_t t = 0; t < count; ++t) {
+      v.take_window(reversed_table + h * a.table + a.TablePart(first + t), a.table_row, a.height, a.width,
+                    scores + t * a.row, a.row);
+    }
     v.multiply({.a = q + first * a.key_channels + h * a.key_size(),
                 .a_row = a.key_channels,
                 .a_column = 1,
@@ -97,16 +113,12 @@ void ComputeMaps(const VectorKernels& v, const Layout& a, const Operands& o, con
                 .y_row = a.row,
                 .rows = count,
                 .inner = a.key_size(),
-                .columns = a.row});
-    for (int64_t t = 0; t < count; ++t) {
-      ForKeyRows(a, first + t, [&](int64_t at, int64_t key) {
-        v.accumulate(reversed_table + h * a.table + at, scores + t * a.row + key, a.width);
-      });
-    }
+                .columns = a.row,
+                .accumulate = true});
     v.fill(0, scores + count * a.row, (a.queries - count) * a.row);
   }
   MixHeads(v, a, o.in<float>(kBefore), o.in<float>(kBeforeBias), false, maps.scores, maps.p);
-  for (int64_t r = 0; r < a.heads * a.queries; ++r) {
+  for (int64_t r = 0; a.row > a.pixels() && r < a.heads * a.queries; ++r) {
     v.fill(-std::numeric_limits<float>::infinity(), maps.p + r * a.row + a.pixels(), a.row - a.pixels());
   }
   v.softmax_rows(maps.p, a.row, a.heads * a.queries, a.row, maps.log_sums);
@@ -117,7 +129,7 @@ struct ForwardShared {
   float *keys_t, *table;
 
   ForwardShared(const Layout& a, Carver& scratch)
-      : keys_t(scratch.Take<float>(a.images * a.key_channels * a.row)), table(scratch.Take<float>(a.heads * a.table)) {}
+      : keys_t(scratch.Take<float>(a.images * a.key_channels * a.row)), table(scratch.Take<float>(a.table_floats())) {}
 };
 
 struct ForwardScratch {
@@ -160,14 +172,14 @@ struct Sums {
   double *before, *before_bias, *after, *after_bias;
 
   Sums(const Layout& a, Carver& scratch)
-      : table(scratch.Take<float>(a.heads * a.table)),
+      : table(scratch.Take<float>(a.table_floats())),
         before(scratch.Take<double>(a.heads * a.heads)),
         before_bias(scratch.Take<double>(a.heads)),
         after(scratch.Take<double>(a.heads * a.heads)),
         after_bias(scratch.Take<double>(a.heads)) {}
 
   void Clear(const Layout& a) const {
-    std::fill_n(table, a.heads * a.table, 0.f);
+    std::fill_n(table, a.table_floats(), 0.f);
     for (double* matrix : {before, after}) std::fill_n(matrix, a.heads * a.heads, 0.0);
     for (double* vector : {before_bias, after_bias}) std::fill_n(vector, a.heads, 0.0);
   }
@@ -184,7 +196,7 @@ struct BackwardScratch {
   BackwardScratch(const Layout& a, Carver& scratch)
       : maps(a, scratch),
         sums(a, scratch),
-        diff_mixed(scratch.Take<float>(a.heads * a.map)),
+        diff_mixed(scratch.Take<float>(a.heads * a.map + kVectorFloats)),
         keys_t(scratch.Take<float>(a.key_channels * a.row)),
         values_t(scratch.Take<float>(a.value_channels * a.row)),
         keys(scratch.Take<float>(a.pixels() * Padded(a.key_size()))),
@@ -247,9 +259,8 @@ void BackwardBlock(const VectorKernels& v, const Layout& a, const Operands& o, c
   for (int64_t h = 0; h < a.heads; ++h) {
     const float* diff = diff_scores + h * a.map;
     for (int64_t t = 0; t < count; ++t) {
-      ForKeyRows(a, first + t, [&](int64_t at, int64_t key) {
-        v.accumulate(diff + t * a.row + key, s.sums.table + h * a.table + at, a.width);
-      });
+      v.add_to_window(diff + t * a.row, a.height, a.width, s.sums.table + h * a.table + a.TablePart(first + t),
+                      a.table_row);
     }
     const int64_t channel = h * a.key_size();
     const PaddedRows keys = PadRows(a.keys(o, kK, image) + channel, a.key_channels, a.pixels(), a.key_size(), s.keys);
@@ -321,7 +332,7 @@ T PieceOf(const Layout& a, const Operands& o, size_t shared_bytes, int thread) {
 
 struct BackwardShared {
   float* table;
-  BackwardShared(const Layout& a, Carver& scratch) : table(scratch.Take<float>(a.heads * a.table)) {}
+  BackwardShared(const Layout& a, Carver& scratch) : table(scratch.Take<float>(a.table_floats())) {}
 };
 
 }  // namespace
@@ -369,9 +380,10 @@ KernelOr Make(const TalkingHeadsBackward& op, const Request& r) {
     });
     const auto copy_to = [&](size_t output) { return [to = o.out<float>(output)](int64_t i, float x) { to[i] = x; }; };
     const int64_t heads = a.heads;
+    v.fill(0, o.out<float>(kTable), (2 * a.window - 1) * (2 * a.window - 1) * heads);
     Total(
         parts, heads * a.table, [&](int t) { return piece(t).sums.table; },
-        [&](int64_t i, float x) { o.out<float>(kTable)[(a.table - 1 - i % a.table) * heads + i / a.table] = x; });
+        [&](int64_t i, float x) { o.out<float>(kTable)[a.WholeTableRow(i % a.table) * heads + i / a.table] = x; });
     Total(
         parts, heads * heads, [&](int t) { return piece(t).sums.before; }, copy_to(kBefore));
     Total(

@@ -17,6 +17,7 @@
 #include "kernels/ops/dropout.h"
 #include "kernels/ops/elementwise.h"
 #include "kernels/ops/embedding.h"
+#include "kernels/ops/expand_depthwise.h"
 #include "kernels/ops/kernel_transform.h"
 #include "kernels/ops/layer_norm.h"
 #include "kernels/ops/layer_scale.h"
@@ -31,7 +32,7 @@
 
 namespace mathnas::kernels {
 
-using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,                               //
+using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights, ExpandDepthwise,              //
                               BatchNormTraining, BatchNormBackward, BatchNormInference,                        //
                               Relu, ReluBackward, Add, Scale, Zero, Fill, Accumulate,                          //
                               HardSwish, HardSwishBackward, HardSigmoid, HardSigmoidBackward,                  //

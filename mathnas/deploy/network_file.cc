@@ -42,7 +42,8 @@ bool IsForInference(const kernels::Operator& op) {
          std::holds_alternative<kernels::TalkingHeads>(op) || std::holds_alternative<kernels::Embedding>(op) ||
          std::holds_alternative<kernels::SinusoidalPositions>(op) || std::holds_alternative<kernels::Concat>(op) ||
          std::holds_alternative<kernels::Part>(op) || std::holds_alternative<kernels::Resize>(op) ||
-         std::holds_alternative<kernels::ScaleChannels>(op) || std::holds_alternative<kernels::Slice>(op);
+         std::holds_alternative<kernels::ScaleChannels>(op) || std::holds_alternative<kernels::ExpandDepthwise>(op) ||
+         std::holds_alternative<kernels::Slice>(op);
 }
 
 absl::Status CheckNormalisation(const Normalisation& normalisation, int64_t channels) {

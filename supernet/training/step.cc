@@ -211,7 +211,7 @@ absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& 
                                                   Name(labels->desc.dtype), kernels::ToString(labels->desc.shape),
                                                   kernels::ToString(logits.desc.shape)));
   }
-  if (auto s = context_->Run(); !s.ok()) return s;
+  if (auto s = times_ ? times_->Run(*context_) : context_->Run(); !s.ok()) return s;
   touched_.insert(prepared.parameters.begin(), prepared.parameters.end());
   for (const std::string& name : prepared.counters) {
     if (const kernels::Tensor* counter = weights_.Find(name)) ++counter->as<int64_t>()[0];

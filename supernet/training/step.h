@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "kernels/plan.h"
+#include "kernels/step_times.h"
 #include "supernet/search_space.h"
 #include "supernet/training/optimizer.h"
 
@@ -112,6 +113,8 @@ class TrainingStep {
   // Seconds spent so far on making graphs and plans, and on running them.
   double planning_seconds() const { return planning_seconds_; }
   double running_seconds() const { return running_seconds_; }
+  // Takes the times of what Backward runs from now on; null: of nothing. They must outlive this object.
+  void CollectTimes(kernels::StepTimes* times) { times_ = times; }
 
  private:
   struct Prepared {
@@ -149,6 +152,7 @@ class TrainingStep {
   std::unique_ptr<kernels::Context> context_;
   double planning_seconds_ = 0;
   double running_seconds_ = 0;
+  kernels::StepTimes* times_ = nullptr;
 };
 
 }  // namespace mathnas::supernet

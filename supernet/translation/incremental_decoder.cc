@@ -174,7 +174,7 @@ absl::Status IncrementalDecoder::Step(std::span<const int32_t> tokens) {
   std::fill(position.begin(), position.end(), kPad + steps_ + 1);
   for (int64_t r = 0; r < rows(); ++r) held[static_cast<size_t>(r * decoder_->capacity + steps_)] = kEos;
   Integers(context, "at")[0] = steps_;
-  if (auto s = context.Run(); !s.ok()) return s;
+  if (auto s = times_ ? times_->Run(context) : context.Run(); !s.ok()) return s;
   logits_ = *context.Output("logits");
   probabilities_ = *context.Output("probabilities");
   for (TensorView* view : {&logits_, &probabilities_}) view->desc.shape = {rows(), macro_.target_vocabulary};

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "kernels/plan.h"
+#include "kernels/step_times.h"
 #include "supernet/supertransformer/space.h"
 
 namespace mathnas::supernet {
@@ -40,6 +41,8 @@ class IncrementalDecoder {
   int64_t steps() const { return steps_; }  // since Start
   // Activations, scratch memory and caches of the shapes that are prepared, without weights.
   int64_t memory_bytes() const;
+  // Takes the times of what Step runs from now on; null: of nothing. They must outlive the decoder.
+  void CollectTimes(kernels::StepTimes* times) { times_ = times; }
 
  private:
   // Prepared for one shape.
@@ -69,6 +72,7 @@ class IncrementalDecoder {
   int64_t sources_ = 0, beams_ = 0, length_ = 0, steps_ = 0;
   kernels::TensorView logits_, probabilities_;
   std::vector<float> reordered_;
+  kernels::StepTimes* times_ = nullptr;
 };
 
 }  // namespace mathnas::supernet

@@ -153,6 +153,23 @@ Bounds OfBatchNormInference(const Problem& problem, const Tensors& inputs, const
   return bounds;
 }
 
+// Two sums, one within the other. Activations do not grow faster than 1.5 times their argument, and are off by at most
+// 12 u.
+Bounds OfExpandDepthwise(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  Tensors absolute;
+  for (const Tensor& t : inputs) absolute.push_back(Mapped(t, DType::kF64, [](double x) { return std::abs(x); }));
+  Problem positive = problem;
+  auto& op = std::get<ExpandDepthwise>(positive.op);
+  op.activation = op.expand_activation = Activation::kNone;
+  auto sums = RunOperator(*ReferenceDevice(DType::kF64), positive, absolute);
+  if (!sums.ok()) return Exact(problem, inputs, results);
+  const Shape &expand = problem.inputs[1].shape, &weights = problem.inputs[3].shape;
+  const auto terms = static_cast<double>(expand[1] + weights[2] * weights[3] + 2);
+  Bounds bounds = {ToDoubles(sums->results[0])};
+  for (double& b : bounds[0]) b *= 1.5 * 1.5 * (terms + 24) * kU;
+  return bounds;
+}
+
 // The exponential is off by 4 u, what follows adds at most 6 roundings.
 Bounds OfSwish(const Problem&, const Tensors&, const Tensors& results) { return Roundings(12, results); }
 

@@ -23,6 +23,7 @@ Bounds Rounded(const Problem& problem, const Tensors& inputs, const Tensors& res
 Bounds RoundedOften(const Problem& problem, const Tensors& inputs, const Tensors& results);
 // Sums of products: (terms + 2) u times what the operator makes of the absolute values of its inputs.
 Bounds OfSums(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfExpandDepthwise(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfBatchNormTraining(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfBatchNormBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfBatchNormInference(const Problem& problem, const Tensors& inputs, const Tensors& results);

@@ -191,6 +191,78 @@ TEST(Fold, ZerosAndDeadNodesVanish) {
   EXPECT_TRUE(folded.graph.nodes().empty());
 }
 
+TEST(Fold, SlicesBecomeConstantsOfTheirOwn) {
+  Builder b(21);
+  const Value x = b.Input({2, 4, 4, 6});
+  const Value whole = b.Parameter("a.weight", {12, 9, 3, 3}, 0, 0.3);
+  const Value shared = Leading(b.graph, whole, 8, 6);
+  const Value y = Convolve(b.graph, x, shared, Value{}, 1, 1), z = Convolve(b.graph, b.Relu(x), shared, Value{}, 1, 1);
+  // Only the second scale and shift of a normalisation are parts: it is folded all the same.
+  const Value norm =
+      b.graph.Apply(BatchNormInference{.affine = true}, {y, Leading(b.graph, b.Parameter("bn.weight", {9}, 1, 0.3), 8),
+                                                         Leading(b.graph, b.Parameter("bn.bias", {9}, 0, 0.3), 8),
+                                                         b.Parameter("bn.running_mean", {8}, 0, 0.3, true),
+                                                         b.Parameter("bn.running_var", {8}, 1, 0.5, true)})[0];
+  const FoldedGraph folded = FoldAndCompare(b, {{"y", norm}, {"z", z}});
+  EXPECT_TRUE(Operators<Slice>(folded.graph).empty());
+  EXPECT_TRUE(Operators<BatchNormInference>(folded.graph).empty());
+  EXPECT_EQ(folded.weights.Find("a.weight"), nullptr);
+  const Tensor* part = folded.weights.Find("a.weight.part");
+  ASSERT_NE(part, nullptr);
+  EXPECT_EQ(part->shape(), (Shape{8, 6, 3, 3}));
+  const auto is = part->as<float>(), was = b.weights.Find("a.weight")->as<float>();
+  for (size_t r = 0; r < 8; ++r) {
+    for (size_t k = 0; k < 54; ++k) EXPECT_EQ(is[r * 54 + k], was[r * 81 + k]);
+  }
+}
+
+TEST(Fold, LayerScaleBecomesWeightsAndBias) {
+  Builder b(22);
+  const Value x = b.Input({1, 3, 3, 5});
+  const Value table = b.Parameter("table", {2, 3, 10}, 1, 0.5);
+  const auto linear = [&](const std::string& name, Value in, bool bias) {
+    Values inputs = {in, b.Parameter(name + ".weight", {8, 5}, 0, 0.5)};
+    if (bias) inputs.push_back(b.Parameter(name + ".bias", {8}, 0, 0.5));
+    return b.graph.Apply(Linear{.has_bias = bias}, inputs)[0];
+  };
+  const auto scaled = [&](Value v, int32_t row) { return b.graph.Apply(LayerScale{row, 0.25}, {v, table})[0]; };
+  const Value first = scaled(linear("a", x, true), 4), second = scaled(linear("b", b.Relu(x), false), 0);
+  // What is read elsewhere too stays.
+  const Value read_twice = linear("c", x, true), third = scaled(read_twice, 1);
+  const FoldedGraph folded =
+      FoldAndCompare(b, {{"y", b.Sum({first, second})}, {"third", third}, {"unscaled", read_twice}});
+  ASSERT_EQ(Operators<LayerScale>(folded.graph).size(), 1U);
+  EXPECT_EQ(Operators<LayerScale>(folded.graph)[0].row, 1);
+  const auto bias = folded.weights.Find("a.bias.scaled")->as<float>();
+  for (size_t c = 0; c < 8; ++c) {
+    EXPECT_FLOAT_EQ(bias[c],
+                    b.weights.Find("a.bias")->as<float>()[c] * 0.25F * b.weights.Find("table")->as<float>()[40 + c]);
+  }
+}
+
+TEST(Fold, LargeExpansionsRunWithTheDepthwiseConvolutionAfterThem) {
+  Builder b(23);
+  const Value x = b.Input({1, 112, 112, 2}), small = b.Conv("small", x, 4, 3, 4);
+  const auto expanded = [&](const std::string& name, Value in, int stride) {
+    const Value wide = b.graph.Apply(Swish{}, {b.Norm(name + ".bn1", b.Conv(name + ".1", in, 16, 1))})[0];
+    const Value deep = b.Norm(name + ".bn2", b.Conv(name + ".2", wide, 16, 3, stride, 16));
+    return std::pair(wide, b.graph.Apply(HardSwish{}, {deep})[0]);
+  };
+  const Value y = expanded("a", x, 2).second;
+  const auto [wide, z] = expanded("b", b.Relu(x), 1);  // the map between them is an output
+  const Value grouped = b.Norm("c.bn2", b.Conv("c.2", b.Norm("c.bn1", b.Conv("c.1", x, 16, 1)), 16, 3, 1, 4));
+  const Value cached = expanded("d", small, 1).second;  // the map is small
+  const FoldedGraph folded =
+      FoldAndCompare(b, {{"y", y}, {"wide", wide}, {"z", z}, {"grouped", grouped}, {"cached", cached}});
+  const auto fused = Operators<ExpandDepthwise>(folded.graph);
+  ASSERT_EQ(fused.size(), 1U);
+  EXPECT_EQ(
+      fused[0],
+      (ExpandDepthwise{
+          .stride = 2, .padding = 1, .expand_activation = Activation::kSwish, .activation = Activation::kHardSwish}));
+  EXPECT_EQ(Operators<Conv2d>(folded.graph).size(), 7U);
+}
+
 TEST(Fold, KeepsBlocksAndNames) {
   Builder b(12);
   b.graph.SetBlock("unused");

@@ -64,6 +64,10 @@ Graph EveryOperator() {
   const Value w = g.Parameter("conv.weight", {8, 2, 3, 3}), bias = g.Parameter("conv.bias", {8});
   g.Apply(Conv2d{.padding = 1, .groups = 4, .has_bias = true, .has_addend = true, .activation = Activation::kRelu},
           {x, w, bias, x});
+  g.Apply(
+      ExpandDepthwise{
+          .stride = 2, .padding = 1, .expand_activation = Activation::kSwish, .activation = Activation::kHardSwish},
+      {x, g.Parameter("expand.weight", {8, 8, 1, 1}), bias, g.Parameter("small.weight", {8, 1, 3, 3}), bias});
   Value y = Convolve(g, x, w, bias, 2, 1, 4);
   const Value gamma = g.Parameter("bn.weight", {8}), beta = g.Parameter("bn.bias", {8});
   const Value mean = g.State("bn.running_mean", {8}), var = g.State("bn.running_var", {8});

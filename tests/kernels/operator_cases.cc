@@ -63,6 +63,23 @@ Problem BuildConv2dBackwardWeights(const ShapeLine& l) {
           {{Role::kActivation, c.src}, {Role::kActivation, c.dst}}};
 }
 
+constexpr std::string_view kExpandDepthwiseKeys = "n h w i m k s p relu hard_swish swish linear";
+
+Problem BuildExpandDepthwise(const ShapeLine& l) {
+  const Activation activation = ConvOf(l).op.activation;
+  const ExpandDepthwise op = {.stride = static_cast<int32_t>(l.Get("s", 1)),
+                              .padding = static_cast<int32_t>(l.Get("p", 0)),
+                              .expand_activation = activation,
+                              .activation = l.Has("linear") ? Activation::kNone : activation};
+  const int64_t m = l.Get("m", 1), i = l.Get("i", 1), k = l.Get("k", 3);
+  return {op,
+          {{Role::kActivation, {l.Get("n", 1), l.Get("h", 1), l.Get("w", 1), i}},
+           {Role::kParameter, {m, i, 1, 1}},
+           {Role::kParameter, {m}},
+           {Role::kParameter, {m, 1, k, k}},
+           {Role::kParameter, {m}}}};
+}
+
 constexpr std::string_view kBatchNormKeys = "n h w c affine track relu offset";
 
 Shape Image(const ShapeLine& l) { return {l.Get("n", 1), l.Get("h", 1), l.Get("w", 1), l.Get("c", 1)}; }
@@ -435,6 +452,7 @@ const std::vector<OperatorCase>& OperatorCases() {
       {"conv2d", "conv2d", kConvKeys, BuildConv2d, OfSums, {}, kLinear, IsUnfused},
       {"conv2d_backward_data", "conv2d", kConvKeys, BuildConv2dBackwardData, OfSums},
       {"conv2d_backward_weights", "conv2d", kConvKeys, BuildConv2dBackwardWeights, OfSums},
+      {"expand_depthwise", "expand_depthwise", kExpandDepthwiseKeys, BuildExpandDepthwise, OfExpandDepthwise},
       {"batch_norm_training", "batch_norm", kBatchNormKeys, BuildBatchNormTraining, OfBatchNormTraining, {}, kSmooth},
       {"batch_norm_backward", "batch_norm", kBatchNormKeys, BuildBatchNormBackward, OfBatchNormBackward, {1}},
       {"batch_norm_inference",

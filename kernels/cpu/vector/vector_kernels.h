@@ -55,7 +55,8 @@ struct DepthwiseShape {
   int kernel;  // 3, 5 or 7
 };
 
-// y{rows,columns} = a{rows,inner} b{inner,columns}, plus what was there with `accumulate`. Element (i,j) of a lies at
+// y{rows,columns} = a{rows,inner} b{inner,columns}, plus bias{columns} in every row if there is one, or else what was
+// there with `accumulate`. Element (i,j) of a lies at
 // i a_row + j a_column; rows of b and y are dense and `columns` a multiple of 16. y is apart from a and b.
 struct ProductOperands {
   const float* a;
@@ -66,7 +67,34 @@ struct ProductOperands {
   int64_t y_row;
   int64_t rows, inner, columns;
   bool accumulate = false;
+  const float* bias = nullptr;
 };
+
+enum class VectorActivation : uint8_t { kNone, kRelu, kHardSwish, kSwish };
+
+// A 1x1 convolution of an image, and a depthwise one of its result, for `tile` neighbouring channels (16 or 32), of
+// which the last ones may be surplus: `width` of the results are stored. Both have an activation at their end.
+struct ExpandDepthwiseOperands {
+  DepthwiseShape shape;  // of the depthwise convolution; `channels` are floats from pixel to pixel of dst
+  int64_t inputs;        // channels of src{height,width,inputs}
+  VectorActivation inner, outer;
+  int64_t tile, width;
+  const float* src;
+  const float *expand, *expand_bias;        // {inputs,tile}, {tile}
+  const float *depthwise, *depthwise_bias;  // {kernel,kernel,tile}, {tile}
+  float* rows;                              // scratch: ExpandDepthwiseFloats
+  int64_t first, last;                      // rows of dst that are computed: first .. last - 1
+  float* dst;                               // row 0 of {out_height,out_width,channels}, at the first of these channels
+};
+
+// Floats of scratch memory that a call needs: the rows that the kernel covers with their padding, one of zeros, one of
+// results.
+constexpr int64_t ExpandDepthwiseFloats(const DepthwiseShape& s, int64_t tile) {
+  return ((s.kernel + 1) * (s.width + 2 * s.padding + 2 * s.stride * 4) + s.out_width + 4) * tile;
+}
+
+// Floats that kernels take at once; behind what they read some more may have to be there.
+inline constexpr int64_t kVectorFloats = 16;
 
 struct VectorKernels {
   const char* name;  // "vector:portable", "vector:avx2", "vector:avx512"
@@ -127,6 +155,14 @@ struct VectorKernels {
   // is added is 0.
   void (*transpose)(const float* from, int64_t stride, int64_t rows, int64_t size, float factor, float* to);
 
+  // window.inc; a window is height x width floats of a matrix whose rows are `stride` floats apart. kVectorFloats more
+  // must be there behind the window, and behind the row that is added.
+  //
+  // row = the window's rows one after the other, and 0 from there to `padded`.
+  void (*take_window)(const float* window, int64_t stride, int64_t height, int64_t width, float* row, int64_t padded);
+  // window += row{height * width}.
+  void (*add_to_window)(const float* row, int64_t height, int64_t width, float* window, int64_t stride);
+
   // pool.inc
   // mean[j] of columns j of a matrix with `stride` floats from row to row. Needs a row.
   void (*column_means)(const float* x, int64_t stride, int64_t rows, int64_t columns, float* mean);
@@ -146,6 +182,9 @@ struct VectorKernels {
   // which src and diff_dst begin with. Taps row by row.
   void (*depthwise_backward_weights)(const DepthwiseShape& shape, const float* src, const float* diff_dst,
                                      int64_t images, int64_t width, float* sums);
+
+  // expand_depthwise.inc
+  void (*expand_depthwise)(const ExpandDepthwiseOperands& operands);
 
   // softmax.inc
   // Softmax of each row, and one SoftmaxRow for each.

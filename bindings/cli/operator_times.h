@@ -1,0 +1,16 @@
+// Where the time of a network goes, as JSON and as a table.
+#ifndef MATHNAS_BINDINGS_CLI_OPERATOR_TIMES_H_
+#define MATHNAS_BINDINGS_CLI_OPERATOR_TIMES_H_
+
+#include "bindings/cli/command.h"
+#include "kernels/step_times.h"
+
+namespace mathnas::cli {
+
+// Adds "operators" to the answer, in the order in which they run ({"block", "operator", "shapes", "implementation",
+// "us", "share"}), and the same as text with sums by operator.
+void AddOperatorTimes(const kernels::StepTimes& times, Answer& answer);
+
+}  // namespace mathnas::cli
+
+#endif  // MATHNAS_BINDINGS_CLI_OPERATOR_TIMES_H_

@@ -1,0 +1,45 @@
+// Where the time of a plan goes, step by step. Contexts that are run without it time nothing.
+#ifndef MATHNAS_KERNELS_STEP_TIMES_H_
+#define MATHNAS_KERNELS_STEP_TIMES_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "kernels/plan.h"
+
+namespace mathnas::kernels {
+
+// The times of the runs of one plan, the first that comes. Not thread-safe.
+class StepTimes {
+ public:
+  struct Line {
+    std::string block;
+    std::string_view op;         // NameOf the operator
+    std::string shapes;          // "{1, 48, 48, 24} {24, 1, 3, 3} -> {1, 48, 48, 24}"
+    std::string implementation;  // of the kernel
+    double seconds = 0;          // lower quartile over the runs, which are disturbed upwards only
+  };
+
+  // Runs the context and keeps the time of each step, unless its plan is another one.
+  absl::Status Run(Context& context);
+
+  int64_t runs() const { return runs_; }
+  // In the order in which the steps run; empty before the first run.
+  std::vector<Line> Lines() const;
+  // The lines of each operator together, the longest first; block, shapes and implementation are empty.
+  std::vector<Line> ByOperator() const;
+
+ private:
+  std::shared_ptr<const Plan> plan_;
+  std::vector<Line> steps_;
+  std::vector<std::vector<double>> seconds_;  // by step and run
+  std::vector<double> now_;
+  int64_t runs_ = 0;
+};
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_STEP_TIMES_H_
