@@ -42,8 +42,9 @@ class Builder {
       y = SqueezeExcite(g_, y, Name("depth_conv.se"), options_.squeeze, {stored_.mid, stored_.squeeze});
     }
     y = Pointwise(y, "point_linear", stored_.out > 0 ? stored_.out : options_.out, stored_.mid, options_.out);
-    if (options_.shortcut && options_.stride == 1 && in == options_.out) y = g_.Apply(kernels::Add{}, {y, x})[0];
-    return y;
+    if (!options_.shortcut || options_.stride != 1 || in != options_.out) return y;
+    if (options_.drop_path != nullptr) y = options_.drop_path->Branch(y);
+    return g_.Apply(kernels::Add{}, {y, x})[0];
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "blocks/batch_norm.h"
+#include "blocks/drop_path.h"
 #include "kernels/graph.h"
 
 namespace mathnas::blocks {
@@ -17,8 +18,9 @@ struct InvertedResidualOptions {
   int stride = 1;
   bool expand = true;  // without, mid is the width of the input
   kernels::Activation activation = kernels::Activation::kRelu;
-  bool transformed = true;  // smaller kernels are made by matrices; otherwise they are centres (NASViT, 5.2)
-  bool shortcut = true;     // the input is added where its shape is that of the output
+  bool transformed = true;        // smaller kernels are made by matrices; otherwise they are centres (NASViT, 5.2)
+  bool shortcut = true;           // the input is added where its shape is that of the output
+  DropPath* drop_path = nullptr;  // of what it is added to
 };
 
 // The sizes of the supernet's tensors, of which a block uses the leading parts.

@@ -15,7 +15,7 @@ namespace {
 class Builder {
  public:
   Builder(Graph& g, std::string_view prefix, const VitBlockOptions& options, int64_t pixels, int64_t channels)
-      : g_(g), prefix_(prefix), stored_(options.stored_channels), channels_(channels) {
+      : g_(g), prefix_(prefix), stored_(options.stored_channels), channels_(channels), drop_path_(options.drop_path) {
     row_ = options.depth * kVitPhases + pixels % kVitPhases;
   }
 
@@ -73,12 +73,15 @@ class Builder {
     const Value scales = g_.Parameter(Name(table), {kVitDepths, kVitPhases, stored_});
     const kernels::LayerScale scale = {static_cast<int32_t>(row_),
                                        static_cast<double>(kVitHeadSize) / static_cast<double>(channels_)};
-    return g_.Apply(kernels::Add{}, {x, g_.Apply(scale, {branch, scales})[0]})[0];
+    branch = g_.Apply(scale, {branch, scales})[0];
+    if (drop_path_ != nullptr) branch = drop_path_->Branch(branch);
+    return g_.Apply(kernels::Add{}, {x, branch})[0];
   }
 
   Graph& g_;
   std::string_view prefix_;
   int64_t stored_, channels_, row_;
+  DropPath* drop_path_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "blocks/drop_path.h"
 #include "kernels/graph.h"
 
 namespace mathnas::blocks {
@@ -17,8 +18,9 @@ inline constexpr int64_t kVitHeadSize = 8, kVitValueRatio = 4;
 inline constexpr int64_t kVitDepths = 10, kVitPhases = 8;
 
 struct VitBlockOptions {
-  int64_t stored_channels;  // of the tensors, of which x has the leading ones
-  int depth;                // of the stage, with all blocks that run
+  int64_t stored_channels;        // of the tensors, of which x has the leading ones
+  int depth;                      // of the stage, with all blocks that run
+  DropPath* drop_path = nullptr;  // of the three branches, each for itself
 };
 
 // x{N,H,W,C} -> {N,H,W,C}:

@@ -68,6 +68,9 @@ struct GraphRequest {
   // Rates at which spaces that have it drop values in training, of activations and of attention's probabilities; above
   // 0 the graph has an input "seed"{1} int64.
   double dropout = 0, attention_dropout = 0;
+  // Rate at which spaces with has_residual_branches() drop those of the last block in training (blocks/drop_path.h);
+  // above 0 the graph has an input "seed"{1} int64.
+  double drop_path = 0;
   // Momentum of the running statistics; 1 makes them the statistics of the last batch.
   double norm_momentum = 0.1;
 };
@@ -120,6 +123,8 @@ class SearchSpace {
   virtual Initialization initialization() const { return Initialization::kPyTorch; }
   // Whether its networks take tokens of one language and say those of another (NetworkGraph).
   virtual bool translates() const { return false; }
+  // Whether its blocks have residual branches, which training can drop (GraphRequest::drop_path).
+  virtual bool has_residual_branches() const { return false; }
   // Whether images of any size are brought to that of the network (network_input.h); otherwise they must have it.
   virtual bool takes_any_image_size() const { return false; }
   virtual BatchVariance recalibrated_variance() const { return BatchVariance::kUnbiased; }

@@ -25,7 +25,7 @@ absl::StatusOr<std::vector<supernet::TrainingRecipe>> StageRecipes(const JobOpti
   auto rule = supernet::ParseSubnetRule(o.rule);
   if (!rule.ok()) return rule.status();
   for (supernet::RequestedStage& requested : *stages) {
-    auto recipe = o.recipe.Make(o.common.seed, space.name(), supernet::ShrinkingOf(space, requested.stage, *rule),
+    auto recipe = o.recipe.Make(o.common.seed, {space.name()}, supernet::ShrinkingOf(space, requested.stage, *rule),
                                 requested.epochs);
     if (!recipe.ok()) return kernels::Annotate(recipe.status(), requested.stage.name);
     recipes.push_back(*std::move(recipe));
@@ -54,7 +54,7 @@ absl::StatusOr<std::unique_ptr<job::Task>> MakeImageTask(JobOptions& o) {
   auto space = o.space.Make(fit);
   if (!space.ok()) return space.status();
   options.space = *space;
-  auto recipe = o.recipe.Make(o.common.seed, (*space)->name());
+  auto recipe = o.recipe.Make(o.common.seed, {(*space)->name(), !data->train->one_size(), o.space.small_images()});
   if (!recipe.ok()) return recipe.status();
   options.supernet = options.fine_tuning = *recipe;
   auto stages = StageRecipes(o, **space);

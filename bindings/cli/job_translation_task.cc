@@ -25,9 +25,11 @@ absl::StatusOr<std::unique_ptr<job::Task>> MakeTranslationTask(JobOptions& o) {
                              {"--validation", "--recalibration-batches", "--recalibration-batch"});
   if (!refused.ok()) return refused;
   refused = RefuseGiven(*o.command, o.space.name + " is trained by --updates, --tokens and --accumulate",
-                        {"--epochs", "--batch", "--fine-tune-epochs", "--warmup-epochs", "--lr-update", "--sampling",
-                         "--stages", "--subnet-rule", "--average", "--image-size", "--no-augment", "--crop-padding",
-                         "--optimizer", "--momentum", "--no-nesterov", "--final-lr", "--warmup-lr"});
+                        {"--epochs",      "--batch",      "--fine-tune-epochs", "--warmup-epochs", "--lr-update",
+                         "--sampling",    "--stages",     "--subnet-rule",      "--average",       "--image-size",
+                         "--drop-path",   "--no-augment", "--rand-augment",     "--erasing",       "--mixup",
+                         "--cutmix",      "--mix-switch", "--crop-padding",     "--optimizer",     "--momentum",
+                         "--no-nesterov", "--final-lr",   "--warmup-lr"});
   if (!refused.ok()) return refused;
   SpaceFit fit;
   if (!o.checkpoint.empty()) {

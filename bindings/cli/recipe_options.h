@@ -9,14 +9,23 @@
 
 #include "CLI/App.hpp"
 #include "absl/status/statusor.h"
+#include "kernels/status.h"
 #include "supernet/training/trainer.h"
 
 namespace mathnas::cli {
+
+// What a recipe is for.
+struct RecipePurpose {
+  std::string_view space;
+  bool photographs = false;  // images of any size
+  bool small = false;        // SpaceOptions::small_images
+};
 
 struct RecipeOptions {
   supernet::TrainingRecipe recipe;
   std::string sampling = "uniform", optimizer = "sgd";
   std::string rate_update = "epoch";
+  std::string rand_augment = "none";
   bool no_augment = false;
   bool no_nesterov = false;
   CLI::App* command = nullptr;
@@ -47,6 +56,11 @@ struct RecipeOptions {
             "1 / (1 - decay) steps, so short runs need a small one (0: none; supervit: 0.99985)")
         ->capture_default_str();
     command
+        ->add_option("--drop-path", recipe.drop_path,
+                     "mobilenetv3, supervit: rate at which the residual branches of the last block are dropped for a "
+                     "sample in training; earlier ones less often, linearly over depth")
+        ->capture_default_str();
+    command
         ->add_option("--image-size", recipe.image_size,
                      "supervit: side of the images, which its networks resize (0: that of a step's first network)")
         ->capture_default_str();
@@ -64,7 +78,31 @@ struct RecipeOptions {
         ->add_option("--sampling", sampling,
                      "Networks per step of a supernet: full, uniform, fair or sandwich (supervit: sandwich)")
         ->capture_default_str();
-    command->add_flag("--no-augment", no_augment, "No flips and crops");
+    const CLI::Option* plain =
+        command->add_flag("--no-augment", no_augment, "No flips and crops, nor what else is drawn for images");
+    command
+        ->add_option("--rand-augment", rand_augment,
+                     "RandAugment by timm's text, or none: for images that are resized, in place of changes of "
+                     "brightness and saturation (supervit on a folder of images: rand-n1-m1-mstd0.5-inc1)")
+        ->capture_default_str();
+    command
+        ->add_option("--erasing", recipe.erasing,
+                     "Probability of random erasing (supervit on a folder of images: 0.01)")
+        ->capture_default_str();
+    command
+        ->add_option("--mixup", recipe.mixing.mixup,
+                     "Parameter of mixup's beta distribution (0: none; supervit on a folder of images: 0.01)")
+        ->capture_default_str();
+    command
+        ->add_option("--cutmix", recipe.mixing.cutmix,
+                     "Parameter of cutmix's beta distribution (0: none; supervit on a folder of images: 0.01)")
+        ->capture_default_str();
+    command
+        ->add_option("--mix-switch", recipe.mixing.switch_probability, "Probability of cutmix where both are asked for")
+        ->capture_default_str();
+    for (const char* option : {"--rand-augment", "--erasing", "--mixup", "--cutmix"}) {
+      command->get_option(option)->excludes(command->get_option(plain->get_name()));
+    }
     command
         ->add_option("--crop-padding", recipe.crop_padding,
                      "Zero padding of the random crop (-1: 4, or 2 below 28 pixels)")
@@ -73,7 +111,7 @@ struct RecipeOptions {
 
   // In supervit, and with a stage of progressive shrinking, its recipe (spec/search-spaces.md 5.8 and 3.8) where
   // nothing else is asked for; `epochs` are asked for by other means than --epochs.
-  absl::StatusOr<supernet::TrainingRecipe> Make(uint64_t seed, std::string_view space,
+  absl::StatusOr<supernet::TrainingRecipe> Make(uint64_t seed, const RecipePurpose& purpose,
                                                 const std::optional<supernet::Shrinking>& shrinking = {},
                                                 std::optional<int64_t> epochs = {}) const {
     supernet::TrainingRecipe made = recipe;
@@ -83,11 +121,18 @@ struct RecipeOptions {
     auto algorithm = supernet::ParseAlgorithm(optimizer);
     if (!algorithm.ok()) return algorithm.status();
     made.algorithm = *algorithm;
+    auto operations = supernet::ParseRandAugment(rand_augment);
+    if (!operations.ok()) return kernels::Annotate(operations.status(), "--rand-augment");
+    made.rand_augment = *operations;
     made.rate_per_step = rate_update == "step";
     const auto asked = [&](const char* option) { return command->count(option) > 0; };
-    if (space == "supervit") {
-      const supernet::TrainingRecipe published = supernet::NasVitRecipe(asked("--batch") ? recipe.batch : 64);
-      made.batch = published.batch;
+    if (purpose.space == "supervit") {
+      const supernet::TrainingRecipe published =
+          purpose.small
+              ? supernet::SmallNasVitRecipe()
+              : supernet::NasVitRecipe(asked("--batch") ? recipe.batch : 64, purpose.photographs && !no_augment);
+      if (purpose.small && !asked("--epochs")) made.epochs = published.epochs;
+      if (!asked("--batch")) made.batch = published.batch;
       if (!asked("--optimizer")) made.algorithm = published.algorithm;
       if (!asked("--lr")) made.learning_rate = published.learning_rate;
       if (!asked("--final-lr")) made.final_learning_rate = published.final_learning_rate;
@@ -99,6 +144,10 @@ struct RecipeOptions {
       if (!asked("--average")) made.average = published.average;
       if (!asked("--sampling")) made.sampling = published.sampling;
       if (!asked("--image-size")) made.image_size = published.image_size;
+      if (!asked("--rand-augment")) made.rand_augment = published.rand_augment;
+      if (!asked("--erasing")) made.erasing = published.erasing;
+      if (!asked("--mixup")) made.mixing.mixup = published.mixing.mixup;
+      if (!asked("--cutmix")) made.mixing.cutmix = published.mixing.cutmix;
       made.decay = published.decay;
     }
     if (shrinking) {

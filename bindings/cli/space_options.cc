@@ -14,6 +14,7 @@ namespace {
 
 using SpaceOr = absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>>;
 
+constexpr int kSmallResolution = 64;            // of supervit's small task
 constexpr std::string_view kLayers = "layers";  // of --blocks: no set
 
 // Sets `field` to the last of the values that is given.
@@ -70,6 +71,9 @@ SpaceOr MakeMobileNetV3(const SpaceOptions& o, const SpaceFit& fit) {
 }
 
 SpaceOr MakeSuperVit(const SpaceOptions& o, const SpaceFit& fit) {
+  if (!o.task.empty() && o.task != "imagenet" && o.task != "small") {
+    return absl::InvalidArgumentError(fmt::format("--task: \"{:.100}\", expected imagenet or small", o.task));
+  }
   supernet::SuperVitMacro macro;
   if (!fit.macro.empty()) {
     auto stored = supernet::ParseSuperVitMacro(fit.macro);
@@ -83,6 +87,7 @@ SpaceOr MakeSuperVit(const SpaceOptions& o, const SpaceFit& fit) {
   Take(macro.input_channels, {o.input_channels});
   if (o.size != 0) macro.resolutions = {static_cast<int>(o.size)};
   if (!o.resolutions.empty()) macro.resolutions = o.resolutions;
+  if (o.small_images() && macro.resolutions.empty()) macro.resolutions = {kSmallResolution};
   return supernet::SuperVit(macro);
 }
 
@@ -95,7 +100,11 @@ void SpaceOptions::AddTo(CLI::App* command) {
       ->check(CLI::Range(1, 4096));
   command->add_option("--cells", cells, "nasbench201: cells per stage (default 5)")->check(CLI::Range(1, 100));
   command->add_option("--width", width, "mobilenetv3: width factor, 1.0 or 1.2 (default 1.0)");
-  command->add_option("--task", task, "supertransformer: the sizes of networks: wmt, iwslt or small (default wmt)");
+  command->add_option(
+      "--task", task,
+      "What networks are for, and the recipe that they are trained by: supertransformer: wmt (default) or "
+      "iwslt, as published, or small; supervit: imagenet (default), as published, or small: inputs of 64 "
+      "pixels");
   command
       ->add_option(
           "--vocabulary", vocabulary,
@@ -139,7 +148,7 @@ absl::Status SpaceOptions::CheckOptions() const {
                  {"--classes", classes != 0, {"nasbench201", "mobilenetv3", "supervit"}},
                  {"--size", size != 0, {"nasbench201", "mobilenetv3", "supervit"}},
                  {"--input-channels", input_channels != 0, {"nasbench201", "mobilenetv3", "supervit"}},
-                 {"--task", !task.empty(), {"supertransformer"}},
+                 {"--task", !task.empty(), {"supertransformer", "supervit"}},
                  {"--vocabulary", vocabulary != 0, {"supertransformer"}},
                  {"--target-vocabulary", target_vocabulary != 0, {"supertransformer"}},
                  {"--widths", !widths.empty(), {"supertransformer"}}};

@@ -46,6 +46,8 @@ struct SpaceOptions {
   bool takes_any_size() const { return name != "nasbench201"; }
   // Whether they take tokens (SearchSpace::translates).
   bool translates() const { return name == "supertransformer"; }
+  // Whether --task asks for the small configuration of a space whose networks take images.
+  bool small_images() const { return name == "supervit" && task == "small"; }
 
   // Adds the positional SPACE and the macro parameters.
   void AddTo(CLI::App* command);

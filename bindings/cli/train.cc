@@ -98,7 +98,8 @@ absl::StatusOr<Answer> Train(Options& o) {
   if (!device.ok()) return device.status();
   auto shrinking = StageOf(o, **space);
   if (!shrinking.ok()) return shrinking.status();
-  auto recipe = o.recipe.Make(o.common.seed, (*space)->name(), *shrinking);
+  auto recipe =
+      o.recipe.Make(o.common.seed, {(*space)->name(), !images->one_size(), o.space.small_images()}, *shrinking);
   if (!recipe.ok()) return recipe.status();
   std::optional<supernet::Choice> own;
   if (!o.subnet.empty()) {

@@ -17,13 +17,17 @@ namespace mathnas::supernet {
 // Purposes of kernels::Random::Stream that the data code draws from. Whoever shares a seed with it stays out of
 // 0xD0 .. 0xDF.
 enum StreamPurpose : uint8_t {
-  kShufflePurpose = 0xD0,    // index_a: epoch
-  kAugmentPurpose = 0xD1,    // index_a: epoch, index_b: image
-  kSplitPurpose = 0xD2,      // index_a: class
-  kSyntheticPurpose = 0xD3,  // index_a: 0 patterns, 1 train, 2 test; index_b: class or image
-  kResizingPurpose = 0xD4,   // index_a: epoch, index_b: image
-  kElasticPurpose = 0xD5,    // index_a: epoch, index_b: batch
-  kTextPurpose = 0xD6,       // index_a: epoch, index_b: 0 batches, 1 + bucket of lengths (text/token_loader.h)
+  kShufflePurpose = 0xD0,       // index_a: epoch
+  kAugmentPurpose = 0xD1,       // index_a: epoch, index_b: image
+  kSplitPurpose = 0xD2,         // index_a: class
+  kSyntheticPurpose = 0xD3,     // index_a: 0 patterns, 1 train, 2 test; index_b: class or image
+  kResizingPurpose = 0xD4,      // index_a: epoch, index_b: image
+  kElasticPurpose = 0xD5,       // index_a: epoch, index_b: batch
+  kTextPurpose = 0xD6,          // index_a: epoch, index_b: 0 batches, 1 + bucket of lengths (text/token_loader.h)
+  kRandAugmentPurpose = 0xD7,   // index_a: epoch, index_b: image
+  kErasingPurpose = 0xD8,       // the same: what is erased
+  kErasingNoisePurpose = 0xD9,  // the same: what takes its place
+  kMixingPurpose = 0xDA,        // index_a: epoch, index_b: batch
 };
 
 // One part (training, validation, test) of a set of images.

@@ -184,6 +184,12 @@ void BatchLoader::State::MakeOne(std::unique_lock<std::mutex>& lock, InputMaker:
     if (resolution.stop_at_damage || bad.size() == std::min<size_t>(kMaxDamagedInARow, labels.size())) break;
     image = (image + 1) % static_cast<uint32_t>(labels.size());
   }
+  if (made.ok() && options.augment && options.erasing > 0) {
+    const Shape input = maker->InputShape(s.side);
+    const Rectangle erased =
+        DrawErasing({.probability = options.erasing, .seed = options.seed}, epoch, image, input[0], input[1]);
+    Erase(erased, options.seed, epoch, image, input[1], input[2], out);
+  }
   s.image_index[static_cast<size_t>(place)] = image;
   s.labels.as<int64_t>()[static_cast<size_t>(place)] = labels[image];
 
@@ -231,6 +237,9 @@ absl::Status BatchLoader::State::Start() {
   if (options.ring < 2) return fail(fmt::format("ring of {} buffers, expected at least 2", options.ring));
   if (options.threads < 1 || options.threads > kMaxThreads) {
     return fail(fmt::format("{} threads, expected 1 to {}", options.threads, kMaxThreads));
+  }
+  if (!(options.erasing >= 0 && options.erasing <= 1)) {
+    return fail(fmt::format("erasing {}, expected 0 to 1", options.erasing));
   }
   constexpr int64_t kEpochs = 1 << 24;  // Random::Stream tells no more apart
   if (options.first_epoch < 0 || options.first_epoch >= kEpochs) {

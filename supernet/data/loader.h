@@ -14,6 +14,7 @@
 #include "supernet/data/augment.h"
 #include "supernet/data/dataset.h"
 #include "supernet/data/image_source.h"
+#include "supernet/data/random_erasing.h"
 #include "supernet/data/resizing.h"
 
 namespace mathnas::supernet {
@@ -27,6 +28,7 @@ struct LoaderOptions {
   bool augment = true;
   bool flip = true;
   int crop_padding = -1;  // as in AugmentOptions; of sets whose images have one size
+  double erasing = 0;     // with `augment`: ErasingOptions::probability
   // The last, incomplete batch of an epoch is dropped: its images come up again in the next epoch's order.
   bool drop_last = true;
   // Where to begin: `first_batch` batches of `first_epoch` count as taken already.
@@ -92,7 +94,7 @@ struct Batch {
 class BatchLoader {
  public:
   // Starts the threads. InvalidArgument: no images, batch below 1 or larger than their number, first_epoch or
-  // first_batch out of range, threads not 1 to 256, or what ImageTransform::Create refuses.
+  // first_batch out of range, threads not 1 to 256, erasing not 0 to 1, or what ImageTransform::Create refuses.
   static absl::StatusOr<std::unique_ptr<BatchLoader>> Create(ImageSourcePtr source, const LoaderOptions& options);
   // `dataset` must outlive the loader.
   static absl::StatusOr<std::unique_ptr<BatchLoader>> Create(const ImageDataset& dataset, const LoaderOptions& options);

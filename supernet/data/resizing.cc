@@ -5,6 +5,7 @@
 
 #include "fmt/format.h"
 #include "kernels/random.h"
+#include "kernels/status.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -83,6 +84,7 @@ absl::StatusOr<ResizingTransform> ResizingTransform::Create(const ImageSource& s
   if (o.repeat_grey && channels != 1 && channels != 3) {
     return fail(fmt::format("{} channels, expected 1 or 3 to make three of grey", channels));
   }
+  if (auto s = Check(o.rand_augment); !s.ok()) return fail(kernels::Message(s));
   ResizingTransform t;
   t.options_ = options;
   for (size_t c = 0; c < channels; ++c) {
@@ -92,6 +94,7 @@ absl::StatusOr<ResizingTransform> ResizingTransform::Create(const ImageSource& s
                               stddev));
     }
     t.mean_.push_back(static_cast<float>(mean));
+    t.fill_.push_back(static_cast<uint8_t>(std::clamp(std::nearbyint(mean), 0.0, 255.0)));
     t.scale_.push_back(static_cast<float>(1 / stddev));
   }
   if (options.repeat_grey && channels == 1) {
@@ -109,8 +112,12 @@ ResizingDraw ResizingTransform::Draw(int64_t epoch, int64_t index, int64_t heigh
   const double brightness = UniformIn(1 - options_.brightness, 1 + options_.brightness, random.Uniform());
   const double saturation = UniformIn(1 - options_.saturation, 1 + options_.saturation, random.Uniform());
   const bool saturation_first = random.Uniform() < 0.5;
-  return {DrawCrop(options_, height, width, random), options_.flip && flip, static_cast<float>(brightness),
-          static_cast<float>(saturation), saturation_first};
+  return {DrawCrop(options_, height, width, random),
+          options_.flip && flip,
+          static_cast<float>(brightness),
+          static_cast<float>(saturation),
+          saturation_first,
+          DrawRandAugment(options_.rand_augment, options_.seed, epoch, index)};
 }
 
 void ResizingTransform::Apply(const ImageView& image, const ResizingDraw& draw, int64_t size, Resampler& resampler,
@@ -121,7 +128,16 @@ void ResizingTransform::Apply(const ImageView& image, const ResizingDraw& draw, 
   if (saturate && draw.saturation_first) Saturate(draw.saturation, pixels);
   if (draw.brightness != 1) Brighten(draw.brightness, pixels);
   if (saturate && !draw.saturation_first) Saturate(draw.saturation, pixels);
+  if (!draw.operations.empty()) Operate(draw.operations, image.channels, size, pixels);
   Normalise(image.channels, size * size, out);
+}
+
+void ResizingTransform::Operate(const std::vector<PixelOperationDraw>& operations, int64_t channels, int64_t size,
+                                std::span<float> pixels) const {
+  PixelImage image = {size, size, channels, std::vector<uint8_t>(pixels.size()), {}};
+  for (size_t i = 0; i < pixels.size(); ++i) image.values[i] = static_cast<uint8_t>(std::nearbyint(pixels[i]));
+  for (const PixelOperationDraw& o : operations) supernet::Apply(o.operation, o.argument, fill_, image);
+  std::copy(image.values.begin(), image.values.end(), pixels.begin());
 }
 
 void ResizingTransform::ApplyEvaluation(const ImageView& image, int64_t size, Resampler& resampler,

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "supernet/data/image_source.h"
+#include "supernet/data/rand_augment.h"
 #include "supernet/data/resample.h"
 
 namespace mathnas::supernet {
@@ -26,6 +27,8 @@ struct ResizingOptions {
   // Colours are multiplied by, and taken from their grey to, a factor uniform in 1 - x .. 1 + x; 0 = as they are. These
   // are OFA's colour jitter "tf". Saturation needs three channels.
   double brightness = 32.0 / 255, saturation = 0.5;
+  // Of the crop, after all else; its levels are rounded to whole ones for it.
+  RandAugmentOptions rand_augment = {};
   // Evaluation: the side of the crop as a share of the image's short side.
   double evaluation_crop = 0.875;
   // Three times the channel of grey images; others must have three.
@@ -40,6 +43,7 @@ struct ResizingDraw {
   bool flip = false;
   float brightness = 1, saturation = 1;  // factors
   bool saturation_first = false;
+  std::vector<PixelOperationDraw> operations = {};  // of RandAugment
 };
 
 // Immutable, shared between threads.
@@ -48,7 +52,7 @@ class ResizingTransform {
   // Takes channels, mean and deviation of `source` and keeps no reference to it. InvalidArgument: mean or stddev not of
   // one entry per channel or stddev not positive and finite, areas not 0 < min <= max <= 1, ratios not 0 < min <= max,
   // brightness or saturation not in 0 .. 1, evaluation_crop not in 0.1 .. 1, repeat_grey with channels other than 1
-  // and 3.
+  // and 3, what Check of RandAugment refuses.
   static absl::StatusOr<ResizingTransform> Create(const ImageSource& source, const ResizingOptions& options);
 
   // Channels of the result.
@@ -65,10 +69,13 @@ class ResizingTransform {
 
  private:
   ResizingTransform() = default;
+  void Operate(const std::vector<PixelOperationDraw>& operations, int64_t channels, int64_t size,
+               std::span<float> pixels) const;
   void Normalise(int64_t image_channels, int64_t pixels, std::span<float> out) const;
 
   ResizingOptions options_;
   std::vector<float> mean_, scale_;  // {channels()}: x becomes (x - mean) * scale
+  std::vector<uint8_t> fill_;        // {channels()}: the mean in whole levels, for what comes from outside of an image
 };
 
 // Sizes for batches of elastic resolution: least, least + step, .. most with equal probability, drawn from (seed,

@@ -132,6 +132,7 @@ class Space : public SearchSpace {
     return structure;
   }
   bool takes_any_image_size() const override { return true; }
+  bool has_residual_branches() const override { return true; }
   Initialization initialization() const override { return Initialization::kHeFanOut; }
   BatchVariance recalibrated_variance() const override { return BatchVariance::kBiased; }
   Weights synthetic_weights() const override { return Weights::kShared; }
@@ -210,6 +211,9 @@ class Space : public SearchSpace {
     NetworkGraph network{Graph(request.real), {}};
     Graph& g = network.graph;
     const NormOptions norm = {.momentum = request.norm_momentum};
+    int count = 1;
+    for (int block = 0; block < kBlocks; ++block) count += architecture.runs(block) ? 1 : 0;
+    blocks::DropPath drop_path(g, request.mode == Mode::kTraining ? request.drop_path : 0, count);
     const auto named = [&](Value x, std::string_view name) {
       g.SetName(x, name);
       return x;
@@ -223,9 +227,11 @@ class Space : public SearchSpace {
                           Value{}, 2, 1);
     x = named(hard_swish(blocks::BatchNorm(g, x, "first_conv.bn", request.mode, norm)), "first_conv");
     g.SetBlock("blocks.0");
-    x = blocks::InvertedResidual(g, x, "blocks.0.conv",
-                                 {.mid = widths_.first, .out = widths_.first, .kernel = 3, .expand = false}, nullptr,
-                                 request.mode, norm);
+    drop_path.Begin();
+    x = blocks::InvertedResidual(
+        g, x, "blocks.0.conv",
+        {.mid = widths_.first, .out = widths_.first, .kernel = 3, .expand = false, .drop_path = &drop_path}, nullptr,
+        request.mode, norm);
     named(x, "blocks.0");
 
     int running = 0;
@@ -237,13 +243,15 @@ class Space : public SearchSpace {
           .in = stored.in, .mid = stored.mid, .squeeze = stored.squeeze, .kernel = kStoredKernel};
       const bool shared = request.weights == Weights::kShared;
       g.SetBlock(LayerName(block));
+      drop_path.Begin();
       x = blocks::InvertedResidual(g, x, shared ? Prefix(block) : fmt::format("blocks.{}.conv", running),
                                    {.mid = shape.mid,
                                     .out = shape.out,
                                     .squeeze = shape.squeeze,
                                     .kernel = architecture.ks[block],
                                     .stride = static_cast<int>(shape.stride),
-                                    .activation = shape.hard_swish ? Activation::kHardSwish : Activation::kRelu},
+                                    .activation = shape.hard_swish ? Activation::kHardSwish : Activation::kRelu,
+                                    .drop_path = &drop_path},
                                    shared ? &wide : nullptr, request.mode, norm);
       named(x, fmt::format("blocks.{}", block + 1));
     }

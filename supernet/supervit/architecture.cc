@@ -70,6 +70,10 @@ Architecture Made(const Pick& pick) {
 
 const PartChoices& ChoicesOf(int part) { return kPartTable[static_cast<size_t>(part)]; }
 
+bool IsResolution(int64_t side) {
+  return side >= kLeastResolution && side <= kMostResolution && side % kResolutionStep == 0;
+}
+
 Architecture Smallest() {
   return Made([](std::span<const int> allowed) { return allowed.front(); });
 }
@@ -78,8 +82,8 @@ Architecture Largest() {
 }
 
 absl::Status Check(const Architecture& a) {
-  if (std::find(kResolutions.begin(), kResolutions.end(), a.resolution) == kResolutions.end()) {
-    return absl::InvalidArgumentError(fmt::format("resolution: {}, expected {}", a.resolution, Listed(kResolutions)));
+  if (!IsResolution(a.resolution)) {
+    return absl::InvalidArgumentError(fmt::format("resolution: {}, expected {}", a.resolution, kExpectedResolution));
   }
   for (size_t part = 0; part < kParts; ++part) {
     if (auto s = CheckEntry("width", part, a.width[part], kPartTable[part].widths); !s.ok()) return s;
@@ -103,7 +107,7 @@ absl::StatusOr<Architecture> ParseArchitecture(std::string_view text, int resolu
     const std::optional<int64_t> given = IntegerIn((*object)["resolution"], 1, 1 << 16);
     if (!given) {
       return absl::InvalidArgumentError(
-          fmt::format("resolution: {}, expected {}", Shortened((*object)["resolution"]), Listed(kResolutions)));
+          fmt::format("resolution: {}, expected {}", Shortened((*object)["resolution"]), kExpectedResolution));
     }
     a.resolution = static_cast<int>(*given);
   }

@@ -17,7 +17,11 @@ namespace mathnas::supernet::supervit {
 inline constexpr int kStages = 7;  // mb1 .. mb7
 // The parts of a network that have a width: first_conv, the stages, last_conv.
 inline constexpr int kParts = kStages + 2;
+// Sides of the input in pixels: the published ones, and which others a space may have, for images of few pixels.
 inline constexpr std::array<int, 4> kResolutions = {192, 224, 256, 288};
+inline constexpr int kLeastResolution = 64, kMostResolution = kResolutions.back(), kResolutionStep = 32;
+inline constexpr std::string_view kExpectedResolution = "a multiple of 32 from 64 to 288";
+bool IsResolution(int64_t side);
 
 // What may be chosen for a part, ascending. The parts at the ends have a width alone.
 struct PartChoices {

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <string>
 #include <utility>
 
 #include "blocks/batch_norm.h"
+#include "blocks/drop_path.h"
 #include "blocks/elastic.h"
 #include "blocks/inverted_residual.h"
 #include "blocks/vit_block.h"
@@ -78,7 +80,13 @@ std::string NameOf(const PartChoice& c) {
 class Builder {
  public:
   Builder(Graph& g, const SuperVitMacro& macro, const Architecture& a, const GraphRequest& request)
-      : g_(g), macro_(macro), a_(a), request_(request), shared_(request.weights == Weights::kShared) {
+      : g_(g),
+        macro_(macro),
+        a_(a),
+        request_(request),
+        shared_(request.weights == Weights::kShared),
+        drop_path_(g, request.mode == Mode::kTraining ? request.drop_path : 0,
+                   std::accumulate(a.depth.begin(), a.depth.end(), 0)) {
     // The reference trains its supernet with momentum 0.
     norm_ = {.track = !shared_, .momentum = request.norm_momentum};
   }
@@ -117,9 +125,10 @@ class Builder {
     const std::string prefix = fmt::format("blocks.{}", FirstBlock(stage) + position);
     const std::string name = fmt::format("{}.{}", choices.name, position);
     g_.SetBlock(name);
+    drop_path_.Begin();
     if (!x.valid()) return x;
     if (position > 0 && choices.transformers) {
-      return Named(blocks::VitBlock(g_, x, prefix, {choices.stored_width(), a_.depth[stage]}), name);
+      return Named(blocks::VitBlock(g_, x, prefix, {choices.stored_width(), a_.depth[stage], &drop_path_}), name);
     }
     const int64_t in = g_.desc(x).shape[3], out = a_.width[stage + 1];
     const int64_t stored_in = Stored(position == 0 ? stage : stage + 1), stored_out = Stored(stage + 1);
@@ -131,17 +140,18 @@ class Builder {
                                                    .squeeze = choices.squeeze_excite ? SqueezeChannels(stored_mid) : 0,
                                                    .kernel = shared_ ? choices.stored_kernel() : a_.kernel_size[stage],
                                                    .out = stored_out};
-    const Value y = blocks::InvertedResidual(g_, x, prefix + ".mobile_inverted_conv",
-                                             {.mid = mid,
-                                              .out = out,
-                                              .squeeze = choices.squeeze_excite ? SqueezeChannels(mid) : 0,
-                                              .kernel = a_.kernel_size[stage],
-                                              .stride = stride,
-                                              .expand = choices.expansions.back() > 1,
-                                              .activation = Activation::kSwish,
-                                              .transformed = false,
-                                              .shortcut = false},
-                                             &stored, request_.mode, norm_);
+    Value y = blocks::InvertedResidual(g_, x, prefix + ".mobile_inverted_conv",
+                                       {.mid = mid,
+                                        .out = out,
+                                        .squeeze = choices.squeeze_excite ? SqueezeChannels(mid) : 0,
+                                        .kernel = a_.kernel_size[stage],
+                                        .stride = stride,
+                                        .expand = choices.expansions.back() > 1,
+                                        .activation = Activation::kSwish,
+                                        .transformed = false,
+                                        .shortcut = false},
+                                       &stored, request_.mode, norm_);
+    y = drop_path_.Branch(y);
     if (!y.valid()) return y;
     return Named(g_.Apply(kernels::Add{}, {y, Shortcut(x, prefix, stride, stored_in, stored_out, out)})[0], name);
   }
@@ -185,6 +195,7 @@ class Builder {
   const Architecture& a_;
   const GraphRequest& request_;
   const bool shared_;
+  blocks::DropPath drop_path_;
   NormOptions norm_;
 };
 
@@ -277,6 +288,7 @@ class Space : public SearchSpace {
     return extremes;
   }
   bool takes_any_image_size() const override { return true; }
+  bool has_residual_branches() const override { return true; }
   Initialization initialization() const override { return Initialization::kNasVit; }
   Weights synthetic_weights() const override { return Weights::kShared; }
   int NodeOfBlock(std::string_view block) const override {
@@ -370,10 +382,12 @@ absl::Status CheckMacro(const SuperVitMacro& macro) {
   }
   for (size_t i = 0; i < macro.resolutions.size(); ++i) {
     const int r = macro.resolutions[i];
-    if (std::find(kResolutions.begin(), kResolutions.end(), r) == kResolutions.end() ||
-        (i > 0 && r <= macro.resolutions[i - 1])) {
+    if (!IsResolution(r)) {
+      return absl::InvalidArgumentError(fmt::format("resolutions[{}]: {}, expected {}", i, r, kExpectedResolution));
+    }
+    if (i > 0 && r <= macro.resolutions[i - 1]) {
       return absl::InvalidArgumentError(
-          fmt::format("resolutions[{}]: {}, expected ascending ones of {}", i, r, fmt::join(kResolutions, ", ")));
+          fmt::format("resolutions[{}]: {} after {}, expected ascending ones", i, r, macro.resolutions[i - 1]));
     }
   }
   return absl::OkStatus();

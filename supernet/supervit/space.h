@@ -17,7 +17,7 @@ namespace mathnas::supernet {
 struct SuperVitMacro {
   int64_t classes = 1000;
   int64_t input_channels = 3;
-  // Sides of the input in pixels, ascending, of 192, 224, 256 and 288. Empty: all of them.
+  // Sides of the input in pixels, ascending (supervit::IsResolution). Empty: the published ones, 192, 224, 256 and 288.
   std::vector<int> resolutions = {};
 };
 

@@ -88,7 +88,8 @@ absl::StatusOr<NetworkGraph> TrainingStep::Network(const Key& key) const {
                           .weights = options_.weights,
                           .real = device_->real(),
                           .dropout = options_.dropout,
-                          .attention_dropout = options_.attention_dropout};
+                          .attention_dropout = options_.attention_dropout,
+                          .drop_path = options_.drop_path};
   for (const auto& [name, shape] : key.inputs) {
     if (shape.empty()) return absl::InvalidArgumentError(fmt::format("input \"{}\": a scalar", name));
     if (name == "image") {

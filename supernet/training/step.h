@@ -29,7 +29,7 @@ struct StepOptions {
   int32_t ignored_label = -1;
   bool sum = false;
   // GraphRequest: rates above 0 need the input "seed"{1}.
-  double dropout = 0, attention_dropout = 0;
+  double dropout = 0, attention_dropout = 0, drop_path = 0;
   OptimizerOptions optimizer = {};
 };
 

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <utility>
 
 #include "fmt/format.h"
 #include "kernels/internal/json_text.h"
 #include "kernels/optimizer_kernels.h"
+#include "kernels/random.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/data/loader.h"
@@ -18,6 +20,8 @@ namespace mathnas::supernet {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr uint8_t kDropPathPurpose = 0x32;  // of kernels::Random::Stream: network of the step, step
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
@@ -39,6 +43,7 @@ class Run {
     LoaderOptions loading = LoaderOptions::Training(recipe_.batch, recipe_.seed);
     loading.augment = recipe_.augment;
     loading.crop_padding = recipe_.crop_padding;
+    loading.erasing = recipe_.erasing;
     loading.first_epoch = state_.epoch;
     loading.first_batch = state_.batch;
     loading.end_epoch = recipe_.epochs;
@@ -51,6 +56,7 @@ class Run {
     TrainingStep step(space_, device_, state_.weights,
                       {.weights = own_ ? Weights::kOwn : Weights::kShared,
                        .label_smoothing = recipe_.label_smoothing,
+                       .drop_path = recipe_.drop_path,
                        .optimizer = {.algorithm = recipe_.algorithm,
                                      .weight_decay = recipe_.weight_decay,
                                      .decay = recipe_.decay,
@@ -101,6 +107,15 @@ class Run {
       return absl::InvalidArgumentError(fmt::format("image size {}: networks of {} do not resize images, expected 0",
                                                     recipe_.image_size, space_->name()));
     }
+    if (recipe_.rand_augment.layers > 0 && !AreResized(*space_, *images_)) {
+      return absl::InvalidArgumentError(fmt::format(
+          "RandAugment {}: images of {} all have the size of the network and are not resized, expected none",
+          ToString(recipe_.rand_augment), images_->name()));
+    }
+    if (recipe_.drop_path > 0 && !space_->has_residual_branches()) {
+      return absl::InvalidArgumentError(fmt::format("drop path {}: blocks of {} have no residual branches, expected 0",
+                                                    recipe_.drop_path, space_->name()));
+    }
     state_.space = space_->name();
     state_.macro = space_->MacroJson();
     if (own_) state_.subnet = space_->SubnetJson(*own_);
@@ -139,11 +154,11 @@ class Run {
   }
 
   ResolutionOptions Resolution() const {
-    if (recipe_.image_size > 0) {
-      return ResolutionFor(*images_, recipe_.image_size, space_->input_shape()[2], options_.reading);
-    }
-    ResolutionOptions options =
-        ResolutionFor(*images_, SideOf(std::nullopt), space_->input_shape()[2], options_.reading);
+    const int64_t side = recipe_.image_size > 0 ? recipe_.image_size : SideOf(std::nullopt);
+    ResolutionOptions options = ResolutionFor(*images_, side, space_->input_shape()[2], options_.reading);
+    options.resizing.rand_augment = recipe_.rand_augment;
+    if (recipe_.rand_augment.layers > 0) options.resizing.brightness = options.resizing.saturation = 0;
+    if (recipe_.image_size > 0) return options;
     if (const int shared = space_->structure().shared; shared >= 0) {
       Choice choice = space_->base();
       for (choice[shared] = 0; choice[shared] < std::ssize(space_->nodes()[shared].candidates); ++choice[shared]) {
@@ -165,13 +180,26 @@ class Run {
     if (!drawn.ok()) return drawn.status();
     const std::vector<std::optional<Choice>>& paths = *drawn;
     std::vector<StepInput> inputs = {{"image", batch.images}, {"labels", batch.labels}};
+    Loss loss = Loss::kLabels;
+    if (recipe_.mixing.any()) {
+      Mix(batch);
+      inputs.push_back({"soft_targets", targets_.view()});
+      loss = Loss::kSoftTargets;
+    }
     if (teacher != nullptr) {
       auto made = teacher->Targets(batch.images, paths.front().value_or(space_->base()));
       if (!made.ok()) return made.status();
-      inputs.push_back({"soft_targets", *made});
+      if (loss == Loss::kLabels) {
+        inputs.push_back({"soft_targets", *made});
+        loss = Loss::kLabelsAndSoftTargets;
+      } else {  // the sum of both losses is the loss of the sum of their targets
+        const auto from = made->as<float>(), to = targets_.as<float>();
+        std::transform(to.begin(), to.end(), from.begin(), to.begin(), std::plus<float>());
+      }
     }
-    const Loss loss = teacher == nullptr ? Loss::kLabels : Loss::kLabelsAndSoftTargets;
-    auto trained = IsSandwich() ? Sandwich(step, paths, inputs, batch.epoch) : Together(step, paths, inputs, loss);
+    step_number_ = batch.epoch * batches_ + batch.index;
+    auto trained =
+        IsSandwich() ? Sandwich(step, paths, inputs, loss, batch.epoch) : Together(step, paths, inputs, loss);
     if (!trained.ok()) return trained.status();
     const Means& total = *trained;
     if (!std::isfinite(total.loss)) {
@@ -189,17 +217,40 @@ class Run {
     return absl::OkStatus();
   }
 
+  // Mixes the images where they are; targets_ become those of their labels.
+  void Mix(const Batch& batch) {
+    const kernels::Shape& shape = batch.images.desc.shape;
+    const MixingDraw draw = DrawMixing(recipe_.mixing, recipe_.seed, batch.epoch, batch.index, shape[1], shape[2]);
+    MixImages(draw, batch.images);
+    if (targets_.desc().shape.empty()) targets_ = kernels::Tensor(kernels::DType::kF32, {shape[0], space_->classes()});
+    const auto labels = batch.labels.as<int64_t>();
+    MixLabels(draw, {labels.data(), labels.size()}, recipe_.label_smoothing, targets_.view());
+  }
+
   struct Means {
     double loss = 0, accuracy = 0;
   };
 
+  // Of network `place` of the step.
+  absl::StatusOr<BatchResult> Backward(TrainingStep& step, const std::vector<std::optional<Choice>>& paths,
+                                       size_t place, std::vector<StepInput> inputs, Loss loss) const {
+    int64_t seed = 0;
+    if (recipe_.drop_path > 0) {
+      kernels::Random random(recipe_.seed,
+                             kernels::Random::Stream(kDropPathPurpose, place, static_cast<uint64_t>(step_number_)));
+      seed = random.Next();
+      inputs.push_back({"seed", {{kernels::DType::kI64, {1}}, &seed}});
+    }
+    return step.Backward(paths[place], inputs, loss);
+  }
+
   // All networks learn alike; their gradients add up.
-  static absl::StatusOr<Means> Together(TrainingStep& step, const std::vector<std::optional<Choice>>& paths,
-                                        const std::vector<StepInput>& inputs, Loss loss) {
+  absl::StatusOr<Means> Together(TrainingStep& step, const std::vector<std::optional<Choice>>& paths,
+                                 const std::vector<StepInput>& inputs, Loss loss) const {
     Means means;
     int64_t correct = 0, rows = 0;
-    for (const std::optional<Choice>& path : paths) {
-      auto result = step.Backward(path, inputs, loss);
+    for (size_t i = 0; i < paths.size(); ++i) {
+      auto result = Backward(step, paths, i, inputs, loss);
       if (!result.ok()) return result.status();
       means.loss += result->loss / static_cast<double>(paths.size());
       correct += result->correct;
@@ -209,18 +260,19 @@ class Run {
     return means;
   }
 
-  // The first network learns from labels, the others from the first.
+  // The first network learns from labels, mixed or not, the others from the first.
   absl::StatusOr<Means> Sandwich(TrainingStep& step, const std::vector<std::optional<Choice>>& paths,
-                                 std::vector<StepInput> inputs, int64_t epoch) const {
-    auto largest = step.Backward(paths.front(), inputs, Loss::kLabels);
+                                 std::vector<StepInput> inputs, Loss loss, int64_t epoch) const {
+    auto largest = Backward(step, paths, 0, inputs, loss);
     if (!largest.ok()) return largest.status();
     const Means means = {largest->loss, static_cast<double>(largest->correct) /
                                             static_cast<double>(std::max<int64_t>(largest->rows, 1))};
     const kernels::Tensor logits = kernels::Tensor::Borrow(largest->logits, nullptr).Clone();
     step.SetAside();
+    inputs.resize(2);  // without targets
     inputs.push_back({"teacher_logits", logits.view()});
     for (size_t i = 1; i < paths.size(); ++i) {
-      auto result = step.Backward(paths[i], inputs, Loss::kAdaptive);
+      auto result = Backward(step, paths, i, inputs, Loss::kAdaptive);
       if (!result.ok()) return result.status();
     }
     step.Combine({.clip_norm = recipe_.clip_norm, .strengthen = epoch >= recipe_.strengthen_from});
@@ -297,7 +349,8 @@ class Run {
   const TrainingRecipe& recipe_;
   const TrainingRun& options_;
   Checkpoint state_;
-  int64_t batches_ = 0;
+  kernels::Tensor targets_;  // of a batch that was mixed
+  int64_t batches_ = 0, step_number_ = 0;
   double rate_ = 0, loss_ = 0, accuracy_ = 0, images_per_second_ = 0;
   int64_t images_since_report_ = 0;
   Clock::time_point last_checkpoint_, last_report_;
@@ -311,21 +364,38 @@ absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::
   return Run(std::move(space), std::move(device), images, own, recipe, run).Train(std::move(weights));
 }
 
-TrainingRecipe NasVitRecipe(int64_t batch) {
+TrainingRecipe NasVitRecipe(int64_t batch, bool photographs) {
   const double scale = static_cast<double>(batch) / 512;
-  return {.batch = batch,
-          .learning_rate = 3e-4 * scale,
-          .final_learning_rate = 5e-6 * scale,
-          .warmup_epochs = 5,
-          .rate_per_step = true,
-          .warmup_rate = 5e-7 * scale,
-          .algorithm = Algorithm::kAdam,
-          .weight_decay = 0,
-          .decay = Decay::kMatrices,
-          .clip_norm = 1,
-          .average = 0.99985,
-          .sampling = Sampling::kSandwich,
-          .image_size = 224};
+  TrainingRecipe recipe = {.batch = batch,
+                           .learning_rate = 3e-4 * scale,
+                           .final_learning_rate = 5e-6 * scale,
+                           .warmup_epochs = 5,
+                           .rate_per_step = true,
+                           .warmup_rate = 5e-7 * scale,
+                           .algorithm = Algorithm::kAdam,
+                           .weight_decay = 0,
+                           .decay = Decay::kMatrices,
+                           .clip_norm = 1,
+                           .average = 0.99985,
+                           .sampling = Sampling::kSandwich,
+                           .image_size = 224};
+  if (!photographs) return recipe;
+  recipe.rand_augment = {.layers = 1, .magnitude = 1, .deviation = 0.5};
+  recipe.erasing = 0.01;
+  recipe.mixing = {.mixup = 0.01, .cutmix = 0.01, .switch_probability = 0.5};
+  return recipe;
+}
+
+TrainingRecipe SmallNasVitRecipe() {
+  TrainingRecipe recipe = NasVitRecipe(50);
+  recipe.epochs = 5;
+  recipe.learning_rate = 1e-3;
+  recipe.final_learning_rate = 1e-5;
+  recipe.warmup_epochs = 0;
+  recipe.warmup_rate = 0;
+  recipe.average = 0.98;
+  recipe.image_size = 64;
+  return recipe;
 }
 
 std::string ToJson(const TrainingRecipe& r) {
@@ -349,8 +419,15 @@ std::string ToJson(const TrainingRecipe& r) {
   if (r.algorithm != Algorithm::kSgd) recipe["optimizer"] = std::string(Name(r.algorithm));
   if (r.warmup_rate > 0) recipe["warmup_lr"] = r.warmup_rate;
   if (r.clip_norm > 0) recipe["clip_norm"] = r.clip_norm;
+  if (r.drop_path > 0) recipe["drop_path"] = r.drop_path;
   if (r.average > 0) recipe["average"] = r.average;
   if (r.image_size > 0) recipe["image_size"] = r.image_size;
+  if (r.rand_augment.layers > 0) recipe["rand_augment"] = ToString(r.rand_augment);
+  if (r.erasing > 0) recipe["erasing"] = r.erasing;
+  if (r.mixing.any()) {
+    recipe["mixing"] = {
+        {"mixup", r.mixing.mixup}, {"cutmix", r.mixing.cutmix}, {"switch", r.mixing.switch_probability}};
+  }
   if (r.sampling == Sampling::kSandwich) recipe["strengthen_from"] = r.strengthen_from;
   if (r.shrinking) {
     const ShrinkingStage& stage = r.shrinking->stage;
@@ -381,12 +458,19 @@ absl::Status Check(const TrainingRecipe& r) {
                 {"warm-up lr", r.warmup_rate, 0, 1e3},
                 {"clip norm", r.clip_norm, 0, 1e9},
                 {"strengthen from", static_cast<double>(r.strengthen_from), 0, 1e9},
+                {"drop path", r.drop_path, 0, 0.999},
                 {"average", r.average, 0, 0.9999999},
+                {"erasing", r.erasing, 0, 1},
                 {"image size", static_cast<double>(r.image_size), 0, 4096}};
   for (const auto& f : fields) {
     if (!(f.value >= f.low && f.value <= f.high)) {
       return absl::InvalidArgumentError(fmt::format("{}: {}, expected {} to {}", f.name, f.value, f.low, f.high));
     }
+  }
+  if (auto s = Check(r.rand_augment); !s.ok()) return s;
+  if (auto s = Check(r.mixing); !s.ok()) return s;
+  if (!r.augment && (r.rand_augment.layers > 0 || r.erasing > 0 || r.mixing.any())) {
+    return absl::InvalidArgumentError("RandAugment, erasing and mixing: expected none where images are not augmented");
   }
   return absl::OkStatus();
 }

@@ -12,6 +12,8 @@
 #include "kernels/device.h"
 #include "supernet/data/image_source.h"
 #include "supernet/data/loader.h"
+#include "supernet/data/mixing.h"
+#include "supernet/data/rand_augment.h"
 #include "supernet/search_space.h"
 #include "supernet/training/checkpoint.h"
 #include "supernet/training/progressive_shrinking.h"
@@ -51,11 +53,17 @@ struct TrainingRecipe {
   Decay decay = Decay::kAll;
   double clip_norm = 0;                     // UpdateOptions, or of a sandwich CombineOptions; 0: none
   int64_t strengthen_from = 101;            // CombineOptions: the first epoch, counted from 0
+  double drop_path = 0;                     // GraphRequest; every network of a step draws its own; 0: none
   double average = 0;                       // decay of the moving average of all weights (Checkpoint::average); 0: none
   Sampling sampling = Sampling::kUniform;   // of a supernet
   std::optional<Shrinking> shrinking = {};  // of a supernet
   bool augment = true;
   int crop_padding = -1;  // AugmentOptions
+  // Only with `augment`. RandAugment is for images that are resized (network_input.h), and takes the place of their
+  // brightness and saturation; images of a batch that are mixed have soft targets of their labels.
+  RandAugmentOptions rand_augment = {};
+  double erasing = 0;  // ErasingOptions::probability
+  MixingOptions mixing = {};
   // Side of training images in a space that takes any; its networks resize them. 0: the side of the step's first one.
   int64_t image_size = 0;
   uint64_t seed = 0;
@@ -97,9 +105,11 @@ absl::StatusOr<Checkpoint> Train(std::shared_ptr<const SearchSpace> space, std::
                                  const ImageSourcePtr& images, const std::optional<Choice>& own,
                                  kernels::TensorMap weights, const TrainingRecipe& recipe, const TrainingRun& run);
 
-// NASViT's (spec/search-spaces.md 5.8) for this batch, but for the number of epochs, teachers, and augmentation beyond
-// that of the loader.
-TrainingRecipe NasVitRecipe(int64_t batch);
+// NASViT's (spec/search-spaces.md 5.8) for this batch, but for the number of epochs and the teachers. Its RandAugment,
+// random erasing and mixing are for `photographs`, images of any size; others have none of them.
+TrainingRecipe NasVitRecipe(int64_t batch, bool photographs = false);
+// The same step with rates and an average for some hundred of them, on inputs of 64 pixels: this project's.
+TrainingRecipe SmallNasVitRecipe();
 
 // The recipe as JSON, as checkpoints keep it.
 std::string ToJson(const TrainingRecipe& recipe);

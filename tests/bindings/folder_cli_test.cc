@@ -52,6 +52,23 @@ std::vector<std::string> operator+(std::vector<std::string> a, const std::vector
   return a;
 }
 
+// Photographs are augmented as published, unless something else is asked for.
+TEST_F(FolderCli, SuperVitDrawsWhatIsPublished) {
+  const std::vector<std::string> run = {"train",   "supervit", "--data", data(),         "--resolutions",
+                                        "64",      "--epochs", "1",      "--image-size", "64",
+                                        "--batch", "18",       "--json"};
+  const json published = Ok(run + std::vector<std::string>{"--out", out_ / "published"})["recipe"];
+  EXPECT_EQ(published["rand_augment"], "rand-n1-m1-mstd0.5-inc1");
+  EXPECT_EQ(published["erasing"], 0.01);
+  EXPECT_EQ(published["mixing"], json({{"mixup", 0.01}, {"cutmix", 0.01}, {"switch", 0.5}}));
+  EXPECT_FALSE(published.contains("drop_path"));
+  const json other = Ok(run + std::vector<std::string>{"--out", out_ / "other", "--rand-augment", "none", "--erasing",
+                                                       "0", "--mixup", "0", "--cutmix", "0.2"})["recipe"];
+  EXPECT_FALSE(other.contains("rand_augment"));
+  EXPECT_FALSE(other.contains("erasing"));
+  EXPECT_EQ(other["mixing"], json({{"mixup", 0}, {"cutmix", 0.2}, {"switch", 0.5}}));
+}
+
 TEST_F(FolderCli, MobileNetV3) {
   const std::string run = out_ / "run", job = out_ / "job", blocks = TwoEach(out_);
   Ok({"train", "mobilenetv3", "--data", data(), "--out", run, "--resolutions", "32,48", "--epochs", "1", "--batch",

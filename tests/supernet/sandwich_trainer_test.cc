@@ -160,6 +160,64 @@ TEST(SandwichTrainer, OneStepByHand) {
   }
 }
 
+// The largest network's loss on a batch that is mixed pixel by pixel, from its logits and the shares of both labels.
+TEST(SandwichTrainer, MixedImagesHaveMixedLabels) {
+  constexpr int64_t kBatch = 6, kSide = 64, kClasses = 4;
+  TrainingRecipe recipe = Recipe();
+  recipe.epochs = 1;
+  recipe.warmup_epochs = 0;
+  recipe.batch = kBatch;
+  recipe.label_smoothing = 0.1;
+  recipe.mixing = {.mixup = 3};
+  const auto space = *SuperVit({.classes = kClasses, .resolutions = {64}});
+  const auto start = [&] {
+    TensorMap weights = AllocateWeights(space->Supernet({.mode = Mode::kTraining}).graph);
+    InitializeWeights(weights, 3, space->initialization());
+    return weights;
+  };
+  const auto trained = Train(space, FloatDevice(2), Referring(Data()), std::nullopt, start(), recipe, {});
+  ASSERT_TRUE(trained.ok()) << trained.status();
+
+  LoaderOptions loading = LoaderOptions::Training(kBatch, recipe.seed);
+  loading.end_epoch = 1;
+  const ImageSourcePtr images = Referring(Data());
+  auto loader = BatchLoader::Create(images, loading, ResolutionFor(*images, kSide, 3));
+  ASSERT_TRUE(loader.ok()) << loader.status();
+  const Batch* batch = (*loader)->Next();
+  ASSERT_NE(batch, nullptr);
+  const double kept = DrawMixing(recipe.mixing, recipe.seed, 0, 0, kSide, kSide).kept;
+  ASSERT_GT(std::min(kept, 1 - kept), 0.05) << "a draw that shows something";
+  const auto pixels = batch->images.as<float>();
+  const size_t size = pixels.size() / kBatch;
+  Tensor mixed(batch->images.desc);
+  for (size_t n = 0; n < kBatch; ++n) {
+    for (size_t i = 0; i < size; ++i) {
+      const size_t own = n * size + i, other = (kBatch - 1 - n) * size + i;
+      mixed.as<float>()[own] = static_cast<float>(kept * pixels[own] + (1 - kept) * pixels[other]);
+    }
+  }
+  TensorMap weights = start();
+  TrainingStep step(space, FloatDevice(2), weights, {.weights = supernet::Weights::kShared});
+  const std::vector<StepInput> inputs = {{"image", mixed.view()}, {"labels", batch->labels}};
+  const auto taught = step.Backward(space->extremes()->largest, inputs);
+  ASSERT_TRUE(taught.ok()) << taught.status();
+  const auto logits = taught->logits.as<float>();
+  const auto labels = batch->labels.as<int64_t>();
+  double loss = 0;
+  for (size_t n = 0; n < kBatch; ++n) {
+    double sum = 0;
+    for (size_t k = 0; k < kClasses; ++k) sum += std::exp(double{logits[n * kClasses + k]});
+    for (size_t k = 0; k < kClasses; ++k) {
+      const double own = labels[n] == static_cast<int64_t>(k),
+                   other = labels[kBatch - 1 - n] == static_cast<int64_t>(k);
+      const double target = 0.9 * (kept * own + (1 - kept) * other) + 0.1 / kClasses;
+      loss -= target * (logits[n * kClasses + k] - std::log(sum)) / kBatch;
+    }
+  }
+  // Pixels are rounded differently.
+  EXPECT_NEAR(trained->epochs[0].loss, loss, 1e-5);
+}
+
 TEST(SandwichTrainer, BranchesBeginAtNothing) {
   const TensorMap weights = Weights();
   int gammas = 0, tables = 0, positions = 0;
@@ -204,6 +262,19 @@ TEST(SandwichTrainer, WhatMakesNoSenseIsRefused) {
   recipe = Recipe();
   recipe.image_size = -1;
   expect(TrainOnce(recipe).status(), "image size");
+  recipe = Recipe();
+  recipe.mixing.cutmix = -1;
+  expect(TrainOnce(recipe).status(), "cutmix");
+  recipe = Recipe();
+  recipe.erasing = 2;
+  expect(TrainOnce(recipe).status(), "erasing");
+  recipe = Recipe();
+  recipe.rand_augment.layers = -1;
+  expect(TrainOnce(recipe).status(), "RandAugment");
+  recipe = Recipe();
+  recipe.augment = false;
+  recipe.erasing = 0.1;
+  expect(TrainOnce(recipe).status(), "not augmented");
 }
 
 }  // namespace
