@@ -55,12 +55,20 @@ class Differentiator {
 
  private:
   void Propagate(const Graph::Node& node) {
-    Values flowing;
-    for (Value v : node.outputs) flowing.push_back(flows_[v.id].terms.empty() ? Value{} : Total(v));
     std::visit(
         [&](const auto& op) {
           if constexpr (requires(const GradientRequest& r) { Gradient(op, r); }) {
-            const Gradients gradients = Gradient(op, GradientRequest{graph_, node.inputs, node.outputs, flowing});
+            Values flowing;
+            std::vector<Values> terms;
+            for (Value v : node.outputs) {
+              if constexpr (requires { op.kAddsFlows; }) {
+                terms.push_back(flows_[v.id].terms);
+              } else {
+                flowing.push_back(flows_[v.id].terms.empty() ? Value{} : Total(v));
+              }
+            }
+            const Gradients gradients =
+                Gradient(op, GradientRequest{graph_, node.inputs, node.outputs, flowing, terms});
             for (size_t i = 0; i < node.inputs.size(); ++i) {
               const Value v = node.inputs[i];
               if (gradients[i].valid() && graph_.NeedsGradient(v)) flows_[v.id].terms.push_back(gradients[i]);

@@ -17,8 +17,14 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-// The input whose buffer output 0 may take over, if nobody reads it afterwards; nothing for most operators.
-std::optional<size_t> InPlaceInput(const Operator& op, size_t inputs) {
+// The input whose buffer an output may take over, if nobody reads it afterwards; nothing for most operators.
+std::optional<size_t> InPlaceInput(const Operator& op, size_t inputs, size_t output) {
+  if (const auto* sum = std::get_if<NormalizedSumBackward>(&op)) {
+    if (sum->has_total && output == sum->total_output()) return sum->first_flow();
+    if (output % sum->outputs_per_term() != 0) return std::nullopt;
+    return output / sum->outputs_per_term() * sum->inputs_per_term();
+  }
+  if (output != 0) return std::nullopt;
   if (std::holds_alternative<Relu>(op) || std::holds_alternative<Add>(op) || std::holds_alternative<Scale>(op) ||
       std::holds_alternative<HardSwish>(op) || std::holds_alternative<HardSigmoid>(op) ||
       std::holds_alternative<Swish>(op) || std::holds_alternative<LayerNorm>(op) ||
@@ -150,11 +156,11 @@ class PlanBuilder {
     for (Value v : graph_.Leaves(ValueKind::kInput)) new_buffer(v, 0, end);
     for (int32_t s = 0; s < end; ++s) {
       const ReducedNode& item = schedule_[s];
-      const std::optional<size_t> in_place = InPlaceInput(item.op, item.inputs.size());
       for (size_t i = 0; i < item.outputs.size(); ++i) {
         const Value out = item.outputs[i];
         const int32_t until = std::max(last[out.id], s);
-        if (i == 0 && in_place && !item.inputs.empty()) {
+        const std::optional<size_t> in_place = InPlaceInput(item.op, item.inputs.size(), i);
+        if (in_place && !item.inputs.empty()) {
           const Value in = item.inputs[*in_place];
           // A convolution that adds to its own source must not write over it while it reads.
           const bool read_elsewhere =

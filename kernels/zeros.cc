@@ -33,6 +33,10 @@ ReducedGraph FollowZeros(const Graph& graph) {
       if (item.inputs.size() == 1 && graph.info(graph.LeafOf(item.inputs[0])).kind != ValueKind::kState) {
         reduced.stands_for[node.outputs[0].id] = item.inputs[0];
       }
+    } else if (const auto* sum = std::get_if<NormalizedSum>(&node.op)) {
+      const auto is_zero_term = [&](Value v) { return zero[v.id]; };
+      const auto addends = item.inputs.begin() + static_cast<ptrdiff_t>(sum->term_inputs());
+      item.inputs.erase(std::remove_if(addends, item.inputs.end(), is_zero_term), item.inputs.end());
     } else if (const auto* fill = std::get_if<Fill>(&node.op)) {
       is_zero = fill->value == 0;
     } else if (KeepsZero(node.op)) {

@@ -34,7 +34,7 @@ KernelOr MakeDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 
 // Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, cross_entropy.cc, dropout.cc, elementwise.cc,
 // embedding.cc, expand_depthwise.cc, global_avg_pool.cc, kernel_transform.cc, layer_norm.cc, layer_scale.cc,
-// positions.cc, resize.cc, scale_channels.cc, store.cc, talking_heads.cc
+// normalized_sum.cc, positions.cc, resize.cc, scale_channels.cc, store.cc, talking_heads.cc
 KernelOr Make(const ExpandDepthwise& op, const Request& request);
 KernelOr Make(const HardSwish& op, const Request& request);
 KernelOr Make(const HardSwishBackward& op, const Request& request);
@@ -50,6 +50,9 @@ KernelOr Make(const KernelTransformBackwardMatrix& op, const Request& request);
 KernelOr Make(const BatchNormTraining& op, const Request& request);
 KernelOr Make(const BatchNormBackward& op, const Request& request);
 KernelOr Make(const BatchNormInference& op, const Request& request);
+KernelOr Make(const BatchNormMoments& op, const Request& request);
+KernelOr Make(const NormalizedSum& op, const Request& request);
+KernelOr Make(const NormalizedSumBackward& op, const Request& request);
 KernelOr Make(const LayerNorm& op, const Request& request);
 KernelOr Make(const LayerNormBackward& op, const Request& request);
 KernelOr Make(const Embedding& op, const Request& request);

@@ -28,6 +28,13 @@ absl::StatusOr<Descs> InferOutputs(const BatchNormTraining& op, DescSpan inputs)
   return Descs{inputs[0], vector, vector};
 }
 
+absl::StatusOr<Descs> InferOutputs(const BatchNormMoments& op, DescSpan inputs) {
+  if (auto s = CheckChannelVectors(op.kName, inputs, op.track ? 3 : 1, 1); !s.ok()) return s;
+  if (inputs[0].elements() == 0) return OperatorError(op.kName, "an empty batch has no statistics");
+  const TensorDesc vector = {inputs[0].dtype, {inputs[0].shape.back()}};
+  return Descs{vector, vector};
+}
+
 absl::StatusOr<Descs> InferOutputs(const BatchNormBackward& op, DescSpan inputs) {
   if (auto s = CheckChannelVectors(op.kName, inputs, op.affine ? 5 : 4, 2); !s.ok()) return s;
   if (auto s = CheckSame(op.kName, "diff_y", inputs[1].shape, inputs[0].shape); !s.ok()) return s;

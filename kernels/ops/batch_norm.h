@@ -25,6 +25,21 @@ struct BatchNormTraining {
   bool operator==(const BatchNormTraining&) const = default;
 };
 
+// The statistics of BatchNormTraining alone, for NormalizedSum.
+// Inputs: x{..,C}, running_mean{C} and running_var{C} (states) if track. Outputs: mean{C}, inv_std{C}.
+struct BatchNormMoments {
+  double epsilon = 1e-5;
+  double momentum = 0.1;
+  bool track = true;
+
+  static constexpr std::string_view kName = "batch_norm_moments";
+  template <typename V>
+  void Visit(V&& v) {
+    v("epsilon", epsilon), v("momentum", momentum), v("track", track);
+  }
+  bool operator==(const BatchNormMoments&) const = default;
+};
+
 // Inputs: x, diff_y, mean{C}, inv_std{C}, gamma{C} if affine. Outputs: diff_x, and if affine diff_gamma{C},
 // diff_beta{C}.
 struct BatchNormBackward {
@@ -54,6 +69,7 @@ struct BatchNormInference {
 };
 
 absl::StatusOr<Descs> InferOutputs(const BatchNormTraining& op, DescSpan inputs);
+absl::StatusOr<Descs> InferOutputs(const BatchNormMoments& op, DescSpan inputs);
 absl::StatusOr<Descs> InferOutputs(const BatchNormBackward& op, DescSpan inputs);
 absl::StatusOr<Descs> InferOutputs(const BatchNormInference& op, DescSpan inputs);
 Gradients Gradient(const BatchNormTraining& op, const GradientRequest& request);

@@ -22,6 +22,7 @@
 #include "kernels/ops/layer_norm.h"
 #include "kernels/ops/layer_scale.h"
 #include "kernels/ops/linear.h"
+#include "kernels/ops/normalized_sum.h"
 #include "kernels/ops/pool.h"
 #include "kernels/ops/positions.h"
 #include "kernels/ops/resize.h"
@@ -34,6 +35,7 @@ namespace mathnas::kernels {
 
 using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights, ExpandDepthwise,              //
                               BatchNormTraining, BatchNormBackward, BatchNormInference,                        //
+                              BatchNormMoments, NormalizedSum, NormalizedSumBackward,                          //
                               Relu, ReluBackward, Add, Scale, Zero, Fill, Accumulate,                          //
                               HardSwish, HardSwishBackward, HardSigmoid, HardSigmoidBackward,                  //
                               Swish, SwishBackward,                                                            //

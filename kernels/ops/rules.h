@@ -53,7 +53,9 @@ struct GradientRequest {
   Graph& graph;
   absl::Span<const Value> inputs;
   absl::Span<const Value> outputs;
-  absl::Span<const Value> output_gradients;  // invalid where nothing flows
+  absl::Span<const Value> output_gradients;  // the sum of what flows; invalid where nothing does
+  // For operators that add by themselves (kAddsFlows): what flows into each output, in place of the sum.
+  absl::Span<const Values> flows;
 };
 
 // One gradient per input; invalid where none flows (labels, states).

@@ -61,6 +61,28 @@ KernelPtr Make(const BatchNormTraining& op, const Request& request) {
   return MakeKernel(request, run, 2 * channels);
 }
 
+KernelPtr Make(const BatchNormMoments& op, const Request& request) {
+  const int64_t channels = ChannelsOf(request), samples = SamplesOf(request);
+  auto run = [op, channels, samples](auto zero, const Operands& o) {
+    using T = decltype(zero);
+    for (int64_t c = 0; c < channels; ++c) {
+      const double count = static_cast<double>(samples);
+      double mean = 0, squares = 0;
+      for (int64_t n = 0; n < samples; ++n) mean += o.in<T>(0)[n * channels + c] / count;
+      for (int64_t n = 0; n < samples; ++n) squares += std::pow(o.in<T>(0)[n * channels + c] - mean, 2);
+      o.out<T>(0)[c] = static_cast<T>(mean);
+      o.out<T>(1)[c] = static_cast<T>(1 / std::sqrt(squares / count + op.epsilon));
+      if (!op.track) continue;
+      T& running_mean = static_cast<T*>(o.inputs[1])[c];
+      T& running_var = static_cast<T*>(o.inputs[2])[c];
+      running_mean = static_cast<T>((1 - op.momentum) * running_mean + op.momentum * mean);
+      running_var =
+          static_cast<T>((1 - op.momentum) * running_var + op.momentum * squares / (samples > 1 ? count - 1 : count));
+    }
+  };
+  return MakeKernel(request, run);
+}
+
 // With xhat = (x - mean) * inv_std and M the mean over the samples of a channel:
 // diff_x = gamma * inv_std * (diff_y - M(diff_y) - xhat * M(diff_y * xhat)).
 KernelPtr Make(const BatchNormBackward& op, const Request& request) {

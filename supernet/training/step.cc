@@ -7,6 +7,7 @@
 
 #include "fmt/format.h"
 #include "kernels/differentiate.h"
+#include "kernels/fuse.h"
 #include "kernels/optimizer_kernels.h"
 #include "kernels/status.h"
 
@@ -147,15 +148,16 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
   if (!network.ok()) return network.status();
   const auto loss = AddLoss(key, *network);
   if (!loss.ok()) return loss.status();
-  kernels::Graph& g = network->graph;
-  const auto gradients = kernels::Differentiate(g, *loss);
+  kernels::FusedGraph fused = kernels::FuseForTraining(network->graph, {*loss, network->logits});
+  kernels::Graph& g = fused.graph;
+  const auto gradients = kernels::Differentiate(g, fused[*loss]);
   kernels::AccumulateGradients(g, gradients);
 
   Prepared prepared;
   for (const kernels::ParameterGradient& p : gradients) {
     prepared.parameters.push_back(g.info(g.LeafOf(p.parameter)).name);
   }
-  auto plan = kernels::Plan::Create(g, {{"loss", *loss}, {"logits", network->logits}}, *device_);
+  auto plan = kernels::Plan::Create(g, {{"loss", fused[*loss]}, {"logits", fused[network->logits]}}, *device_);
   if (!plan.ok()) return plan.status();
   for (const kernels::Plan::Bound& b : (*plan)->bound()) {
     constexpr std::string_view kMean = "running_mean";

@@ -109,6 +109,18 @@ Bounds OfBatchNormTraining(const Problem& problem, const Tensors& inputs, const 
   return bounds;
 }
 
+// As the statistics of OfBatchNormTraining.
+Bounds OfBatchNormMoments(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  const auto& op = std::get<BatchNormMoments>(problem.op);
+  Problem training = {BatchNormTraining{op.epsilon, op.momentum, false, op.track}, problem.inputs};
+  Tensors all;  // as if x were y
+  all.push_back(inputs[0].Clone());
+  for (const Tensor& t : results) all.push_back(t.Clone());
+  Bounds bounds = OfBatchNormTraining(training, inputs, all);
+  bounds.erase(bounds.begin());
+  return bounds;
+}
+
 // Sums over n samples, of terms with up to 4 roundings each: (n + 8) u times the same expressions of absolute values.
 Bounds OfBatchNormBackward(const Problem& problem, const Tensors& inputs, const Tensors& results) {
   const auto& op = std::get<BatchNormBackward>(problem.op);
@@ -167,6 +179,101 @@ Bounds OfExpandDepthwise(const Problem& problem, const Tensors& inputs, const Te
   const auto terms = static_cast<double>(expand[1] + weights[2] * weights[3] + 2);
   Bounds bounds = {ToDoubles(sums->results[0])};
   for (double& b : bounds[0]) b *= 1.5 * 1.5 * (terms + 24) * kU;
+  return bounds;
+}
+
+namespace {
+
+// Element i of a normalised sum, exact, and the sum of the absolute values of all that is added.
+struct SumElement {
+  double exact = 0, absolute = 0;
+};
+
+class NormalizedTerms {
+ public:
+  NormalizedTerms(int32_t terms, bool affine, const Tensors& inputs) : terms_(terms), affine_(affine) {
+    for (const Tensor& t : inputs) inputs_.push_back(ToDoubles(t));
+    channels_ = inputs_[1].size();
+    per_term_ = affine ? 5 : 3;
+  }
+  SumElement At(size_t i) const {
+    SumElement sum;
+    for (int32_t t = 0; t < terms_; ++t) {
+      const double beta = affine_ ? vector(t, 4, i) : 0;
+      sum.exact += (x(t, i) - vector(t, 1, i)) * scale(t, i) + beta;
+      sum.absolute += (std::abs(x(t, i)) + std::abs(vector(t, 1, i))) * std::abs(scale(t, i)) + std::abs(beta);
+    }
+    return sum;
+  }
+  double scale(int32_t t, size_t i) const { return vector(t, 2, i) * (affine_ ? vector(t, 3, i) : 1); }
+  double xhat(int32_t t, size_t i) const { return (std::abs(x(t, i)) + std::abs(vector(t, 1, i))) * vector(t, 2, i); }
+  const std::vector<double>& input(size_t k) const { return inputs_[k]; }
+  size_t inputs() const { return inputs_.size(); }
+  size_t channels() const { return channels_; }
+
+ private:
+  double x(int32_t t, size_t i) const { return inputs_[static_cast<size_t>(t) * per_term_][i]; }
+  double vector(int32_t t, size_t which, size_t i) const {
+    return inputs_[static_cast<size_t>(t) * per_term_ + which][i % channels_];
+  }
+
+  int32_t terms_;
+  bool affine_;
+  std::vector<std::vector<double>> inputs_;
+  size_t channels_, per_term_;
+};
+
+}  // namespace
+
+// Every term has 8 roundings at most and every sum one more; the activations stretch by 1.5 at most, and add what
+// OfSwish allows.
+Bounds OfNormalizedSum(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  const auto& op = std::get<NormalizedSum>(problem.op);
+  const NormalizedTerms terms(op.terms, op.affine, inputs);
+  Bounds bounds = Exact(problem, inputs, results);
+  const double factor = (8 + static_cast<double>(inputs.size())) * kU;
+  const std::vector<double> y = ToDoubles(results[0]);
+  for (size_t i = 0; i < y.size(); ++i) {
+    double absolute = terms.At(i).absolute;
+    for (size_t a = op.term_inputs(); a < terms.inputs(); ++a) absolute += std::abs(terms.input(a)[i]);
+    bounds[0][i] = 1.5 * factor * absolute + 12 * kU * std::abs(y[i]);
+  }
+  return bounds;
+}
+
+// As OfBatchNormBackward, where what flows in has an error of its own: of its sum, and of the slope of the activation,
+// which is at most 1.5 and changes by at most 0.5 times what its argument is off by; 16 roundings in it as in
+// OfSwishBackward.
+Bounds OfNormalizedSumBackward(const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  const auto& op = std::get<NormalizedSumBackward>(problem.op);
+  const NormalizedTerms terms(op.terms, op.affine, inputs);
+  Bounds bounds = Exact(problem, inputs, results);
+  const size_t elements = terms.input(0).size(), channels = terms.channels();
+  const double n = static_cast<double>(elements) / static_cast<double>(std::max<size_t>(channels, 1));
+  const double factor = (n + 24 + static_cast<double>(inputs.size())) * kU;
+  std::vector<double> flow(elements, 0);
+  for (size_t i = 0; i < elements; ++i) {
+    for (size_t f = op.first_flow(); f < terms.inputs(); ++f) flow[i] += std::abs(terms.input(f)[i]);
+    const bool curved = op.activation == Activation::kHardSwish || op.activation == Activation::kSwish;
+    if (curved) flow[i] *= 1.5 + terms.At(i).absolute;
+    if (op.has_total) bounds[op.total_output()][i] = factor * flow[i];
+  }
+  for (int32_t t = 0; t < op.terms; ++t) {
+    const size_t out = static_cast<size_t>(t) * op.outputs_per_term();
+    std::vector<double> sum(channels, 0), sum_xhat(channels, 0);
+    for (size_t i = 0; i < elements; ++i) {
+      sum[i % channels] += flow[i];
+      sum_xhat[i % channels] += flow[i] * terms.xhat(t, i);
+    }
+    for (size_t i = 0; i < elements; ++i) {
+      const size_t c = i % channels;
+      bounds[out][i] = factor * std::abs(terms.scale(t, i)) * (flow[i] + (sum[c] + terms.xhat(t, i) * sum_xhat[c]) / n);
+    }
+    for (size_t c = 0; op.affine && c < channels; ++c) {
+      bounds[out + 1][c] = factor * sum_xhat[c];
+      bounds[out + 2][c] = factor * sum[c];
+    }
+  }
   return bounds;
 }
 

@@ -25,8 +25,11 @@ Bounds RoundedOften(const Problem& problem, const Tensors& inputs, const Tensors
 Bounds OfSums(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfExpandDepthwise(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfBatchNormTraining(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfBatchNormMoments(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfBatchNormBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfBatchNormInference(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfNormalizedSum(const Problem& problem, const Tensors& inputs, const Tensors& results);
+Bounds OfNormalizedSumBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfSwish(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfSwishBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfLayerNorm(const Problem& problem, const Tensors& inputs, const Tensors& results);

@@ -22,6 +22,13 @@ struct ConvShape {
   Shape src, weights, dst;
 };
 
+Activation ActivationOf(const ShapeLine& l) {
+  return l.Has("swish")        ? Activation::kSwish
+         : l.Has("hard_swish") ? Activation::kHardSwish
+         : l.Has("relu")       ? Activation::kRelu
+                               : Activation::kNone;
+}
+
 ConvShape ConvOf(const ShapeLine& l) {
   const int64_t kh = l.Get("kh", l.Get("k", 1)), kw = l.Get("kw", l.Get("k", 1));
   ConvShape c;
@@ -30,10 +37,7 @@ ConvShape ConvOf(const ShapeLine& l) {
           .groups = static_cast<int32_t>(l.Get("g", 1)),
           .has_bias = l.Has("bias"),
           .has_addend = l.Has("addend"),
-          .activation = l.Has("swish")        ? Activation::kSwish
-                        : l.Has("hard_swish") ? Activation::kHardSwish
-                        : l.Has("relu")       ? Activation::kRelu
-                                              : Activation::kNone};
+          .activation = ActivationOf(l)};
   c.src = {l.Get("n", 1), l.Get("h", 1), l.Get("w", 1), l.Get("i", 1)};
   c.weights = {l.Get("o", 1), c.src[3] / c.op.groups, kh, kw};
   c.dst = {c.src[0], (c.src[1] + 2 * c.op.padding - kh) / c.op.stride + 1,
@@ -98,6 +102,47 @@ Problem BuildBatchNormTraining(const ShapeLine& l) {
   if (op.track) p.inputs.insert(p.inputs.end(), {{Role::kState, c}, {Role::kState, c, 0.5, 1.5}});
   return p;
 }
+
+Problem BuildBatchNormMoments(const ShapeLine& l) {
+  const BatchNormMoments op = {.track = l.Get("track", 1) != 0};
+  Problem p = {op, {BatchNormSource(l)}};
+  const Shape c = {l.Get("c", 1)};
+  if (op.track) p.inputs.insert(p.inputs.end(), {{Role::kState, c}, {Role::kState, c, 0.5, 1.5}});
+  return p;
+}
+
+constexpr std::string_view kNormalizedSumKeys = "n h w c affine terms addends flows total relu hard_swish swish";
+
+std::vector<InputSpec> NormalizedTerms(const ShapeLine& l, bool affine) {
+  std::vector<InputSpec> inputs;
+  const Shape x = Image(l), c = {x[3]};
+  for (int64_t t = 0; t < l.Get("terms", 1); ++t) {
+    inputs.insert(inputs.end(),
+                  {{Role::kActivation, x, -2, 2}, {Role::kActivation, c}, {Role::kActivation, c, 0.5, 2}});
+    if (affine) inputs.insert(inputs.end(), {{Role::kParameter, c, 0.5, 1.5}, {Role::kParameter, c}});
+  }
+  return inputs;
+}
+
+Problem BuildNormalizedSum(const ShapeLine& l) {
+  const NormalizedSum op = {static_cast<int32_t>(l.Get("terms", 1)), l.Get("affine", 1) != 0, ActivationOf(l)};
+  Problem p = {op, NormalizedTerms(l, op.affine)};
+  p.inputs.insert(p.inputs.end(), static_cast<size_t>(l.Get("addends", 0)), {Role::kActivation, Image(l)});
+  return p;
+}
+
+// flows: tensors that flow in. The total is asked for with several, and where there are addends.
+Problem BuildNormalizedSumBackward(const ShapeLine& l) {
+  const NormalizedSumBackward op = {static_cast<int32_t>(l.Get("terms", 1)), l.Get("affine", 1) != 0, ActivationOf(l),
+                                    l.Has("total")};
+  Problem p = {op, NormalizedTerms(l, op.affine)};
+  const size_t more = op.first_flow() - p.inputs.size() + static_cast<size_t>(l.Get("flows", 1));
+  p.inputs.insert(p.inputs.end(), more, {Role::kActivation, Image(l)});
+  return p;
+}
+
+// The gradient of a normalised sum takes mean and inv_std for functions of x: fuse_test.cc has it.
+bool Never(const Operator&) { return false; }
 
 Problem BuildBatchNormBackward(const ShapeLine& l) {
   const BatchNormBackward op = {.affine = l.Get("affine", 1) != 0};
@@ -455,6 +500,21 @@ const std::vector<OperatorCase>& OperatorCases() {
       {"expand_depthwise", "expand_depthwise", kExpandDepthwiseKeys, BuildExpandDepthwise, OfExpandDepthwise},
       {"batch_norm_training", "batch_norm", kBatchNormKeys, BuildBatchNormTraining, OfBatchNormTraining, {}, kSmooth},
       {"batch_norm_backward", "batch_norm", kBatchNormKeys, BuildBatchNormBackward, OfBatchNormBackward, {1}},
+      {"batch_norm_moments", "batch_norm", kBatchNormKeys, BuildBatchNormMoments, OfBatchNormMoments},
+      {"normalized_sum",
+       "normalized_sum",
+       kNormalizedSumKeys,
+       BuildNormalizedSum,
+       OfNormalizedSum,
+       {0},
+       kSmooth,
+       Never},
+      {"normalized_sum_backward",
+       "normalized_sum",
+       kNormalizedSumKeys,
+       BuildNormalizedSumBackward,
+       OfNormalizedSumBackward,
+       {0}},
       {"batch_norm_inference",
        "batch_norm_inference",
        kBatchNormKeys,

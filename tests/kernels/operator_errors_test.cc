@@ -89,6 +89,35 @@ std::vector<ErrorCase> Cases() {
       {"BatchNormInputs", BatchNormTraining{}, {F({1, 2, 2, 8})}, {"batch_norm_training", "1 inputs", "expected 5"}},
       {"BatchNormScalar", BatchNormTraining{.affine = false, .track = false}, {F({})}, {"scalar"}},
       {"BatchNormEmpty", BatchNormTraining{.affine = false, .track = false}, {F({0, 2, 2, 8})}, {"empty batch"}},
+      {"BatchNormMomentsInputs",
+       BatchNormMoments{},
+       {F({1, 2, 2, 8})},
+       {"batch_norm_moments", "1 inputs", "expected 3"}},
+      {"BatchNormMomentsEmpty", BatchNormMoments{.track = false}, {F({0, 2, 2, 8})}, {"empty batch"}},
+      {"NormalizedSumTerms",
+       NormalizedSum{.terms = 0, .affine = false},
+       {F({2, 8}), F({8}), F({8})},
+       {"normalized_sum", "0 terms", "expected 1"}},
+      {"NormalizedSumInputs",
+       NormalizedSum{.terms = 2, .affine = false},
+       {F({2, 8}), F({8}), F({8}), F({2, 8})},
+       {"normalized_sum", "4 inputs", "at least 6"}},
+      {"NormalizedSumMean",
+       NormalizedSum{.affine = false},
+       {F({2, 8}), F({4}), F({8})},
+       {"normalized_sum", "input 1 is 4", "expected 8"}},
+      {"NormalizedSumAddend",
+       NormalizedSum{.affine = false},
+       {F({2, 8}), F({8}), F({8}), F({8})},
+       {"normalized_sum", "input 3 is 8", "expected 2x8"}},
+      {"NormalizedSumSwish",
+       NormalizedSum{.affine = false, .activation = Activation::kSwish},
+       {F({2, 8}), F({8}), F({8}), F({2, 8})},
+       {"normalized_sum", "addends with swish"}},
+      {"NormalizedSumBackwardFlow",
+       NormalizedSumBackward{.affine = false, .activation = Activation::kRelu},
+       {F({2, 8}), F({8}), F({8}), F({2, 8})},
+       {"normalized_sum_backward", "4 inputs", "at least 5"}},
       {"BatchNormBackwardDiff",
        BatchNormBackward{.affine = false},
        {F({1, 2, 2, 8}), F({1, 2, 2, 4}), F({8}), F({8})},
@@ -281,7 +310,7 @@ TEST(OperatorGradients, FusedConvolutionHasNone) {
   const Value x = g.Input("x", {1, 2, 2, 4}), w = g.Parameter("w", {4, 4, 1, 1});
   const Values y = g.Apply(Conv2d{.activation = Activation::kRelu}, {x, w});
   const Value dy = g.Input("dy", {1, 2, 2, 4});
-  Gradient(Conv2d{.activation = Activation::kRelu}, GradientRequest{g, Values{x, w}, y, Values{dy}});
+  Gradient(Conv2d{.activation = Activation::kRelu}, GradientRequest{g, Values{x, w}, y, Values{dy}, {}});
   EXPECT_NE(Message(g.status()).find("before fusing"), std::string::npos) << Message(g.status());
 }
 
@@ -293,7 +322,7 @@ TEST(OperatorGradients, SideOutputsCannotBeDifferentiated) {
     const Value x = g.Parameter("x", {4, 2, 2, 8}), dmean = g.Input("dmean", {8}), dy = g.Input("dy", {4, 2, 2, 8});
     const BatchNormTraining op = {.affine = false, .track = false};
     const Values y = g.Apply(op, {x});
-    Gradient(op, GradientRequest{g, Values{x}, y, Values{dy, dmean, Value{}}});
+    Gradient(op, GradientRequest{g, Values{x}, y, Values{dy, dmean, Value{}}, {}});
     EXPECT_NE(Message(g.status()).find("batch_norm_training"), std::string::npos) << Message(g.status());
   }
   {
@@ -301,7 +330,7 @@ TEST(OperatorGradients, SideOutputsCannotBeDifferentiated) {
     const Value x = g.Parameter("x", {4, 8}), labels = g.Labels("labels", 4), dp = g.Input("dp", {4, 8});
     const SoftmaxCrossEntropy op;
     const Values y = g.Apply(op, {x, labels});
-    Gradient(op, GradientRequest{g, Values{x, labels}, y, Values{Value{}, dp}});
+    Gradient(op, GradientRequest{g, Values{x, labels}, y, Values{Value{}, dp}, {}});
     EXPECT_NE(Message(g.status()).find("softmax_cross_entropy"), std::string::npos) << Message(g.status());
   }
 }

@@ -44,7 +44,7 @@ struct OperatorGraph {
     std::visit(
         [&](const auto& op) {
           if constexpr (requires(const GradientRequest& r) { Gradient(op, r); }) {
-            gradients = Gradient(op, GradientRequest{graph, inputs, outputs, flowing});
+            gradients = Gradient(op, GradientRequest{graph, inputs, outputs, flowing, {}});
           }
         },
         problem.op);

@@ -126,11 +126,14 @@ struct VectorKernels {
   // Merges the moments of `other_rows` further rows into those of `rows` rows.
   void (*merge_moments)(double* mean, double* squares, int64_t rows, const double* other_mean,
                         const double* other_squares, int64_t other_rows, int64_t columns);
-  // Sums of diff_y and of diff_y * (x - mean) of each column.
+  // Adds the sums of diff_y and of diff_y * (x - mean) of each column to those that are there.
   void (*normalize_backward_sums)(const float* x, const float* diff_y, int64_t rows, int64_t columns, const float* mean,
                                   double* sum_diff, double* sum_diff_x);
   void (*normalize)(const float* x, float* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
   void (*normalize_relu)(const float* x, float* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
+  // y = sum + what normalize gives.
+  void (*normalize_add)(const float* x, const float* sum, float* y, int64_t rows, int64_t columns,
+                        const NormalizeColumns& with);
   void (*normalize_backward)(const float* x, const float* diff_y, float* diff_x, int64_t rows, int64_t columns,
                              const NormalizeBackwardColumns& with);
 

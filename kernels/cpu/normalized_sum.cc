@@ -1,0 +1,257 @@
+// Batch normalisation with the sum and the activation after it: own vector code, in pieces that stay in the first
+// cache, so that every tensor is read and written once. Backward takes two passes: one for sums, one to apply.
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/vector/vector_kernels.h"
+#include "kernels/cpu/wide_matrix.h"
+#include "kernels/cpu/zero_outputs.h"
+#include "kernels/function_kernel.h"
+
+namespace mathnas::kernels::cpu {
+namespace {
+
+// Elements at a time: 16 KB of each tensor.
+constexpr int64_t kPiece = 4096;
+
+// A buffer of one piece for each thread.
+class Pieces {
+ public:
+  Pieces(const WideMatrix& m, Carver& scratch)
+      : stride_((m.PieceElements(kPiece) + 15) / 16 * 16), first_(scratch.Take<float>(stride_ * m.parts)) {}
+  float* of(int64_t part) const { return first_ + part * stride_; }
+
+ private:
+  int64_t stride_;
+  float* first_;
+};
+
+// Scratch of each term: a T made of a matrix and a Carver.
+template <typename T>
+class ForTerms {
+ public:
+  ForTerms(const WideMatrix& m, int32_t terms, Carver& scratch) : m_(m) {
+    Carver books(nullptr);
+    T(m, books);
+    bytes_ = static_cast<int64_t>(books.bytes());
+    first_ = scratch.Take<std::byte>(terms * bytes_);
+  }
+  T of(int64_t term) const {
+    Carver own(first_ + term * bytes_);
+    return T(m_, own);
+  }
+
+ private:
+  const WideMatrix& m_;
+  int64_t bytes_;
+  std::byte* first_;
+};
+
+// The operands of a term, in forward and backward alike.
+struct Term {
+  const float *x, *mean, *inv_std, *gamma, *beta;  // the last two null if not affine
+
+  template <typename Op>
+  Term(const Op& op, const Operands& o, int64_t term) {
+    const size_t first = static_cast<size_t>(term) * op.inputs_per_term();
+    x = o.in<float>(first), mean = o.in<float>(first + 1), inv_std = o.in<float>(first + 2);
+    gamma = op.affine ? o.in<float>(first + 3) : nullptr;
+    beta = op.affine ? o.in<float>(first + 4) : nullptr;
+  }
+  double scale(int64_t c) const { return gamma ? gamma[c] * double{inv_std[c]} : inv_std[c]; }
+};
+
+// sum = the inputs of o from `first` on, at the elements from `at` on, and before them `sum` itself if it has
+// something.
+void AddInputs(const VectorKernels& v, const Operands& o, size_t first, bool has_sum, int64_t at, float* sum,
+               int64_t n) {
+  constexpr size_t kMost = 8;
+  const float* terms[kMost];
+  for (size_t i = first; i < o.inputs.size();) {
+    size_t count = 0;
+    if (has_sum) terms[count++] = sum;
+    for (; count < kMost && i < o.inputs.size(); ++i) terms[count++] = o.in<float>(i) + at;
+    v.add(terms, static_cast<int64_t>(count), sum, n);
+    has_sum = true;
+  }
+}
+
+void Activate(const VectorKernels& v, Activation activation, const float* x, float* y, int64_t n) {
+  if (activation == Activation::kRelu) v.relu(x, y, n);
+  if (activation == Activation::kHardSwish) v.hard_swish(x, y, n);
+  if (activation == Activation::kSwish) v.swish(x, y, n);
+}
+
+struct SumScratch {
+  ForTerms<Coefficients> coefficients;
+  Pieces pieces;
+  SumScratch(const WideMatrix& m, const NormalizedSum& op, Carver&& scratch)
+      : coefficients(m, op.terms, scratch), pieces(m, scratch) {
+    bytes = scratch.bytes();
+  }
+  size_t bytes;
+};
+
+void RunSum(const VectorKernels& v, const WideMatrix& m, const NormalizedSum& op, const Operands& o) {
+  const SumScratch scratch(m, op, Carver(o.scratch));
+  for (int32_t t = 0; t < op.terms; ++t) {
+    const Term term(op, o, t);
+    Coefficients coefficients = scratch.coefficients.of(t);
+    for (int64_t c = 0; c < m.channels; ++c) {
+      double shift = 0;  // of all terms, with the first
+      for (int32_t i = 0; op.affine && t == 0 && i < op.terms; ++i) shift += Term(op, o, i).beta[c];
+      coefficients.Set(c, term.mean[c], term.scale(c), shift);
+    }
+    coefficients.Repeat(m);
+  }
+  const bool has_addends = o.inputs.size() > op.term_inputs();
+  const bool is_simple = op.terms == 1 && !has_addends;
+  m.ForAllBackwards(kPiece, [&](int part, int64_t at, int64_t rows, int64_t columns) {
+    const float* x = o.in<float>(0) + at;
+    float* y = o.out<float>(0) + at;
+    const NormalizeColumns first = scratch.coefficients.of(0).columns();
+    if (is_simple && op.activation == Activation::kNone) return v.normalize(x, y, rows, columns, first);
+    if (is_simple && op.activation == Activation::kRelu) return v.normalize_relu(x, y, rows, columns, first);
+    const int64_t n = rows * columns;
+    float* sum = scratch.pieces.of(part);
+    v.normalize(x, sum, rows, columns, first);
+    for (int32_t t = 1; t < op.terms; ++t) {
+      v.normalize_add(Term(op, o, t).x + at, sum, sum, rows, columns, scratch.coefficients.of(t).columns());
+    }
+    if (has_addends) AddInputs(v, o, op.term_inputs(), /*has_sum=*/true, at, sum, n);
+    if (op.activation == Activation::kNone) {
+      const float* only = sum;
+      v.add(&only, 1, y, n);
+    } else {
+      Activate(v, op.activation, sum, y, n);
+    }
+  });
+}
+
+struct BackwardScratch {
+  ForTerms<ColumnSums> sums;
+  ForTerms<BackwardCoefficients> coefficients;
+  Coefficients forward;  // of the first term
+  Pieces total, inner;
+  BackwardScratch(const WideMatrix& m, const NormalizedSumBackward& op, Carver&& scratch)
+      : sums(m, op.terms, scratch),
+        coefficients(m, op.terms, scratch),
+        forward(m, scratch),
+        total(m, scratch),
+        inner(m, scratch) {
+    bytes = scratch.bytes();
+  }
+  size_t bytes;
+};
+
+class BackwardRun {
+ public:
+  BackwardRun(const VectorKernels& v, const WideMatrix& m, const NormalizedSumBackward& op, const Operands& o)
+      : v_(v), m_(m), op_(op), o_(o), scratch_(m, op, Carver(o.scratch)) {}
+
+  void Run() {
+    SetForward();
+    for (int32_t t = 0; t < op_.terms; ++t) scratch_.coefficients.of(t).SetMean(m_, Term(op_, o_, t).mean);
+    m_.ParallelRows([&](int part, int64_t begin, int64_t end) {
+      Clear(part);
+      const int64_t step = m_.RowsOfPiece(kPiece);
+      for (int64_t row = begin; row < end; row += step) {
+        AddSums(part, part, row * m_.columns, std::min(step, end - row), m_.columns);
+      }
+    });
+    Clear(m_.parts);
+    AddSums(0, m_.parts, m_.elements_before_rest(), m_.rest, m_.channels);
+    for (int32_t t = 0; t < op_.terms; ++t) {
+      const Term term(op_, o_, t);
+      const ColumnSums sums = scratch_.sums.of(t);
+      AddToFirst(m_, sums);
+      const size_t out = OutputOf(t);
+      scratch_.coefficients.of(t).Set(m_, sums, term.inv_std, term.gamma, op_.affine ? o_.out<float>(out + 1) : nullptr,
+                                      op_.affine ? o_.out<float>(out + 2) : nullptr);
+    }
+    m_.ForAllBackwards(kPiece, [&](int part, int64_t at, int64_t rows, int64_t columns) {
+      const float* diff = op_.has_total ? Total() + at : Flow(part, at, rows, columns);
+      for (int32_t t = 0; t < op_.terms; ++t) {
+        v_.normalize_backward(Term(op_, o_, t).x + at, diff, o_.out<float>(OutputOf(t)) + at, rows, columns,
+                              scratch_.coefficients.of(t).columns());
+      }
+    });
+  }
+
+ private:
+  size_t OutputOf(int32_t term) const { return static_cast<size_t>(term) * op_.outputs_per_term(); }
+  float* Total() const { return o_.out<float>(op_.total_output()); }
+  bool NeedsInner() const { return op_.activation == Activation::kHardSwish || op_.activation == Activation::kSwish; }
+
+  void SetForward() {
+    if (!NeedsInner()) return;
+    const Term term(op_, o_, 0);
+    for (int64_t c = 0; c < m_.channels; ++c) {
+      scratch_.forward.Set(c, term.mean[c], term.scale(c), term.beta ? term.beta[c] : 0);
+    }
+    scratch_.forward.Repeat(m_);
+  }
+
+  void Clear(int64_t part) const {
+    for (int32_t t = 0; t < op_.terms; ++t) scratch_.sums.of(t).Clear(part);
+  }
+
+  // What flows in behind the activation, of a piece: in the total output or in a buffer of the thread, or one of the
+  // inputs as it is.
+  const float* Flow(int64_t thread, int64_t at, int64_t rows, int64_t columns) const {
+    const int64_t n = rows * columns;
+    const size_t first = op_.first_flow();
+    float* flow = op_.has_total ? Total() + at : scratch_.total.of(thread);
+    const float* sum = o_.in<float>(first) + at;
+    if (o_.inputs.size() > first + 1) {
+      AddInputs(v_, o_, first, /*has_sum=*/false, at, flow, n);
+      sum = flow;
+    }
+    if (op_.activation == Activation::kRelu) {
+      v_.relu_backward(o_.in<float>(first - 1) + at, sum, flow, n);
+    } else if (NeedsInner()) {
+      float* inner = scratch_.inner.of(thread);
+      v_.normalize(o_.in<float>(0) + at, inner, rows, columns, scratch_.forward.columns());
+      const auto backward = op_.activation == Activation::kSwish ? v_.swish_backward : v_.hard_swish_backward;
+      backward(inner, sum, flow, n);
+    } else if (op_.has_total && sum != flow) {
+      v_.add(&sum, 1, flow, n);
+    } else {
+      return sum;
+    }
+    return flow;
+  }
+
+  void AddSums(int64_t thread, int64_t part, int64_t at, int64_t rows, int64_t columns) const {
+    const float* diff = Flow(thread, at, rows, columns);
+    for (int32_t t = 0; t < op_.terms; ++t) {
+      const ColumnSums sums = scratch_.sums.of(t);
+      v_.normalize_backward_sums(Term(op_, o_, t).x + at, diff, rows, columns, scratch_.coefficients.of(t).mean,
+                                 sums.first_of(part), sums.second_of(part));
+    }
+  }
+
+  const VectorKernels& v_;
+  const WideMatrix& m_;
+  const NormalizedSumBackward& op_;
+  const Operands& o_;
+  BackwardScratch scratch_;
+};
+
+}  // namespace
+
+KernelOr Make(const NormalizedSum& op, const Request& r) {
+  if (r.inputs[0].elements() == 0) return ZeroOutputs(r);
+  const VectorKernels& v = Vector();
+  const WideMatrix m(r.inputs[0], r.threads);
+  return MakeFunctionKernel(v.name, SumScratch(m, op, Carver(nullptr)).bytes,
+                            [&v, m, op](const Operands& o) { RunSum(v, m, op, o); });
+}
+
+KernelOr Make(const NormalizedSumBackward& op, const Request& r) {
+  if (r.inputs[0].elements() == 0) return ZeroOutputs(r);
+  const VectorKernels& v = Vector();
+  const WideMatrix m(r.inputs[0], r.threads);
+  return MakeFunctionKernel(v.name, BackwardScratch(m, op, Carver(nullptr)).bytes,
+                            [&v, m, op](const Operands& o) { BackwardRun(v, m, op, o).Run(); });
+}
+
+}  // namespace mathnas::kernels::cpu
