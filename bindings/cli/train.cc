@@ -73,6 +73,9 @@ absl::StatusOr<std::optional<kernels::TensorMap>> TeacherWeights(const Options& 
 
 absl::StatusOr<Answer> Train(Options& o) {
   if (o.space.translates()) {
+    auto refused = RefuseGiven(*o.recipe.command, o.space.name + " reads sentences, not images",
+                               {"--drop-path", "--rand-augment", "--erasing", "--mixup", "--cutmix", "--mix-switch"});
+    if (!refused.ok()) return refused;
     return TrainTranslation({.common = o.common,
                              .space = o.space,
                              .data = o.data,

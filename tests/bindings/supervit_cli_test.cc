@@ -142,6 +142,8 @@ TEST(SuperVitCli, BadRecipes) {
   refused("supervit", {"--cutmix", "nan"}, "cutmix: nan, expected 0 to 100");
   refused("supervit", {"--mix-switch", "2"}, "mix switch: 2, expected 0 to 1");
   refused("supervit", {"--no-augment", "--mixup", "0.2"}, "--mixup");
+  refused("supertransformer", {"--mixup", "0.2"}, "--mixup");
+  refused("supertransformer", {"--drop-path", "0.2"}, "supertransformer reads sentences, not images");
 }
 
 TEST(SuperVitCli, BadInput) {
