@@ -18,7 +18,7 @@ class StepTimes {
   struct Line {
     std::string block;
     std::string_view op;         // NameOf the operator
-    std::string shapes;          // "{1, 48, 48, 24} {24, 1, 3, 3} -> {1, 48, 48, 24}"
+    std::string shapes;          // "1x48x48x24 24x1x3x3 -> 1x48x48x24"
     std::string implementation;  // of the kernel
     double seconds = 0;          // lower quartile over the runs, which are disturbed upwards only
   };
