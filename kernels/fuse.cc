@@ -15,8 +15,11 @@ Activation ActivationOf(const Operator& op) {
 
 class Fuser {
  public:
-  Fuser(const Graph& graph, absl::Span<const Value> kept)
-      : graph_(graph), readers_(graph.values().size(), 0), roles_(graph.nodes().size(), Role::kCopied) {
+  Fuser(const Graph& graph, absl::Span<const Value> kept, FuseOptions options)
+      : graph_(graph),
+        options_(options),
+        readers_(graph.values().size(), 0),
+        roles_(graph.nodes().size(), Role::kCopied) {
     result_.values.resize(graph.values().size());
     for (const Graph::Node& node : graph.nodes()) {
       for (Value v : node.inputs) ++readers_[v.id];
@@ -63,6 +66,7 @@ class Fuser {
     if (sum.activation != Activation::kNone) {
       terms = {node.inputs[0]};
       add = sum.activation == Activation::kRelu ? OnlyReadProducer<Add>(node.inputs[0]) : -1;
+      if (add < 0 && !options_.lone_activations) return;
       if (add >= 0) terms = graph_.nodes()[add].inputs;
     } else if (std::holds_alternative<Add>(node.op)) {
       terms = node.inputs;
@@ -164,6 +168,7 @@ class Fuser {
   }
 
   const Graph& graph_;
+  FuseOptions options_;
   std::vector<int32_t> readers_;      // by value
   std::vector<Role> roles_;           // by node
   std::map<size_t, Sum> sums_;        // by node
@@ -173,6 +178,8 @@ class Fuser {
 
 }  // namespace
 
-FusedGraph FuseForTraining(const Graph& graph, absl::Span<const Value> kept) { return Fuser(graph, kept).Run(); }
+FusedGraph FuseForTraining(const Graph& graph, absl::Span<const Value> kept, FuseOptions options) {
+  return Fuser(graph, kept, options).Run();
+}
 
 }  // namespace mathnas::kernels

@@ -19,6 +19,7 @@ namespace mathnas::kernels {
 namespace {
 
 constexpr Shape::value_type kBatch = 3;
+constexpr FuseOptions kAll = {.lone_activations = true};
 
 // A graph with normalisations in all the surroundings that there are.
 class Network {
@@ -119,7 +120,7 @@ Graph FuseAndCompare(const Build& build) {
   Network exact(DType::kF64);
   build(exact);
   EXPECT_TRUE(exact.graph().status().ok()) << Message(exact.graph().status());
-  FusedGraph fused = FuseForTraining(exact.graph(), {exact.loss()});
+  FusedGraph fused = FuseForTraining(exact.graph(), {exact.loss()}, kAll);
   EXPECT_TRUE(fused.graph.status().ok()) << Message(fused.graph.status());
   const auto reference = ReferenceDevice(DType::kF64);
   const std::vector<Named> expected = Train(exact.graph(), exact.loss(), *reference);
@@ -130,7 +131,7 @@ Graph FuseAndCompare(const Build& build) {
     if (!cpu.ok()) continue;
     Network single(DType::kF32);
     build(single);
-    FusedGraph small = FuseForTraining(single.graph(), {single.loss()});
+    FusedGraph small = FuseForTraining(single.graph(), {single.loss()}, kAll);
     // float32 through a handful of normalised layers, for which 1e-4 leaves a factor of some 100 above 2^-24.
     ExpectSame(Train(small.graph, small[single.loss()], **cpu), Train(single.graph(), single.loss(), **cpu), 1e-4);
   }
@@ -196,15 +197,26 @@ TEST(Fuse, WhatIsReadOtherwiseStays) {
   const Value relu = n.Apply(Relu{}, {norm});
   n.graph().SetName(relu, "features");
   n.End(relu);
-  const FusedGraph kept = FuseForTraining(n.graph(), {n.loss(), norm});
+  const FusedGraph kept = FuseForTraining(n.graph(), {n.loss(), norm}, kAll);
   EXPECT_EQ(Count<NormalizedSum>(kept.graph), 0);
   EXPECT_TRUE(kept[norm].valid());
-  const FusedGraph fused = FuseForTraining(n.graph(), {n.loss()});
+  const FusedGraph fused = FuseForTraining(n.graph(), {n.loss()}, kAll);
   EXPECT_EQ(Count<NormalizedSum>(fused.graph), 1);
   EXPECT_FALSE(fused[norm].valid());
   EXPECT_EQ(fused.graph.Find("features"), fused[relu]);
   ASSERT_EQ(fused.graph.Leaves(ValueKind::kParameter).size(), n.graph().Leaves(ValueKind::kParameter).size());
   EXPECT_EQ(fused.graph.blocks(), n.graph().blocks());
+}
+
+TEST(Fuse, ActivationsWithoutSumStayUnlessAskedFor) {
+  Network n(DType::kF32);
+  const Value x = n.Apply(HardSwish{}, {n.Stem()});
+  n.End(n.Apply(Relu{}, {n.Apply(Add{}, {n.ConvNorm(x, "a"), x})}));
+  const Graph g = FuseForTraining(n.graph(), {n.loss()}).graph;
+  EXPECT_EQ(Count<NormalizedSum>(g), 1);
+  EXPECT_EQ(Count<Relu>(g), 0);
+  EXPECT_EQ(Count<HardSwish>(g), 1);
+  EXPECT_EQ(Count<BatchNormTraining>(g), 1);
 }
 
 TEST(Fuse, ErrorsStay) {
@@ -226,7 +238,7 @@ TEST(Fuse, TrainingNeedsLessMemory) {
     const auto device = ReferenceDevice(DType::kF32);
     return (*Plan::Create(g, outputs, *device))->activation_bytes();
   };
-  const FusedGraph fused = FuseForTraining(n.graph(), {n.loss()});
+  const FusedGraph fused = FuseForTraining(n.graph(), {n.loss()}, kAll);
   EXPECT_LT(bytes(fused.graph, fused[n.loss()]) * 10, bytes(n.graph(), n.loss()) * 8);
 }
 
