@@ -39,7 +39,7 @@ TEST(StepTimes, NamesTheStepsAndCountsRuns) {
     EXPECT_GE(lines[i].seconds, 0);
     total += lines[i].seconds;
   }
-  EXPECT_EQ(lines[0].shapes, "[2,3] -> [2,3]");
+  EXPECT_EQ(lines[0].shapes, "2x3 -> 2x3");
 
   const auto sums = times.ByOperator();
   ASSERT_EQ(sums.size(), 3U);
