@@ -10,6 +10,7 @@
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "kernels/differentiate.h"
+#include "kernels/fuse.h"
 #include "kernels/optimizer_kernels.h"
 #include "kernels/random.h"
 #include "kernels/status.h"
@@ -187,12 +188,15 @@ absl::StatusOr<PassGraph> GraphOf(const NetworkRequest& request, Pass pass) {
     result.forward_nodes = result.graph.nodes().size();
     return result;
   }
-  kernels::Graph& g = network.graph;
   const supernet::StepOptions options = StepOptionsOf(space);
-  const kernels::Shape logits = g.desc(network.logits).shape;
-  const Value labels = g.Integers("labels", {logits.begin(), logits.end() - 1});
-  const Value loss = g.Apply(kernels::SoftmaxCrossEntropy{options.label_smoothing, options.ignored_label, options.sum},
-                             {network.logits, labels})[0];
+  const kernels::Shape logits = network.graph.desc(network.logits).shape;
+  const Value labels = network.graph.Integers("labels", {logits.begin(), logits.end() - 1});
+  const Value unfused =
+      network.graph.Apply(kernels::SoftmaxCrossEntropy{options.label_smoothing, options.ignored_label, options.sum},
+                          {network.logits, labels})[0];
+  kernels::FusedGraph fused = kernels::FuseForTraining(network.graph, {unfused, network.logits});  // as TrainingStep
+  kernels::Graph& g = fused.graph;
+  const Value loss = fused[unfused];
   if (!g.status().ok()) return g.status();
   result.forward_nodes = g.nodes().size();
   const auto gradients = kernels::Differentiate(g, loss);
@@ -203,8 +207,8 @@ absl::StatusOr<PassGraph> GraphOf(const NetworkRequest& request, Pass pass) {
     result.parameters.push_back(name);
     result.weights.Put(kernels::GradientName(name), Tensor(g.desc(g.LeafOf(p.parameter))));
   }
-  result.outputs = {{"logits", network.logits}, {"loss", loss}};
-  result.graph = std::move(network.graph);
+  result.outputs = {{"logits", fused[network.logits]}, {"loss", loss}};
+  result.graph = std::move(fused.graph);
   return result;
 }
 

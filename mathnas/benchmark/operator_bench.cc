@@ -44,7 +44,7 @@ absl::StatusOr<std::vector<Problem>> GradientsOf(const Problem& problem, double 
   std::visit(
       [&](const auto& op) {
         if constexpr (requires(const kernels::GradientRequest& r) { Gradient(op, r); }) {
-          Gradient(op, kernels::GradientRequest{g, inputs, outputs, flowing});
+          Gradient(op, kernels::GradientRequest{g, inputs, outputs, flowing, {}});
         }
       },
       problem.op);
