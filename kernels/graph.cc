@@ -179,14 +179,7 @@ std::string Graph::ToString() const {
 std::vector<Counts> CountByNode(const Graph& graph) {
   std::vector<Counts> counts;
   for (const Graph::Node& n : graph.nodes()) {
-    counts.push_back(std::visit(
-        [&](const auto& op) -> Counts {
-          if constexpr (requires { Count(op, DescSpan(), DescSpan()); }) {
-            return Count(op, graph.DescsOf(n.inputs), graph.DescsOf(n.outputs));
-          }
-          return {};
-        },
-        n.op));
+    counts.push_back(CountOf(n.op, graph.DescsOf(n.inputs), graph.DescsOf(n.outputs)));
   }
   return counts;
 }

@@ -47,6 +47,7 @@ KernelCache::Stats KernelCache::stats() const {
   std::lock_guard lock(mutex_);
   Stats stats = stats_;
   stats.size = static_cast<int64_t>(order_.size());
+  stats.capacity = capacity_;
   return stats;
 }
 

@@ -28,6 +28,7 @@ class KernelCache {
     int64_t misses = 0;
     int64_t evictions = 0;
     int64_t size = 0;
+    int64_t capacity = 0;
   };
 
   explicit KernelCache(int64_t capacity = 4096) : capacity_(capacity) {}

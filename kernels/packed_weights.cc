@@ -12,7 +12,11 @@ absl::StatusOr<std::shared_ptr<const Tensor>> PackedWeights::Get(const void* ker
     sweep_at_ = std::max(kLeastSweep, 2 * entries_.size());
   }
   std::weak_ptr<const Tensor>& entry = entries_[{kernel, source}];
-  if (auto held = entry.lock()) return held;
+  if (auto held = entry.lock()) {
+    ++hits_;
+    return held;
+  }
+  ++misses_;
   auto tensor = pack();
   if (!tensor.ok()) return tensor.status();
   auto shared = std::make_shared<const Tensor>(*std::move(tensor));
@@ -20,13 +24,16 @@ absl::StatusOr<std::shared_ptr<const Tensor>> PackedWeights::Get(const void* ker
   return shared;
 }
 
-size_t PackedWeights::bytes() const {
+PackedWeights::Stats PackedWeights::stats() const {
   const std::lock_guard lock(mutex_);
-  size_t bytes = 0;
+  Stats stats = {.hits = hits_, .misses = misses_};
   for (const auto& [key, entry] : entries_) {
-    if (const auto tensor = entry.lock()) bytes += tensor->desc().bytes();
+    const auto tensor = entry.lock();
+    if (tensor == nullptr) continue;
+    ++stats.size;
+    stats.bytes += tensor->desc().bytes();
   }
-  return bytes;
+  return stats;
 }
 
 }  // namespace mathnas::kernels

@@ -24,13 +24,21 @@ class PackedWeights {
                                                     absl::FunctionRef<absl::StatusOr<Tensor>()> pack);
 
   // Bytes of the packed tensors that are in use.
-  size_t bytes() const;
+  size_t bytes() const { return stats().bytes; }
+  struct Stats {
+    int64_t hits = 0;    // tensors that somebody held already
+    int64_t misses = 0;  // that were packed
+    int64_t size = 0;    // in use
+    size_t bytes = 0;    // of these
+  };
+  Stats stats() const;
 
  private:
   static constexpr size_t kLeastSweep = 64;  // entries: below, those that are not used any more are left
 
   mutable std::mutex mutex_;
   size_t sweep_at_ = kLeastSweep;
+  int64_t hits_ = 0, misses_ = 0;
   std::map<std::pair<const void*, const void*>, std::weak_ptr<const Tensor>> entries_;
 };
 

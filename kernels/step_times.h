@@ -2,6 +2,7 @@
 #ifndef MATHNAS_KERNELS_STEP_TIMES_H_
 #define MATHNAS_KERNELS_STEP_TIMES_H_
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ class StepTimes {
   absl::Status Run(Context& context);
 
   int64_t runs() const { return runs_; }
+  // When a run began, in seconds since the first one did; and the time of a step in it.
+  double StartOf(int64_t run) const { return starts_[static_cast<size_t>(run)]; }
+  double SecondsOf(size_t step, int64_t run) const { return seconds_[step][static_cast<size_t>(run)]; }
   // In the order in which the steps run; empty before the first run.
   std::vector<Line> Lines() const;
   // The lines of each operator together, the longest first; block, shapes and implementation are empty.
@@ -37,6 +41,8 @@ class StepTimes {
   std::vector<Line> steps_;
   std::vector<std::vector<double>> seconds_;  // by step and run
   std::vector<double> now_;
+  std::vector<double> starts_;  // by run
+  std::chrono::steady_clock::time_point first_;
   int64_t runs_ = 0;
 };
 

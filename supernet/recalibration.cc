@@ -37,6 +37,7 @@ absl::StatusOr<Recalibration::Prepared*> Recalibration::Prepare(int64_t batch) {
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&weights_});
   if (!context.ok()) return context.status();
+  if (prepared_.size() >= kShapesKept) prepared_.clear();  // batches have one size, and the last of a set another
   Prepared prepared = {*std::move(context), {}};
   for (const kernels::Graph::Node& node : network.graph.nodes()) {
     const auto* norm = std::get_if<kernels::BatchNormTraining>(&node.op);

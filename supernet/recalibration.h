@@ -35,6 +35,8 @@ class Recalibration {
     std::unique_ptr<kernels::Context> context;
     std::map<std::string, double> correction;  // by variance: to what it is averaged as, from the unbiased one
   };
+  static constexpr size_t kShapesKept = 4;
+  // Valid until the next call.
   absl::StatusOr<Prepared*> Prepare(int64_t batch);
 
   const SearchSpace& space_;

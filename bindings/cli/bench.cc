@@ -8,13 +8,17 @@
 #include <span>
 #include <vector>
 
+#include "bindings/cli/bench_records.h"
 #include "bindings/cli/operator_times.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "kernels/plan.h"
 #include "kernels/random.h"
 #include "kernels/step_times.h"
+#include "kernels/step_trace.h"
+#include "mathnas/benchmark/network_bench.h"
 #include "mathnas/core/statistics.h"
+#include "supernet/atomic_file.h"
 #include "supernet/evaluation.h"
 #include "supernet/text/vocabulary.h"
 #include "supernet/training/step.h"
@@ -33,17 +37,20 @@ struct Options {
   int64_t batch = 64, length = 0, beam = 1;
   int repetitions = 20;
   double seconds = 3;
-  bool by_operator = false;
+  bool by_operator = false, verbose = false;
+  std::string trace;
 };
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
-// Times `run` until both the repetitions and the seconds are reached, after two runs of warm-up.
+constexpr int kWarmUp = 2;  // runs
+
+// Times `run` until both the repetitions and the seconds are reached, after the warm-up.
 template <typename Run>
 absl::StatusOr<std::vector<double>> Repeat(const Options& o, const Run& run) {
   std::vector<double> ms;
   const Clock::time_point begin = Clock::now();
-  for (int i = -2; i < o.repetitions || Seconds(begin) < o.seconds; ++i) {
+  for (int i = -kWarmUp; i < o.repetitions || Seconds(begin) < o.seconds; ++i) {
     if (Interrupted()->load()) return absl::CancelledError("benchmark interrupted");
     const Clock::time_point start = Clock::now();
     if (absl::Status s = run(); !s.ok()) return s;
@@ -88,51 +95,34 @@ absl::StatusOr<Answer> Report(const Options& o, const Subject& subject, absl::St
   return answer;
 }
 
+// The part of the timed repetitions that no operator takes. Sums, of the same runs: quartiles would not add up.
+double OutsideShare(const kernels::StepTimes& times, const std::vector<double>& ms) {
+  const int64_t repetitions = std::ssize(ms) + kWarmUp, runs = times.runs() / repetitions;  // in each
+  const size_t steps = times.Lines().size();
+  double inside = 0, whole = 0;
+  for (int64_t run = kWarmUp * runs; run < times.runs(); ++run) {
+    for (size_t step = 0; step < steps; ++step) inside += times.SecondsOf(step, run);
+  }
+  for (double m : ms) whole += 1e-3 * m;
+  return whole > 0 ? std::max(0.0, 1 - inside / whole) : 0;
+}
+
 // The answer, with --by-operator also where the time of more such runs goes: run(times).
 template <typename Run>
 absl::StatusOr<Answer> WithOperators(const Options& o, Answer answer, const Run& run) {
-  if (!o.by_operator) return answer;
+  if (!o.by_operator && o.trace.empty()) return answer;
   kernels::StepTimes times;
-  if (auto ms = Repeat(o, [&] { return run(times); }); !ms.ok()) return ms.status();
-  AddOperatorTimes(times, answer);
+  auto ms = Repeat(o, [&] { return run(times); });
+  if (!ms.ok()) return ms.status();
+  if (o.by_operator) AddOperatorTimes(times, OutsideShare(times, *ms), answer);
+  if (!o.trace.empty()) {
+    if (auto s = supernet::AtomicWriteFile(o.trace, kernels::ChromeTrace(times, "run")); !s.ok()) return s;
+  }
   return answer;
 }
 
-// Random images and labels, or random rows of tokens.
 kernels::TensorMap Noise(const Options& o, const Subject& subject) {
-  const supernet::SearchSpace& space = *subject.space;
-  kernels::Random random(o.common.seed);
-  kernels::TensorMap inputs;
-  const auto integers = [&](const char* name, kernels::Shape shape, uint32_t least, int64_t most) {
-    kernels::Tensor ids(kernels::DType::kI64, std::move(shape));
-    for (int64_t& id : ids.as<int64_t>()) id = least + random.Below(static_cast<uint32_t>(most) - least);
-    inputs.Put(name, std::move(ids));
-  };
-  const kernels::Shape input = space.input_shape(subject.choice);
-  if (space.translates()) {
-    const int64_t length = o.length > 0 ? o.length : input[0];
-    for (const char* name : {"source", "previous", "labels"}) {
-      integers(name, {o.batch, length}, supernet::kFirstWordId, space.classes());
-    }
-    return inputs;
-  }
-  kernels::Tensor images(kernels::DType::kF32, {o.batch, input[0], input[1], input[2]});
-  for (float& v : images.as<float>()) v = static_cast<float>(random.Normal());
-  inputs.Put("image", std::move(images));
-  integers("labels", {o.batch}, 0, space.classes());
-  return inputs;
-}
-
-// How the published recipe of a space trains.
-supernet::StepOptions StepOptionsOf(const supernet::SearchSpace& space) {
-  if (space.translates()) {
-    return {.label_smoothing = 0.1,
-            .ignored_label = supernet::kPadId,
-            .sum = true,
-            .optimizer = {.algorithm = supernet::Algorithm::kFairseqAdam, .beta2 = 0.98}};
-  }
-  if (space.name() == "supervit") return {.optimizer = {.algorithm = supernet::Algorithm::kAdam}};
-  return {.optimizer = {.weight_decay = 5e-4}};
+  return benchmark::NoiseInputs({subject.space, subject.choice, o.batch, o.length, o.common.seed});
 }
 
 absl::StatusOr<Answer> Step(const Options& o) {
@@ -145,7 +135,7 @@ absl::StatusOr<Answer> Step(const Options& o) {
   const kernels::TensorMap noise = Noise(o, *subject);
   std::vector<supernet::StepInput> inputs;
   for (const kernels::TensorMap::Entry& e : noise.entries()) inputs.push_back({e.name, e.tensor.view()});
-  const supernet::StepOptions options = StepOptionsOf(*space);
+  const supernet::StepOptions options = benchmark::StepOptionsOf(*space);
   supernet::TrainingStep step(space, device, weights, options);
   const auto run = [&]() -> absl::Status {
     auto result = step.Backward(subject->choice, inputs);
@@ -164,6 +154,14 @@ absl::StatusOr<Answer> Step(const Options& o) {
   answer->json["planning_ms"] = planning_ms;
   answer->text += fmt::format("planning of a network not seen before: {:.3f} ms, {:.2f} % of the median step\n",
                               planning_ms, 100 * planning_ms / answer->json["median_ms"].get<double>());
+  if (o.verbose) {
+    const supernet::TrainingStep::PlanStats p = step.plan_stats();
+    AddCacheStatistics(*device, *answer);
+    answer->json["caches"]["plans"] = {
+        {"hits", p.hits}, {"misses", p.misses}, {"evictions", p.evictions}, {"size", p.size}, {"capacity", p.capacity}};
+    answer->text += fmt::format("plans: {} of at most {} kept, {} hits, {} misses, {} evicted\n", p.size, p.capacity,
+                                p.hits, p.misses, p.evictions);
+  }
   return WithOperators(o, *std::move(answer), [&](kernels::StepTimes& times) {
     step.CollectTimes(&times);
     return run();
@@ -190,6 +188,7 @@ absl::StatusOr<Answer> Inference(const Options& o) {
   }
   auto answer = Report(o, *subject, Repeat(o, [&] { return (*context)->Run(); }));
   if (!answer.ok()) return answer.status();
+  if (o.verbose) AddCacheStatistics(*device, *answer);
   return WithOperators(o, *std::move(answer), [&](kernels::StepTimes& times) { return times.Run(**context); });
 }
 
@@ -234,6 +233,7 @@ absl::StatusOr<Answer> Decode(const Options& o) {
   };
   auto answer = Report(o, *subject, Repeat(o, run));
   if (!answer.ok()) return answer.status();
+  if (o.verbose) AddCacheStatistics(*device, *answer);
   answer->json["tokens"] = length;
   answer->json["beam"] = o.beam;
   return WithOperators(o, *std::move(answer), [&](kernels::StepTimes& times) {
@@ -266,6 +266,9 @@ void AddBench(CLI::App& app) {
         ->capture_default_str()
         ->check(CLI::Range(0.0, 3600.0));
     command->add_flag("--by-operator", o.by_operator, "Also the time of each operator, measured in further runs");
+    command->add_option("--trace", o.trace,
+                        "Also the course of such runs into this file, for chrome://tracing or Perfetto");
+    command->add_flag("--verbose", o.verbose, "Also hits, misses and sizes of the caches");
   };
   add("step", "Forward, backward and update of one network, and planning of a new one",
       "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });
@@ -275,6 +278,8 @@ void AddBench(CLI::App& app) {
       "mathnas bench decode supertransformer --subnet @net.json --batch 1 --length 30", [] { return Decode(o); });
   AddEstimatorBench(*bench);
   AddSwitchBench(*bench);
+  AddOperatorBench(*bench);
+  AddNetworkBench(*bench);
 }
 
 }  // namespace mathnas::cli

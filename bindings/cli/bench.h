@@ -8,6 +8,8 @@ namespace mathnas::cli {
 
 void AddEstimatorBench(CLI::App& bench);
 void AddSwitchBench(CLI::App& bench);
+void AddOperatorBench(CLI::App& bench);
+void AddNetworkBench(CLI::App& bench);
 
 }  // namespace mathnas::cli
 

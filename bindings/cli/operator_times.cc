@@ -4,7 +4,7 @@
 
 namespace mathnas::cli {
 
-void AddOperatorTimes(const kernels::StepTimes& times, Answer& answer) {
+void AddOperatorTimes(const kernels::StepTimes& times, double outside_share, Answer& answer) {
   const auto lines = times.Lines();
   double total = 0;
   for (const kernels::StepTimes::Line& line : lines) total += line.seconds;
@@ -26,7 +26,9 @@ void AddOperatorTimes(const kernels::StepTimes& times, Answer& answer) {
   for (const kernels::StepTimes::Line& sum : times.ByOperator()) {
     answer.text += fmt::format("{:9.1f} {:6.2f}  {}\n", 1e6 * sum.seconds, 100 * share(sum.seconds), sum.op);
   }
-  answer.text += fmt::format("{:9.1f}         all operators\n", 1e6 * total);
+  answer.text += fmt::format("{:9.1f}         all operators; outside of them {:.2f} % of the time of all runs\n",
+                             1e6 * total, 100 * outside_share);
+  answer.json["outside_share"] = outside_share;
   answer.json["operators"] = std::move(list);
 }
 

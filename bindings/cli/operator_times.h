@@ -8,8 +8,9 @@
 namespace mathnas::cli {
 
 // Adds "operators" to the answer, in the order in which they run ({"block", "operator", "shapes", "implementation",
-// "us", "share"}), and the same as text with sums by operator.
-void AddOperatorTimes(const kernels::StepTimes& times, Answer& answer);
+// "us", "share"}), and the same as text with sums by operator; and "outside_share", the part of the time of all runs
+// that no operator takes: what lies between them, copies of inputs, other plans.
+void AddOperatorTimes(const kernels::StepTimes& times, double outside_share, Answer& answer);
 
 }  // namespace mathnas::cli
 

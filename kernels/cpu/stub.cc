@@ -4,12 +4,23 @@
 #include "kernels/cpu/plain_gradients.h"
 #include "kernels/cpu/plain_sgd.h"
 #include "kernels/device.h"
+#include "kernels/machine.h"
 
 namespace mathnas::kernels {
 
-absl::StatusOr<std::shared_ptr<Device>> CpuDevice(int) {
-  return absl::UnimplementedError("this build has no CPU kernels (MATHNAS_CPU is off)");
-}
+namespace {
+
+absl::Status NoCpuKernels() { return absl::UnimplementedError("this build has no CPU kernels (MATHNAS_CPU is off)"); }
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Device>> CpuDevice(int) { return NoCpuKernels(); }
+
+absl::StatusOr<MachineDescription> DescribeMachine() { return NoCpuKernels(); }
+absl::StatusOr<double> MeasureMultiplyAdds(int, double) { return NoCpuKernels(); }
+absl::StatusOr<double> MeasureBandwidth(int, size_t, double) { return NoCpuKernels(); }
+CacheSweep::CacheSweep(int threads) : threads_(threads) {}
+void CacheSweep::Run() {}
 
 void SgdStep(const SgdParameters& p, absl::Span<float> w, absl::Span<float> g, absl::Span<float> b, bool first, int) {
   cpu::PlainSgdStep(p, w, g, b, first);

@@ -97,4 +97,9 @@ Counts Count(const Attention& op, DescSpan inputs, DescSpan) {
           .scalings = inputs[0].elements() + 3};
 }
 
+Counts Count(const AttentionBackward& op, DescSpan inputs, DescSpan) {
+  const AttentionShape a(op, inputs);
+  return {.macs = 2 * a.batch * a.queries * a.keys * (a.key_features + a.value_features)};
+}
+
 }  // namespace mathnas::kernels

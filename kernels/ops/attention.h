@@ -74,6 +74,8 @@ Gradients Gradient(const Attention& op, const GradientRequest& request);
 // Products of queries with keys and of probabilities with values, masked or not; scaled are the queries, and
 // torchprofile counts three products of extents too.
 Counts Count(const Attention& op, DescSpan inputs, DescSpan outputs);
+// Two products for each of the forward's; that it computes the probabilities again is its own affair and not counted.
+Counts Count(const AttentionBackward& op, DescSpan inputs, DescSpan outputs);
 
 }  // namespace mathnas::kernels
 

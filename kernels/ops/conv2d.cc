@@ -139,6 +139,16 @@ Counts Count(const Conv2d& op, DescSpan inputs, DescSpan outputs) {
   return {.macs = dst * weights[1] * weights[2] * weights[3], .bias_adds = op.has_bias ? dst : 0};
 }
 
+Counts Count(const Conv2dBackwardData&, DescSpan inputs, DescSpan) {
+  const Shape& weights = inputs[1].shape;
+  return {.macs = inputs[0].elements() * weights[1] * weights[2] * weights[3]};
+}
+
+Counts Count(const Conv2dBackwardWeights&, DescSpan inputs, DescSpan outputs) {
+  const Shape& weights = outputs[0].shape;
+  return {.macs = inputs[1].elements() * weights[1] * weights[2] * weights[3]};
+}
+
 Value Convolve(Graph& g, Value src, Value weights, Value bias, int32_t stride, int32_t padding, int32_t groups) {
   const Conv2d op = {.stride = stride, .padding = padding, .groups = groups, .has_bias = bias.valid()};
   Values inputs = {src, weights};

@@ -74,6 +74,9 @@ absl::StatusOr<Descs> InferOutputs(const Conv2dBackwardData& op, DescSpan inputs
 absl::StatusOr<Descs> InferOutputs(const Conv2dBackwardWeights& op, DescSpan inputs);
 Gradients Gradient(const Conv2d& op, const GradientRequest& request);
 Counts Count(const Conv2d& op, DescSpan inputs, DescSpan outputs);
+// Each gradient multiplies and adds as often as the convolution itself.
+Counts Count(const Conv2dBackwardData& op, DescSpan inputs, DescSpan outputs);
+Counts Count(const Conv2dBackwardWeights& op, DescSpan inputs, DescSpan outputs);
 
 // Adds a convolution to the graph; an invalid bias means none.
 Value Convolve(Graph& g, Value src, Value weights, Value bias, int32_t stride, int32_t padding, int32_t groups = 1);

@@ -83,4 +83,12 @@ Counts Count(const Linear& op, DescSpan inputs, DescSpan outputs) {
   return {.macs = dst * inputs[0].shape.back(), .bias_adds = op.has_bias ? dst : 0};
 }
 
+Counts Count(const LinearBackwardData&, DescSpan inputs, DescSpan outputs) {
+  return {.macs = inputs[0].elements() * outputs[0].shape.back()};
+}
+
+Counts Count(const LinearBackwardWeights&, DescSpan inputs, DescSpan) {
+  return {.macs = inputs[1].elements() * inputs[0].shape.back()};
+}
+
 }  // namespace mathnas::kernels

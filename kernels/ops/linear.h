@@ -45,6 +45,9 @@ absl::StatusOr<Descs> InferOutputs(const LinearBackwardData& op, DescSpan inputs
 absl::StatusOr<Descs> InferOutputs(const LinearBackwardWeights& op, DescSpan inputs);
 Gradients Gradient(const Linear& op, const GradientRequest& request);
 Counts Count(const Linear& op, DescSpan inputs, DescSpan outputs);
+// Each gradient multiplies and adds as often as the layer itself.
+Counts Count(const LinearBackwardData& op, DescSpan inputs, DescSpan outputs);
+Counts Count(const LinearBackwardWeights& op, DescSpan inputs, DescSpan outputs);
 
 }  // namespace mathnas::kernels
 

@@ -14,6 +14,15 @@ bool ChangesState(const Operator& op) {
   return std::holds_alternative<Accumulate>(op) || std::holds_alternative<Store>(op);
 }
 
+Counts CountOf(const Operator& op, DescSpan inputs, DescSpan outputs) {
+  return std::visit(
+      [&](const auto& o) -> Counts {
+        if constexpr (requires { Count(o, inputs, outputs); }) return Count(o, inputs, outputs);
+        return {};
+      },
+      op);
+}
+
 size_t HashOf(const Operator& op) {
   size_t hash = op.index();
   std::visit(

@@ -1,5 +1,5 @@
 // Every operator there is. To add one: a struct with its rules in kernels/ops, its name here, a kernel per device, a
-// naive kernel in kernels/ref, an entry in tests/kernels/operator_cases.cc.
+// naive kernel in kernels/ref, an entry in kernels/testing/operator_cases.cc.
 #ifndef MATHNAS_KERNELS_OPS_OPERATOR_H_
 #define MATHNAS_KERNELS_OPS_OPERATOR_H_
 
@@ -59,6 +59,9 @@ std::string_view NameOf(const Operator& op);
 // Whether running the operator changes a state: it runs even if nobody reads its outputs, and is never merged with its
 // twin.
 bool ChangesState(const Operator& op);
+
+// Its work by its counting rule; nothing where it has none.
+Counts CountOf(const Operator& op, DescSpan inputs, DescSpan outputs);
 
 // A hash over the kind and all attributes.
 size_t HashOf(const Operator& op);

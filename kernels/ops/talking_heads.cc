@@ -62,4 +62,8 @@ Counts Count(const TalkingHeads& op, DescSpan inputs, DescSpan) {
   return {.macs = a.images * a.pixels() * a.pixels() * (a.key_channels + a.value_channels + 2 * a.heads * a.heads)};
 }
 
+Counts Count(const TalkingHeadsBackward& op, DescSpan inputs, DescSpan outputs) {
+  return {.macs = 2 * Count(TalkingHeads{op.window}, inputs, outputs).macs};
+}
+
 }  // namespace mathnas::kernels

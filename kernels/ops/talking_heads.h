@@ -61,6 +61,8 @@ absl::StatusOr<Descs> InferOutputs(const TalkingHeadsBackward& op, DescSpan inpu
 Gradients Gradient(const TalkingHeads& op, const GradientRequest& request);
 // Products of queries with keys, mixing of heads, and products of probabilities with values.
 Counts Count(const TalkingHeads& op, DescSpan inputs, DescSpan outputs);
+// Two products for each of the forward's; what it computes again is not counted.
+Counts Count(const TalkingHeadsBackward& op, DescSpan inputs, DescSpan outputs);
 
 }  // namespace mathnas::kernels
 

@@ -20,11 +20,20 @@ constexpr double kFarOutside = 1e4;    // pixels; keeps coordinates short
 constexpr double kDensityCell = 5;     // pixels
 constexpr double kTickLabelWidth = 7;  // pixels for one digit
 
-bool Drawable(Point p) { return std::abs(p.x) < kLargest && std::abs(p.y) < kLargest; }
-
 double Along(Range range, double from, double to, double value) {
   return std::clamp(from + (value - range.low) / (range.high - range.low) * (to - from), -kFarOutside, kFarOutside);
 }
+
+Ticks TicksOf(const Plot::Axis& axis) {
+  return axis.logarithmic ? PowersOfTen(axis.range) : RoundTicks(axis.range, axis.ticks);
+}
+
+double Along(const Plot::Axis& axis, double from, double to, double value) {
+  if (!axis.logarithmic) return Along(axis.range, from, to, value);
+  return Along(Range{std::log10(axis.range.low), std::log10(axis.range.high)}, from, to, std::log10(value));
+}
+
+bool Drawable(Point p) { return std::abs(p.x) < kLargest && std::abs(p.y) < kLargest; }
 
 }  // namespace
 
@@ -67,6 +76,15 @@ Ticks RoundTicks(Range range, int count) {
   return ticks;
 }
 
+Ticks PowersOfTen(Range range) {
+  Ticks ticks;
+  for (double power = std::ceil(std::log10(range.low) - 1e-9); power <= std::log10(range.high) + 1e-9; ++power) {
+    ticks.positions.push_back(std::pow(10, power));
+    ticks.labels.push_back(fmt::format("{:.6g}", ticks.positions.back()));
+  }
+  return ticks;
+}
+
 Plot::Plot(double width, double height, Axis x, Axis y, std::string_view description)
     : width_(width),
       height_(height),
@@ -77,12 +95,12 @@ Plot::Plot(double width, double height, Axis x, Axis y, std::string_view descrip
       y_(std::move(y)),
       description_(description) {
   size_t digits = 0;
-  for (const std::string& label : RoundTicks(y_.range, y_.ticks).labels) digits = std::max(digits, label.size());
+  for (const std::string& label : TicksOf(y_).labels) digits = std::max(digits, label.size());
   left_ = 34 + kTickLabelWidth * static_cast<double>(digits);
 }
 
-double Plot::X(double value) const { return Along(x_.range, left_, right_, value); }
-double Plot::Y(double value) const { return Along(y_.range, bottom_, top_, value); }
+double Plot::X(double value) const { return Along(x_, left_, right_, value); }
+double Plot::Y(double value) const { return Along(y_, bottom_, top_, value); }
 
 bool Plot::Shows(Point at) const {
   return at.x >= x_.range.low && at.x <= x_.range.high && at.y >= y_.range.low && at.y <= y_.range.high;
@@ -175,7 +193,7 @@ void Plot::HorizontalRule(double y, std::string_view label, Side excludes) {
 
 std::string Plot::Finish() const {
   std::string grid;
-  Ticks x = RoundTicks(x_.range, x_.ticks), y = RoundTicks(y_.range, y_.ticks);
+  Ticks x = TicksOf(x_), y = TicksOf(y_);
   for (size_t i = 0; i < x.positions.size(); ++i) {
     double at = X(x.positions[i]);
     grid += fmt::format(

@@ -29,6 +29,8 @@ struct Ticks {
   std::vector<std::string> labels;
 };
 Ticks RoundTicks(Range range, int count);
+// Powers of ten within a positive range.
+Ticks PowersOfTen(Range range);
 
 // Text and attributes in what follows are escaped here; classes are names of the style sheet.
 class Plot {
@@ -37,6 +39,7 @@ class Plot {
     Range range;
     std::string label;
     int ticks = 6;
+    bool logarithmic = false;  // of a positive range, with ticks at powers of ten
   };
   // `description` is for those who cannot see the picture.
   Plot(double width, double height, Axis x, Axis y, std::string_view description);

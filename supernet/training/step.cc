@@ -142,8 +142,10 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
   for (auto it = plans_.begin(); it != plans_.end(); ++it) {
     if (it->first != key) continue;
     plans_.splice(plans_.begin(), plans_, it);
+    ++plan_stats_.hits;
     return &plans_.front().second;
   }
+  ++plan_stats_.misses;
   auto network = Network(key);
   if (!network.ok()) return network.status();
   const auto loss = AddLoss(key, *network);
@@ -167,8 +169,18 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
   }
   prepared.plan = *std::move(plan);
   plans_.emplace_front(key, std::move(prepared));
-  if (plans_.size() > kPlansKept) plans_.pop_back();
+  if (plans_.size() > kPlansKept) {
+    plans_.pop_back();
+    ++plan_stats_.evictions;
+  }
   return &plans_.front().second;
+}
+
+TrainingStep::PlanStats TrainingStep::plan_stats() const {
+  PlanStats stats = plan_stats_;
+  stats.size = std::ssize(plans_);
+  stats.capacity = kPlansKept;
+  return stats;
 }
 
 absl::Status TrainingStep::Bind(const Key& key) {

@@ -110,6 +110,11 @@ class TrainingStep {
   Optimizer& optimizer() { return optimizer_; }
   const Optimizer& optimizer() const { return optimizer_; }
 
+  // Plans that are kept, least recently used out first; how often one was there.
+  struct PlanStats {
+    int64_t hits = 0, misses = 0, evictions = 0, size = 0, capacity = 0;
+  };
+  PlanStats plan_stats() const;
   // Seconds spent so far on making graphs and plans, and on running them.
   double planning_seconds() const { return planning_seconds_; }
   double running_seconds() const { return running_seconds_; }
@@ -147,6 +152,7 @@ class TrainingStep {
   kernels::TensorMap aside_;
   std::set<std::string> aside_touched_;
   std::list<std::pair<Key, Prepared>> plans_;  // most recently used first
+  PlanStats plan_stats_;                       // without size and capacity
   kernels::Workspace workspace_;
   std::optional<Key> bound_;  // what context_ is for
   std::unique_ptr<kernels::Context> context_;

@@ -32,7 +32,12 @@ TEST(Cli, HelpOfEveryCommandHasAnExample) {
                                                                                        {"export"},
                                                                                        {"bench", "predict"},
                                                                                        {"bench", "sweep"},
-                                                                                       {"bench", "switch"}}) {
+                                                                                       {"bench", "switch"},
+                                                                                       {"bench", "operator"},
+                                                                                       {"bench", "block"},
+                                                                                       {"bench", "network"},
+                                                                                       {"bench", "shapes"},
+                                                                                       {"bench", "compare"}}) {
     auto arguments = command;
     arguments.push_back("--help");
     const Finished help = RunProgram(arguments);

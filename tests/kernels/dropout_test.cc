@@ -9,7 +9,7 @@
 #include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "kernels/status.h"
-#include "tests/kernels/operator_runner.h"
+#include "kernels/testing/operator_runner.h"
 
 namespace mathnas::kernels::testing {
 namespace {

@@ -133,6 +133,24 @@ TEST(Graph, CountsMultiplyAddsByBlock) {
   EXPECT_EQ(counts[2].bias_adds, 2 * 7);
 }
 
+// By hand: a gradient of a convolution or a linear layer multiplies as often as the layer; one of attention has two
+// products for each of two.
+TEST(Graph, CountsMultiplyAddsOfGradients) {
+  const auto macs = [](const Operator& op, const Descs& inputs) {
+    const auto outputs = std::visit([&](const auto& o) { return InferOutputs(o, inputs); }, op);
+    return outputs.ok() ? CountOf(op, inputs, *outputs).macs : -1;
+  };
+  const auto real = [](Shape shape) { return TensorDesc{DType::kF32, std::move(shape)}; };
+  EXPECT_EQ(macs(Conv2dBackwardData{1, 1, 2, 2, 3}, {real({1, 2, 3, 16}), real({16, 4, 3, 3})}), 6 * 16 * 36);
+  EXPECT_EQ(macs(Conv2dBackwardWeights{1, 1, 2, 3, 3}, {real({1, 2, 3, 8}), real({1, 2, 3, 16})}), 6 * 16 * 36);
+  EXPECT_EQ(macs(LinearBackwardData{}, {real({2, 3, 7}), real({7, 5})}), 6 * 35);
+  EXPECT_EQ(macs(LinearBackwardWeights{}, {real({2, 3, 5}), real({2, 3, 7})}), 6 * 35);
+  EXPECT_EQ(macs(AttentionBackward{.heads = 2}, {real({1, 3, 4}), real({1, 5, 4}), real({1, 5, 6}), real({1, 3, 6}),
+                                                 real({1, 2, 3}), real({1, 3, 6})}),
+            2 * 3 * 5 * (4 + 6));
+  EXPECT_EQ(macs(Relu{}, {real({2, 3})}), 0);
+}
+
 TEST(Graph, TextNamesBlocksOperatorsAndShapes) {
   Graph g;
   g.SetBlock("stem");

@@ -10,41 +10,12 @@
 namespace mathnas::kernels::testing {
 namespace {
 
-// "result 1[17]: 0.5, expected 0.25, at most 1e-6 off (3 of 64 elements)"; empty when all are within their bounds.
-std::string Differences(const Tensors& results, const Tensors& expected, const Bounds& bounds) {
-  std::string text;
-  for (size_t r = 0; r < expected.size(); ++r) {
-    const std::vector<double> got = ToDoubles(results[r]), want = ToDoubles(expected[r]);
-    size_t wrong = 0, worst = 0;
-    double worst_excess = -1;
-    for (size_t i = 0; i < want.size(); ++i) {
-      const double off = std::abs(got[i] - want[i]);
-      if (off <= bounds[r][i]) continue;
-      ++wrong;
-      const double excess = std::isnan(off) ? INFINITY : off - bounds[r][i];
-      if (excess > worst_excess) worst = i, worst_excess = excess;
-    }
-    if (wrong > 0) {
-      text += fmt::format("\nresult {}[{}]: {}, expected {}, at most {:.2g} off ({} of {} elements are wrong)", r,
-                          worst, got[worst], want[worst], bounds[r][worst], wrong, want.size());
-    }
-  }
-  return text;
-}
-
 bool SameBits(const Tensors& a, const Tensors& b) {
   for (size_t r = 0; r < a.size(); ++r) {
     if (a[r].desc() != b[r].desc()) return false;
     if (a[r].desc().bytes() > 0 && std::memcmp(a[r].data(), b[r].data(), a[r].desc().bytes()) != 0) return false;
   }
   return a.size() == b.size();
-}
-
-// A fused convolution adds to what its output holds, so plans always put the addend there.
-std::optional<size_t> AlwaysInPlace(const Problem& problem) {
-  const auto* conv = std::get_if<Conv2d>(&problem.op);
-  if (conv == nullptr || !conv->has_addend) return std::nullopt;
-  return problem.inputs.size() - 1;
 }
 
 class OperatorTest : public OperatorShapeTest {
@@ -60,7 +31,7 @@ class OperatorTest : public OperatorShapeTest {
     auto run = RunOperator(device, problem, inputs, {.in_place = always});
     ASSERT_TRUE(run.ok()) << Message(run.status());
     RecordProperty("implementation", run->implementation);
-    EXPECT_EQ(Differences(run->results, exact->results, entry().bound(problem, inputs, exact->results)), "")
+    EXPECT_EQ(DeviationOf(run->results, exact->results, entry().bound(problem, inputs, exact->results)).text, "")
         << run->implementation;
 
     auto again = RunOperator(device, problem, inputs, {.in_place = always});
@@ -69,7 +40,7 @@ class OperatorTest : public OperatorShapeTest {
 
     auto packed = RunOperator(device, problem, inputs, {.in_place = always, .constant_weights = true});
     ASSERT_TRUE(packed.ok()) << Message(packed.status());
-    EXPECT_EQ(Differences(packed->results, exact->results, entry().bound(problem, inputs, exact->results)), "")
+    EXPECT_EQ(DeviationOf(packed->results, exact->results, entry().bound(problem, inputs, exact->results)).text, "")
         << "constant weights: " << packed->implementation;
 
     if (!ChangesState(problem.op) && !always) {
@@ -145,14 +116,6 @@ TEST(OperatorCases, EveryEntryHasShapesAndBuildsItsOperator) {
       EXPECT_EQ(differentiable, c.gradient_step > 0) << c.name << ": its gradient is not tested, or it has none";
     }
   }
-}
-
-TEST(ShapeLine, RefusesWhatItDoesNotKnow) {
-  EXPECT_TRUE(ShapeLine::Parse("n=1 h=2.5", "n h").ok());
-  EXPECT_FALSE(ShapeLine::Parse("n=1 x=2", "n h").ok());
-  EXPECT_FALSE(ShapeLine::Parse("n=", "n h").ok());
-  EXPECT_FALSE(ShapeLine::Parse("n", "n h").ok());
-  EXPECT_FALSE(ShapeLine::Parse("n=1a", "n h").ok());
 }
 
 // Labels outside of the classes must be seen in the loss, and must not be used as an index.

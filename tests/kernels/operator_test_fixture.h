@@ -10,7 +10,7 @@
 #include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "kernels/random.h"
-#include "tests/kernels/operator_cases.h"
+#include "tests/kernels/operator_shapes.h"
 
 namespace mathnas::kernels::testing {
 

@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "kernels/differentiate.h"
 #include "kernels/status.h"
-#include "tests/kernels/operator_runner.h"
+#include "kernels/testing/operator_runner.h"
 #include "tests/kernels/training_graph.h"
 
 namespace mathnas::kernels {
@@ -415,10 +415,14 @@ TEST(Context, PlansShareThePackedFormOfATensor) {
   auto second = open(large);
   const size_t of_both = packed.bytes();
   EXPECT_GT(of_both, of_small);
+  EXPECT_EQ(packed.stats().hits, 1) << "the second network's first weight";
+  EXPECT_EQ(packed.stats().misses, 2);
+  EXPECT_EQ(packed.stats().size, 2);
   first.reset();
   EXPECT_EQ(packed.bytes(), of_both) << "the larger one uses what the smaller one packed";
   second.reset();
   EXPECT_EQ(packed.bytes(), 0U);
+  EXPECT_EQ(packed.stats().size, 0);
 }
 
 // Linear layers over constant weights, whole and sliced, give what they give over weights that may change and what the

@@ -3,7 +3,7 @@
 
 #include "gtest/gtest.h"
 #include "kernels/status.h"
-#include "tests/kernels/operator_runner.h"
+#include "kernels/testing/operator_runner.h"
 
 namespace mathnas::kernels::testing {
 namespace {

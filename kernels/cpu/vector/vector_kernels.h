@@ -211,6 +211,11 @@ struct VectorKernels {
 
   // sgd.inc: see SgdStep. `buffer` may be null when momentum is 0. The three do not overlap.
   void (*sgd)(const SgdCoefficients& with, float* weights, float* gradient, float* buffer, bool first, int64_t n);
+
+  // peak.inc
+  // x = factor x + factor, `rounds` times for each of many x, whose sums are the 16 of `result`. Returns how many
+  // multiply-adds that is.
+  int64_t (*multiply_adds)(int64_t rounds, float factor, float* result);
 };
 
 // The best table that this machine can run. The environment variable MATHNAS_ISA (portable, avx2, avx512), read once,

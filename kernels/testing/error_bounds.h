@@ -2,12 +2,13 @@
 // bounds of rounding error (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.1 and 4.2), not
 // fitted numbers: with u = 2^-24, a sum of n products in any order is off by at most n u times the sum of their
 // absolute values.
-#ifndef MATHNAS_TESTS_KERNELS_ERROR_BOUNDS_H_
-#define MATHNAS_TESTS_KERNELS_ERROR_BOUNDS_H_
+#ifndef MATHNAS_KERNELS_TESTING_ERROR_BOUNDS_H_
+#define MATHNAS_KERNELS_TESTING_ERROR_BOUNDS_H_
 
+#include <string>
 #include <vector>
 
-#include "tests/kernels/operator_runner.h"
+#include "kernels/testing/operator_runner.h"
 
 namespace mathnas::kernels::testing {
 
@@ -44,6 +45,15 @@ Bounds OfCrossEntropy(const Problem& problem, const Tensors& inputs, const Tenso
 Bounds OfAdaptiveTargets(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfCrossEntropyBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 
+// What is outside of its bounds.
+struct Deviation {
+  // "result 1[17]: 0.5, expected 0.25, at most 1e-6 off (3 of 64 elements are wrong)", a line for each result with
+  // such; empty when all are within.
+  std::string text;
+  double worst = 0;  // the largest error as a fraction of its bound, of those that have one
+};
+Deviation DeviationOf(const Tensors& results, const Tensors& exact, const Bounds& bounds);
+
 }  // namespace mathnas::kernels::testing
 
-#endif  // MATHNAS_TESTS_KERNELS_ERROR_BOUNDS_H_
+#endif  // MATHNAS_KERNELS_TESTING_ERROR_BOUNDS_H_

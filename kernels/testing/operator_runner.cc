@@ -1,4 +1,4 @@
-#include "tests/kernels/operator_runner.h"
+#include "kernels/testing/operator_runner.h"
 
 #include <algorithm>
 #include <cmath>
@@ -44,14 +44,70 @@ class GuardedBuffer {
   Tensor memory_;
 };
 
-absl::StatusOr<Descs> OutputsOf(const Operator& op, DescSpan inputs, DType real) {
+}  // namespace
+
+Descs InputDescs(const Problem& problem, DType real) {
+  Descs descs;
+  for (const InputSpec& spec : problem.inputs) {
+    descs.push_back({spec.role == InputSpec::kLabels ? DType::kI64 : real, spec.shape});
+  }
+  return descs;
+}
+
+absl::StatusOr<Descs> OutputDescs(const Operator& op, DescSpan inputs, DType real) {
   auto descs = std::visit([&](const auto& o) { return InferOutputs(o, inputs); }, op);
   if (!descs.ok()) return descs.status();
   for (TensorDesc& d : *descs) d.dtype = real;
   return descs;
 }
 
-}  // namespace
+absl::Status CheckProblem(const Problem& problem, double most_bytes) {
+  const auto bytes_of = [](const Shape& shape) {  // as a double: a product of extents may be any size
+    double bytes = sizeof(float);
+    for (int64_t extent : shape) bytes *= static_cast<double>(extent);
+    return bytes;
+  };
+  const auto check = [&](const Shape& shape, std::string_view what) -> absl::Status {
+    for (int64_t extent : shape) {
+      if (extent < 1) {
+        return OperatorError(NameOf(problem.op),
+                             fmt::format("{} is {}, expected extents of at least 1", what, ToString(shape)));
+      }
+    }
+    if (bytes_of(shape) > 0x1p33) {
+      return OperatorError(NameOf(problem.op),
+                           fmt::format("{} is {}, expected less than 2^31 elements", what, ToString(shape)));
+    }
+    return absl::OkStatus();
+  };
+  double bytes = 0;
+  for (size_t i = 0; i < problem.inputs.size(); ++i) {
+    const InputSpec& spec = problem.inputs[i];
+    if (auto s = check(spec.shape, fmt::format("input {}", i)); !s.ok()) return s;
+    bytes += bytes_of(spec.shape) * (spec.role == InputSpec::kLabels ? 2 : 1);
+    if (spec.role == InputSpec::kLabels && (spec.high < 1 || spec.high > std::numeric_limits<uint32_t>::max())) {
+      return OperatorError(NameOf(problem.op),
+                           fmt::format("input {} draws ids below {}, expected at least 1", i, spec.high));
+    }
+  }
+  auto outputs = OutputDescs(problem.op, InputDescs(problem, DType::kF32), DType::kF32);
+  if (!outputs.ok()) return outputs.status();
+  for (size_t k = 0; k < outputs->size(); ++k) {
+    if (auto s = check((*outputs)[k].shape, fmt::format("output {}", k)); !s.ok()) return s;
+    bytes += bytes_of((*outputs)[k].shape);
+  }
+  if (bytes > most_bytes) {
+    return OperatorError(NameOf(problem.op), fmt::format("its operands are {:.1f} MiB, expected at most {:.1f}",
+                                                         bytes / 0x1p20, most_bytes / 0x1p20));
+  }
+  return absl::OkStatus();
+}
+
+std::optional<size_t> AlwaysInPlace(const Problem& problem) {
+  const auto* conv = std::get_if<Conv2d>(&problem.op);
+  if (conv == nullptr || !conv->has_addend) return std::nullopt;
+  return problem.inputs.size() - 1;
+}
 
 Tensors RandomInputs(const Problem& problem, Random random) {
   Tensors inputs;
@@ -97,7 +153,7 @@ absl::StatusOr<RunResults> RunOperator(Device& device, const Problem& problem, c
     const bool weight = role == InputSpec::kParameter || role == InputSpec::kState;
     operands.push_back({buffers[i].data(), options.constant_weights && weight});
   }
-  auto output_descs = OutputsOf(problem.op, input_descs, device.real());
+  auto output_descs = OutputDescs(problem.op, input_descs, device.real());
   if (!output_descs.ok()) return output_descs.status();
   for (const TensorDesc& d : *output_descs) buffers.emplace_back(d.bytes());
   absl::InlinedVector<void*, 4> outputs;

@@ -1,6 +1,6 @@
 // Runs one operator on a device, outside of any plan: the half of the operator harness that knows no operator.
-#ifndef MATHNAS_TESTS_KERNELS_OPERATOR_RUNNER_H_
-#define MATHNAS_TESTS_KERNELS_OPERATOR_RUNNER_H_
+#ifndef MATHNAS_KERNELS_TESTING_OPERATOR_RUNNER_H_
+#define MATHNAS_KERNELS_TESTING_OPERATOR_RUNNER_H_
 
 #include <optional>
 #include <string>
@@ -28,6 +28,10 @@ struct Problem {
   std::vector<InputSpec> inputs;
 };
 
+// InvalidArgument when an input is empty, breaks the shape rule of the operator, or leaves no id to draw, and when all
+// operands together are more than `most_bytes`. A problem that passes can be run.
+absl::Status CheckProblem(const Problem& problem, double most_bytes);
+
 using Tensors = std::vector<Tensor>;
 
 // Random float32 inputs (labels: int64).
@@ -37,6 +41,14 @@ template <typename F>
 Tensor Mapped(const Tensor& tensor, DType real, F f);
 // The elements of a floating tensor.
 std::vector<double> ToDoubles(const Tensor& tensor);
+
+// The shapes of the inputs, floating ones as `real`; and of the outputs that the operator makes of them.
+Descs InputDescs(const Problem& problem, DType real);
+absl::StatusOr<Descs> OutputDescs(const Operator& op, DescSpan inputs, DType real);
+
+// The input that output 0 has to be written over: a fused convolution adds to what its output holds, so plans always
+// put the addend there.
+std::optional<size_t> AlwaysInPlace(const Problem& problem);
 
 struct RunOptions {
   std::optional<size_t> in_place;  // output 0 is written over this input
@@ -73,4 +85,4 @@ Tensor Mapped(const Tensor& tensor, DType real, F f) {
 
 }  // namespace mathnas::kernels::testing
 
-#endif  // MATHNAS_TESTS_KERNELS_OPERATOR_RUNNER_H_
+#endif  // MATHNAS_KERNELS_TESTING_OPERATOR_RUNNER_H_

@@ -1,7 +1,9 @@
-#include "tests/kernels/error_bounds.h"
+#include "kernels/testing/error_bounds.h"
 
 #include <algorithm>
 #include <cmath>
+
+#include "fmt/format.h"
 
 namespace mathnas::kernels::testing {
 namespace {
@@ -507,6 +509,29 @@ Bounds OfCrossEntropyBackward(const Problem& problem, const Tensors& inputs, con
   const std::vector<double> p = ToDoubles(inputs[0]);
   for (size_t i = 0; i < p.size(); ++i) bounds[0][i] = 6 * kU * (std::abs(p[i]) + 1) * diff_loss / n;
   return bounds;
+}
+
+Deviation DeviationOf(const Tensors& results, const Tensors& exact, const Bounds& bounds) {
+  Deviation deviation;
+  for (size_t r = 0; r < exact.size(); ++r) {
+    const std::vector<double> got = ToDoubles(results[r]), want = ToDoubles(exact[r]);
+    size_t wrong = 0, worst = 0;
+    double worst_excess = -1;
+    for (size_t i = 0; i < want.size(); ++i) {
+      const double off = std::abs(got[i] - want[i]);
+      if (bounds[r][i] > 0) deviation.worst = std::max(deviation.worst, off / bounds[r][i]);
+      if (off <= bounds[r][i]) continue;
+      ++wrong;
+      const double excess = std::isnan(off) ? INFINITY : off - bounds[r][i];
+      if (excess > worst_excess) worst = i, worst_excess = excess;
+    }
+    if (wrong > 0) {
+      deviation.text +=
+          fmt::format("\nresult {}[{}]: {}, expected {}, at most {:.2g} off ({} of {} elements are wrong)", r, worst,
+                      got[worst], want[worst], bounds[r][worst], wrong, want.size());
+    }
+  }
+  return deviation;
 }
 
 }  // namespace mathnas::kernels::testing

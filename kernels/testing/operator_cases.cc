@@ -1,22 +1,18 @@
-#include "tests/kernels/operator_cases.h"
+#include "kernels/testing/operator_cases.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
 #include <utility>
 
-#include "absl/strings/str_split.h"
 #include "fmt/format.h"
-#include "kernels/status.h"
 
 namespace mathnas::kernels::testing {
 namespace {
 
 using Role = InputSpec::Role;
 
-constexpr std::string_view kConvKeys = "n h w i o k kh kw s p g bias addend relu hard_swish swish";
+constexpr std::string_view kConvKeys = "n h w c o k kh kw s p g bias addend relu hard_swish swish";
 
-// n, h, w: the source. i, o: channels. k (or kh and kw): kernel. s: stride, p: padding, g: groups.
+// n, h, w: the source. c, o: channels. k (or kh and kw): kernel. s: stride, p: padding, g: groups.
 struct ConvShape {
   Conv2d op;
   Shape src, weights, dst;
@@ -38,7 +34,7 @@ ConvShape ConvOf(const ShapeLine& l) {
           .has_bias = l.Has("bias"),
           .has_addend = l.Has("addend"),
           .activation = ActivationOf(l)};
-  c.src = {l.Get("n", 1), l.Get("h", 1), l.Get("w", 1), l.Get("i", 1)};
+  c.src = {l.Get("n", 1), l.Get("h", 1), l.Get("w", 1), l.Get("c", 1)};
   c.weights = {l.Get("o", 1), c.src[3] / c.op.groups, kh, kw};
   c.dst = {c.src[0], (c.src[1] + 2 * c.op.padding - kh) / c.op.stride + 1,
            (c.src[2] + 2 * c.op.padding - kw) / c.op.stride + 1, c.weights[0]};
@@ -67,7 +63,7 @@ Problem BuildConv2dBackwardWeights(const ShapeLine& l) {
           {{Role::kActivation, c.src}, {Role::kActivation, c.dst}}};
 }
 
-constexpr std::string_view kExpandDepthwiseKeys = "n h w i m k s p relu hard_swish swish linear";
+constexpr std::string_view kExpandDepthwiseKeys = "n h w c m k s p relu hard_swish swish linear";
 
 Problem BuildExpandDepthwise(const ShapeLine& l) {
   const Activation activation = ConvOf(l).op.activation;
@@ -75,7 +71,7 @@ Problem BuildExpandDepthwise(const ShapeLine& l) {
                               .padding = static_cast<int32_t>(l.Get("p", 0)),
                               .expand_activation = activation,
                               .activation = l.Has("linear") ? Activation::kNone : activation};
-  const int64_t m = l.Get("m", 1), i = l.Get("i", 1), k = l.Get("k", 3);
+  const int64_t m = l.Get("m", 1), i = l.Get("c", 1), k = l.Get("k", 3);
   return {op,
           {{Role::kActivation, {l.Get("n", 1), l.Get("h", 1), l.Get("w", 1), i}},
            {Role::kParameter, {m, i, 1, 1}},
@@ -293,7 +289,7 @@ Problem BuildLayerNorm(const ShapeLine& l) {
 Problem BuildLayerNormBackward(const ShapeLine& l) {
   const auto axes = static_cast<int32_t>(l.Get("axes", 1));
   const double offset = l.Number("offset", 0);
-  const Shape x = Image(l), groups = {NumElements(x) / LayerNormGroup(x, axes)};
+  const Shape x = Image(l), groups = {NumElements(x) / std::max<int64_t>(LayerNormGroup(x, axes), 1)};
   return {LayerNormBackward{axes},
           {BatchNormSource(l),
            {Role::kActivation, x},
@@ -359,13 +355,14 @@ Problem BuildStore(const ShapeLine& l) {
            {Role::kLabels, {1}, 0, static_cast<double>(room - t + 1)}}};
 }
 
-constexpr std::string_view kConcatKeys = "n h w c axis terms begin count";
+constexpr std::string_view kConcatKeys = "n h w c axis terms growth begin count";
 
 Problem BuildConcat(const ShapeLine& l) {
   Problem p = {Concat{static_cast<int32_t>(l.Get("axis", 0))}, {}};
   Shape shape = Image(l);
-  for (int64_t i = 0; i < l.Get("terms", 2); ++i, ++shape[static_cast<size_t>(l.Get("axis", 0))]) {
+  for (int64_t i = 0; i < l.Get("terms", 2); ++i) {
     p.inputs.push_back({Role::kActivation, shape});
+    shape[static_cast<size_t>(l.Get("axis", 0))] += l.Get("growth", 1);
   }
   return p;
 }
@@ -587,67 +584,28 @@ const std::vector<OperatorCase>& OperatorCases() {
   return cases;
 }
 
-absl::StatusOr<ShapeLine> ShapeLine::Parse(std::string_view text, std::string_view keys) {
-  ShapeLine line;
-  const std::vector<std::string> known = absl::StrSplit(absl::string_view(keys.data(), keys.size()), ' ');
-  const std::vector<std::string> words =
-      absl::StrSplit(absl::string_view(text.data(), text.size()), absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
-  for (const std::string& word : words) {
-    const size_t equals = word.find('=');
-    const std::string key = word.substr(0, equals);
-    char* end = nullptr;
-    const double value = equals == std::string::npos ? 0 : std::strtod(word.c_str() + equals + 1, &end);
-    if (end == nullptr || *end != '\0' || end == word.c_str() + equals + 1 ||
-        std::find(known.begin(), known.end(), key) == known.end()) {
-      return absl::InvalidArgumentError(fmt::format("\"{}\": expected key=number with a key out of: {}", word, keys));
-    }
-    line.values_[key] = value;
-    std::string part = word;
-    part.erase(equals, 1);
-    std::replace_if(
-        part.begin(), part.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
-    line.name_ += (line.name_.empty() ? "" : "_") + part;
+const OperatorCase* FindOperatorCase(std::string_view name) {
+  const std::vector<OperatorCase>& cases = OperatorCases();
+  const auto it = std::find_if(cases.begin(), cases.end(), [&](const OperatorCase& c) { return c.name == name; });
+  return it == cases.end() ? nullptr : &*it;
+}
+
+absl::StatusOr<Problem> ParseProblem(std::string_view line, double most_bytes) {
+  const size_t begin = std::min(line.find_first_not_of(" \t\r"), line.size());
+  const size_t end = std::min(line.find_first_of(" \t\r", begin), line.size());
+  const std::string name(line.substr(begin, end - begin));
+  const OperatorCase* entry = FindOperatorCase(name);
+  if (entry == nullptr) {
+    std::string names;
+    for (const OperatorCase& c : OperatorCases()) names.append(names.empty() ? "" : ", ").append(c.name);
+    return absl::InvalidArgumentError(
+        fmt::format("column {}: unknown operator \"{}\", expected one of {}", begin + 1, name, names));
   }
-  return line;
-}
-
-double ShapeLine::Number(std::string_view key, double otherwise) const {
-  const auto it = values_.find(key);
-  return it == values_.end() ? otherwise : it->second;
-}
-
-absl::StatusOr<std::vector<ShapeLine>> ReadShapes(std::string_view name, std::string_view keys) {
-  const std::string path = fmt::format("{}/{}.txt", MATHNAS_TEST_SHAPES, name);
-  std::ifstream file(path);
-  if (!file) return absl::NotFoundError(fmt::format("{}: cannot be read", path));
-  std::vector<ShapeLine> lines;
-  std::string text;
-  for (int number = 1; std::getline(file, text); ++number) {
-    text = text.substr(0, text.find('#'));
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
-    auto line = ShapeLine::Parse(text, keys);
-    if (!line.ok()) return Annotate(line.status(), fmt::format("{}:{}", path, number));
-    lines.push_back(*std::move(line));
-  }
-  return lines;
-}
-
-std::vector<OperatorShape> AllOperatorShapes() {
-  std::vector<OperatorShape> shapes;
-  for (const OperatorCase& entry : OperatorCases()) {
-    auto lines = ReadShapes(entry.shapes, entry.keys);
-    if (!lines.ok()) continue;
-    for (ShapeLine& line : *lines) shapes.push_back({&entry, std::move(line)});
-  }
-  return shapes;
-}
-
-std::vector<OperatorShape> DifferentiableShapes() {
-  std::vector<OperatorShape> shapes = AllOperatorShapes();
-  std::erase_if(shapes, [](const OperatorShape& s) {
-    return s.entry->gradient_step == 0 || (s.entry->has_gradient != nullptr && !s.entry->has_gradient(s.problem().op));
-  });
-  return shapes;
+  auto shape = ShapeLine::Parse(line.substr(end), entry->keys, static_cast<int>(end) + 1);
+  if (!shape.ok()) return shape.status();
+  Problem problem = entry->build(*shape);
+  if (auto s = CheckProblem(problem, most_bytes); !s.ok()) return s;
+  return problem;
 }
 
 }  // namespace mathnas::kernels::testing
