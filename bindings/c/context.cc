@@ -89,9 +89,9 @@ absl::Status FindMemory(const mathnas_context_options& options, ContextHandle& c
   const size_t bytes = WorkspaceBytes(*context.plan);
   if (options.workspace != nullptr) {
     if (options.workspace_bytes < bytes || !IsAligned(options.workspace)) {
-      return absl::InvalidArgumentError(
-          fmt::format("workspace: {} bytes at {}, expected at least {}, aligned to {}", options.workspace_bytes,
-                      options.workspace, bytes, Workspace::kAlignment));
+      return absl::InvalidArgumentError(fmt::format("workspace: {} bytes at {}, expected at least {}, aligned to {}",
+                                                    options.workspace_bytes, options.workspace, bytes,
+                                                    Workspace::kAlignment));
     }
     context.workspace = Workspace({static_cast<std::byte*>(options.workspace), bytes});
   } else if (context.plan->hooks.allocate != nullptr) {

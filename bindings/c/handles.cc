@@ -122,9 +122,9 @@ uint32_t LiveHandles() { return live.load(std::memory_order_relaxed); }
 absl::Status BadHandle(const char* name, const void* handle) {
   // Abseil has no such code; nothing else of the project uses this one (status.cc).
   return absl::UnauthenticatedError(
-      handle == nullptr ? fmt::format("{}: null, expected a handle", name)
-                        : fmt::format("{}: {} is no handle of this library, of another type, or was destroyed", name,
-                                      handle));
+      handle == nullptr
+          ? fmt::format("{}: null, expected a handle", name)
+          : fmt::format("{}: {} is no handle of this library, of another type, or was destroyed", name, handle));
 }
 
 }  // namespace mathnas::c

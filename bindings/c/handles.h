@@ -1,5 +1,6 @@
-// Handles that can be trusted: numbers that name a slot of a table and the time at which it was given, never an address.
-// One that was destroyed, is of another type or was made up is recognised, at the price of two atomic operations.
+// Handles that can be trusted: numbers that name a slot of a table and the time at which it was given, never an
+// address. One that was destroyed, is of another type or was made up is recognised, at the price of two atomic
+// operations.
 #ifndef MATHNAS_BINDINGS_C_HANDLES_H_
 #define MATHNAS_BINDINGS_C_HANDLES_H_
 

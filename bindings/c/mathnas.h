@@ -4,24 +4,22 @@
  * exception, signal, exit or output leaves the library.
  *
  * Handles name objects of the library. A handle is made by a function whose last parameter is its address (which is set
- * to null where the call fails) and ended by its ..._destroy, for which null is no error. It is no address: a handle that
- * was destroyed, is of another type, or never was one is recognised and answered with MATHNAS_BAD_HANDLE. Objects that an
- * object needs live on inside of it: handles may be destroyed in any order, also while other threads use them.
+ * to null where the call fails) and ended by its ..._destroy, for which null is no error. It is no address: a handle
+ * that was destroyed, is of another type, or never was one is recognised and answered with MATHNAS_BAD_HANDLE. Objects
+ * that an object needs live on inside of it: handles may be destroyed in any order, also while other threads use them.
  *
  * Structs begin with struct_size and are prepared by their ..._init, which is given sizeof the struct and also sets the
- * defaults. A program that was compiled against an older header passes a smaller size, and goes on working. One of a newer
- * header passes a larger one, which is taken as long as what this library does not know is zero. Null for options stands
- * for the defaults.
+ * defaults. A program that was compiled against an older header passes a smaller size, and goes on working. One of a
+ * newer header passes a larger one, which is taken as long as what this library does not know is zero. Null for options
+ * stands for the defaults.
  *
  * Texts are UTF-8 and end with a zero. A text, name or array that a function hands out belongs to the object that was
  * asked, and is valid until the call of the destroy function of its handle.
  *
- * Threads: every function may be called from any thread at any time, and on different handles at the same time. What may
- * be done at the same time with one handle:
- *   mathnas_model       everything      immutable; plans are made one after the other
- *   mathnas_plan        everything      immutable; any number of contexts share it
- *   mathnas_context     one call        another at the same time returns MATHNAS_BUSY: one context for each thread
- *   mathnas_table       everything      immutable
+ * Threads: every function may be called from any thread at any time, and on different handles at the same time. What
+ * may be done at the same time with one handle: mathnas_model       everything      immutable; plans are made one after
+ * the other mathnas_plan        everything      immutable; any number of contexts share it mathnas_context     one call
+ * another at the same time returns MATHNAS_BUSY: one context for each thread mathnas_table       everything immutable
  *   mathnas_predictor   everything      immutable
  *   mathnas_result      everything      immutable
  *   mathnas_cancel      everything      an atomic flag
@@ -44,7 +42,8 @@
 extern "C" {
 #endif
 
-/* ---- Versions and errors ------------------------------------------------------------------------------------------ */
+/* ---- Versions and errors ------------------------------------------------------------------------------------------
+ */
 
 /* Grows with every addition to this header. Nothing is taken away or renumbered while the first part of the version of
  * the shared library stays the same. */
@@ -75,7 +74,8 @@ MATHNAS_API const char* mathnas_status_name(mathnas_status status);
  * 2047 bytes. Valid until the next such call of this thread. */
 MATHNAS_API const char* mathnas_last_error(void);
 
-/* ---- Handles ------------------------------------------------------------------------------------------------------ */
+/* ---- Handles ------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct mathnas_model_tag* mathnas_model;
 typedef struct mathnas_plan_tag* mathnas_plan;
@@ -89,7 +89,8 @@ typedef struct mathnas_translator_tag* mathnas_translator;
 /* Handles that are alive in this process, of all types; at most 65536. For tests: 0 once everything is destroyed. */
 MATHNAS_API uint32_t mathnas_live_handles(void);
 
-/* ---- Hooks -------------------------------------------------------------------------------------------------------- */
+/* ---- Hooks --------------------------------------------------------------------------------------------------------
+ */
 
 /* Memory of `bytes`, a multiple of `alignment`, which is a power of two; null if there is none, which becomes
  * MATHNAS_RESOURCE_EXHAUSTED. Called by mathnas_context_create. */
@@ -106,7 +107,8 @@ typedef void (*mathnas_log)(void* user, int32_t level, const char* text);
 typedef void (*mathnas_task)(void* argument, int64_t index);
 typedef void (*mathnas_parallel_for)(void* user, int64_t count, mathnas_task task, void* argument);
 
-/* ---- Models: a file with weights ---------------------------------------------------------------------------------- */
+/* ---- Models: a file with weights ----------------------------------------------------------------------------------
+ */
 
 enum { MATHNAS_CPU = 0, MATHNAS_REFERENCE = 1 /* naive loops in double, slow: to check results with */ };
 
@@ -122,8 +124,8 @@ typedef struct mathnas_model_options {
   int32_t borrow;
   void (*bytes_released)(void* user);
   void* bytes_user;
-  /* Of the memory of contexts (activations and scratch, most of what is not weights); both or neither. Weights and small
-   * objects come from malloc. */
+  /* Of the memory of contexts (activations and scratch, most of what is not weights); both or neither. Weights and
+   * small objects come from malloc. */
   mathnas_allocate allocate;
   mathnas_release release;
   void* allocator_user;
@@ -133,9 +135,10 @@ typedef struct mathnas_model_options {
 MATHNAS_API mathnas_status mathnas_model_options_init(mathnas_model_options* options, size_t struct_size);
 
 /* A deployed network (network.mathnas), or a checkpoint of a supernet or of one network, which must be of images. The
- * file is mapped into memory where it is a network; replacing it does no harm, writing into it does. Errors name the file,
- * the field and what was expected: MATHNAS_INVALID_ARGUMENT for a file that is truncated, damaged or of another format,
- * MATHNAS_UNIMPLEMENTED for a format version or element type that this library does not know and for translators. */
+ * file is mapped into memory where it is a network; replacing it does no harm, writing into it does. Errors name the
+ * file, the field and what was expected: MATHNAS_INVALID_ARGUMENT for a file that is truncated, damaged or of another
+ * format, MATHNAS_UNIMPLEMENTED for a format version or element type that this library does not know and for
+ * translators. */
 MATHNAS_API mathnas_status mathnas_model_open(const char* path, const mathnas_model_options* options,
                                               mathnas_model* model);
 /* The same of the bytes of such a file, of any alignment. */
@@ -174,7 +177,8 @@ MATHNAS_API mathnas_status mathnas_model_class_name(mathnas_model model, uint32_
  * "macro", "nodes": [{"name", "candidates", "reference"}, ..]} and, if it is of one network, "subnet". */
 MATHNAS_API mathnas_status mathnas_model_information(mathnas_model model, const char** json);
 
-/* ---- Plans: a network, prepared for a batch ----------------------------------------------------------------------- */
+/* ---- Plans: a network, prepared for a batch -----------------------------------------------------------------------
+ */
 
 typedef struct mathnas_plan_options {
   uint32_t struct_size;
@@ -187,9 +191,9 @@ typedef struct mathnas_plan_options {
 } mathnas_plan_options;
 MATHNAS_API mathnas_status mathnas_plan_options_init(mathnas_plan_options* options, size_t struct_size);
 
-/* The expensive step: chooses kernels, packs weights. While a plan for the same network and batch is alive, asking again
- * gives a new handle of it at once. Plans of one network share its weights, packed ones too where kernels agree. Batch
- * normalisation of a supernet is as the checkpoint has it, not recalibrated for the network: the log says so. */
+/* The expensive step: chooses kernels, packs weights. While a plan for the same network and batch is alive, asking
+ * again gives a new handle of it at once. Plans of one network share its weights, packed ones too where kernels agree.
+ * Batch normalisation of a supernet is as the checkpoint has it, not recalibrated for the network: the log says so. */
 MATHNAS_API mathnas_status mathnas_plan_create(mathnas_model model, const mathnas_plan_options* options,
                                                mathnas_plan* plan);
 MATHNAS_API mathnas_status mathnas_plan_destroy(mathnas_plan plan);
@@ -209,7 +213,8 @@ MATHNAS_API mathnas_status mathnas_plan_get_memory(mathnas_plan plan, mathnas_pl
 /* One line per step: block, operator, shapes, which kernel was chosen, its scratch. */
 MATHNAS_API mathnas_status mathnas_plan_describe(mathnas_plan plan, const char** text);
 
-/* ---- Contexts: what one thread needs to run a plan ---------------------------------------------------------------- */
+/* ---- Contexts: what one thread needs to run a plan ----------------------------------------------------------------
+ */
 
 typedef struct mathnas_context_options {
   uint32_t struct_size;
@@ -228,12 +233,12 @@ MATHNAS_API mathnas_status mathnas_context_destroy(mathnas_context context);
 
 typedef struct mathnas_bindings {
   uint32_t struct_size;
-  /* MATHNAS_F32: values as the network computes with them; MATHNAS_U8: pixels, see normalised_channels (where that is 0,
-   * a pixel stands for its value). */
+  /* MATHNAS_F32: values as the network computes with them; MATHNAS_U8: pixels, see normalised_channels (where that is
+   * 0, a pixel stands for its value). */
   int32_t input_type;
   int64_t rows; /* images: 1 to the plan's batch; 0, the default, for the batch. A run takes as long for fewer. */
-  /* Dense and row-major, rows times the bytes of a row exactly, of any alignment. Null: the context's own memory, of the
-   * type MATHNAS_F32 (mathnas_context_memory). Input and output may overlap. */
+  /* Dense and row-major, rows times the bytes of a row exactly, of any alignment. Null: the context's own memory, of
+   * the type MATHNAS_F32 (mathnas_context_memory). Input and output may overlap. */
   const void* input;
   uint64_t input_bytes;
   float* output;
@@ -262,7 +267,8 @@ MATHNAS_API mathnas_status mathnas_table_candidate_count(mathnas_table table, ui
  * {"unit", "goal": "min" or "max"}, ..}} */
 MATHNAS_API mathnas_status mathnas_table_describe(mathnas_table table, const char** json);
 
-/* ---- Search: the best network within limits, proven ----------------------------------------------------------------- */
+/* ---- Search: the best network within limits, proven -----------------------------------------------------------------
+ */
 
 /* A flag that ends searches: they return MATHNAS_CANCELLED soon. */
 MATHNAS_API mathnas_status mathnas_cancel_create(mathnas_cancel* cancel);
@@ -331,7 +337,8 @@ MATHNAS_API mathnas_status mathnas_result_network(mathnas_result result, int32_t
 MATHNAS_API mathnas_status mathnas_result_predicted(mathnas_result result, int32_t list, uint32_t index,
                                                     const char* metric, double* value);
 
-/* ---- Predictions of many networks ---------------------------------------------------------------------------------- */
+/* ---- Predictions of many networks ----------------------------------------------------------------------------------
+ */
 
 typedef struct mathnas_predictor_options {
   uint32_t struct_size;
@@ -351,16 +358,17 @@ MATHNAS_API mathnas_status mathnas_predictor_destroy(mathnas_predictor predictor
 typedef struct mathnas_predictions {
   uint32_t struct_size;
   int32_t choice_type; /* MATHNAS_U8 or MATHNAS_U16 */
-  /* A network per row, a candidate number per node; row r begins at entry r * choice_stride (0: the number of nodes). */
+  /* A network per row, a candidate number per node; row r begins at entry r * choice_stride (0: the number of nodes).
+   */
   const void* choices;
   int64_t rows;
   int64_t choice_stride;
-  /* The value of metric k for row r is entry k * value_stride + r (0: the number of rows): in the metric's unit, NaN where
-   * there is none. Aligned to the type, best to 64 bytes. */
+  /* The value of metric k for row r is entry k * value_stride + r (0: the number of rows): in the metric's unit, NaN
+   * where there is none. Aligned to the type, best to 64 bytes. */
   void* values;
   int64_t value_stride;
-  int32_t value_type; /* MATHNAS_F64 or MATHNAS_F32 */
-  int32_t threads;    /* 1; of the library's own, or, with parallel_for, parts that it is called with */
+  int32_t value_type;                /* MATHNAS_F64 or MATHNAS_F32 */
+  int32_t threads;                   /* 1; of the library's own, or, with parallel_for, parts that it is called with */
   mathnas_parallel_for parallel_for; /* null */
   void* parallel_user;
 } mathnas_predictions;
@@ -369,7 +377,8 @@ MATHNAS_API mathnas_status mathnas_predictions_init(mathnas_predictions* predict
 /* MATHNAS_INVALID_ARGUMENT also for a candidate number out of range: the values are not to be used then. */
 MATHNAS_API mathnas_status mathnas_predictor_run(mathnas_predictor predictor, const mathnas_predictions* predictions);
 
-/* ---- Translators --------------------------------------------------------------------------------------------------- */
+/* ---- Translators ---------------------------------------------------------------------------------------------------
+ */
 
 /* A deployed translation network (translator.mathnas). Of the options, device, threads and log count. */
 MATHNAS_API mathnas_status mathnas_translator_open(const char* path, const mathnas_model_options* options,

@@ -32,8 +32,8 @@ absl::StatusOr<std::unique_ptr<Source>> OpenSource(SafetensorsFile file) {
     return absl::UnimplementedError(
         fmt::format("{}: a translator, which mathnas_translator_open opens; expected a network of images", path));
   }
-  for (const auto& [formats, known] : {std::pair{kNetworkFormats, deploy::kNetworkFormat},
-                                       std::pair{kCheckpointFormats, kCheckpointFormat}}) {
+  for (const auto& [formats, known] :
+       {std::pair{kNetworkFormats, deploy::kNetworkFormat}, std::pair{kCheckpointFormats, kCheckpointFormat}}) {
     if (format.starts_with(formats)) {
       return absl::UnimplementedError(fmt::format(
           "{}: format: found \"{:.100}\", but this version of the library reads \"{}\"", path, format, known));
@@ -70,8 +70,8 @@ absl::Status OpenBytes(std::span<const std::byte> bytes, const mathnas_model_opt
     owner->opened = status.ok();
     return status;
   }
-  const auto copy = std::make_shared<kernels::Tensor>(kernels::DType::kU8,
-                                                      kernels::Shape{static_cast<int64_t>(bytes.size())});
+  const auto copy =
+      std::make_shared<kernels::Tensor>(kernels::DType::kU8, kernels::Shape{static_cast<int64_t>(bytes.size())});
   if (!bytes.empty()) std::memcpy(copy->data(), bytes.data(), bytes.size());
   const auto data = std::span(static_cast<const std::byte*>(copy->data()), bytes.size());
   return Open(SafetensorsFile::Read("memory", data, copy), options, model);
@@ -112,8 +112,8 @@ absl::StatusOr<mathnas_tensor> Describe(const deploy::DeployedNetwork& network, 
                                         const kernels::TensorDesc& desc) {
   mathnas_tensor tensor = StructOf<mathnas_tensor>::Defaults();
   if (desc.shape.size() > std::size(tensor.shape)) {
-    return absl::UnimplementedError(fmt::format("\"{}\" has {} extents, expected at most {}", name, desc.shape.size(),
-                                                std::size(tensor.shape)));
+    return absl::UnimplementedError(
+        fmt::format("\"{}\" has {} extents, expected at most {}", name, desc.shape.size(), std::size(tensor.shape)));
   }
   tensor.type = MATHNAS_F32;
   tensor.rank = static_cast<int32_t>(desc.shape.size());

@@ -30,7 +30,8 @@ constexpr int32_t kMaxThreads = 4096;
 // InvalidArgument: sizes that are none, or that no memory has; a type that is not understood.
 absl::Status CheckSizes(const mathnas_predictions& p, int64_t nodes, int64_t metrics) {
   constexpr int64_t kMost = int64_t{1} << 44;
-  if (p.rows < 0 || p.rows > kMost) return absl::InvalidArgumentError(fmt::format("rows: {}, expected 0 or more", p.rows));
+  if (p.rows < 0 || p.rows > kMost)
+    return absl::InvalidArgumentError(fmt::format("rows: {}, expected 0 or more", p.rows));
   if (p.choice_stride < 0 || p.choice_stride > kMost / std::max<int64_t>(p.rows, 1)) {
     return absl::InvalidArgumentError(
         fmt::format("choice_stride: {}, expected 0 or at least {}", p.choice_stride, nodes));
@@ -47,8 +48,7 @@ absl::Status CheckSizes(const mathnas_predictions& p, int64_t nodes, int64_t met
   const size_t value_bytes = p.value_type == MATHNAS_F32 ? sizeof(float) : sizeof(double);
   const size_t choice_bytes = p.choice_type == MATHNAS_U16 ? sizeof(uint16_t) : sizeof(uint8_t);
   if (p.value_type != MATHNAS_F32 && p.value_type != MATHNAS_F64) {
-    return absl::InvalidArgumentError(
-        fmt::format("value_type: {}, expected MATHNAS_F64 or MATHNAS_F32", p.value_type));
+    return absl::InvalidArgumentError(fmt::format("value_type: {}, expected MATHNAS_F64 or MATHNAS_F32", p.value_type));
   }
   if (p.choice_type != MATHNAS_U8 && p.choice_type != MATHNAS_U16) {
     return absl::InvalidArgumentError(
@@ -104,7 +104,8 @@ absl::Status Predict(const PredictorHandle& handle, const mathnas_predictions& p
     return PredictRows<Index, Value>(handle.predictor, p, handle.nodes, 0, p.rows, static_cast<int>(count));
   }
   const int64_t rows_of_part = ((p.rows + count - 1) / count + 63) / 64 * 64;  // so that values stay aligned
-  Parts<Index, Value> parts = {handle.predictor, p, handle.nodes, (p.rows + rows_of_part - 1) / rows_of_part,
+  Parts<Index, Value> parts = {handle.predictor, p,
+                               handle.nodes,     (p.rows + rows_of_part - 1) / rows_of_part,
                                rows_of_part,     std::make_unique<std::atomic<uint8_t>[]>(static_cast<size_t>(count))};
   p.parallel_for(p.parallel_user, parts.count, &Parts<Index, Value>::Run, &parts);
   bool failed = false;

@@ -155,10 +155,18 @@ mathnas_status mathnas_model_options_init(mathnas_model_options* s, size_t struc
 mathnas_status mathnas_tensor_init(mathnas_tensor* s, size_t struct_size) { return Init(s, struct_size); }
 mathnas_status mathnas_plan_options_init(mathnas_plan_options* s, size_t struct_size) { return Init(s, struct_size); }
 mathnas_status mathnas_plan_memory_init(mathnas_plan_memory* s, size_t struct_size) { return Init(s, struct_size); }
-mathnas_status mathnas_context_options_init(mathnas_context_options* s, size_t struct_size) { return Init(s, struct_size); }
+mathnas_status mathnas_context_options_init(mathnas_context_options* s, size_t struct_size) {
+  return Init(s, struct_size);
+}
 mathnas_status mathnas_bindings_init(mathnas_bindings* s, size_t struct_size) { return Init(s, struct_size); }
-mathnas_status mathnas_search_options_init(mathnas_search_options* s, size_t struct_size) { return Init(s, struct_size); }
-mathnas_status mathnas_result_summary_init(mathnas_result_summary* s, size_t struct_size) { return Init(s, struct_size); }
+mathnas_status mathnas_search_options_init(mathnas_search_options* s, size_t struct_size) {
+  return Init(s, struct_size);
+}
+mathnas_status mathnas_result_summary_init(mathnas_result_summary* s, size_t struct_size) {
+  return Init(s, struct_size);
+}
 mathnas_status mathnas_network_init(mathnas_network* s, size_t struct_size) { return Init(s, struct_size); }
-mathnas_status mathnas_predictor_options_init(mathnas_predictor_options* s, size_t struct_size) { return Init(s, struct_size); }
+mathnas_status mathnas_predictor_options_init(mathnas_predictor_options* s, size_t struct_size) {
+  return Init(s, struct_size);
+}
 mathnas_status mathnas_predictions_init(mathnas_predictions* s, size_t struct_size) { return Init(s, struct_size); }

@@ -51,8 +51,8 @@ absl::StatusOr<core::EstimatorOptions> EstimatorOf(const char* estimator, const 
   if (*name == core::kInteraction) return core::InteractionEstimator(table, metrics, *fixed);
   const auto kind = core::ParseEstimatorKind(*name);
   if (!kind.ok()) {
-    return absl::InvalidArgumentError(fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'",
-                                                  core::kInteraction, *name));
+    return absl::InvalidArgumentError(
+        fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'", core::kInteraction, *name));
   }
   return core::EstimatorOptions{*kind, *fixed};
 }
