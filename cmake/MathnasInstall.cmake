@@ -97,6 +97,14 @@ function(mathnas_pkgconfig module target description)
   install(FILES ${PROJECT_BINARY_DIR}/${module}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
 
+# mathnas_pkgconfig_c(MODULE DESCRIPTION): MODULE.pc for linking the shared library, which brings what it needs.
+function(mathnas_pkgconfig_c module description)
+  file(RELATIVE_PATH pc_to_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+  string(REGEX REPLACE "/$" "" pc_to_prefix ${pc_to_prefix})
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/shared.pc.in ${PROJECT_BINARY_DIR}/${module}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${module}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
 # Headers. Folders of devices and those called internal are no part of the interface.
 install(
   DIRECTORY kernels blocks supernet mathnas
@@ -113,6 +121,14 @@ install(TARGETS ${mathnas_libraries} EXPORT mathnas-targets)
 install(EXPORT mathnas-targets NAMESPACE mathnas:: DESTINATION ${mathnas_cmake_dir})
 if(TARGET mathnas)
   install(TARGETS mathnas)
+endif()
+
+# The C interface: one header, and a shared library that needs nothing of the package to be linked, hence an export set
+# of its own.
+if(TARGET mathnas_c)
+  install(TARGETS mathnas_c EXPORT mathnas-c-targets)
+  install(EXPORT mathnas-c-targets NAMESPACE mathnas:: DESTINATION ${mathnas_cmake_dir})
+  install(FILES bindings/c/mathnas.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 endif()
 
 # CMake package: find_package(mathnas) asks for what all floors need, find_package(mathnas COMPONENTS core) for what
@@ -144,6 +160,10 @@ if(TARGET mathnas_mathnas)
 endif()
 if(TARGET mathnas_core)
   mathnas_pkgconfig(mathnas-core mathnas_core "Block tables, estimator and solver of mathnas alone")
+endif()
+
+if(TARGET mathnas_c)
+  mathnas_pkgconfig_c(mathnas-c "C interface of mathnas")
 endif()
 
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -15,7 +15,7 @@
 namespace mathnas::kernels {
 namespace {
 
-constexpr size_t kAlignment = 64;
+constexpr size_t kAlignment = Workspace::kAlignment;
 
 // The input whose buffer an output may take over, if nobody reads it afterwards; nothing for most operators.
 std::optional<size_t> InPlaceInput(const Operator& op, size_t inputs, size_t output) {
@@ -276,13 +276,14 @@ std::string Plan::ToString() const {
 
 void* Workspace::Reserve(size_t bytes) {
   if (bytes > bytes_) {
+    if (borrowed_ != nullptr) throw std::bad_alloc();
     bytes = (bytes + kAlignment - 1) / kAlignment * kAlignment;
     memory_.reset();  // first, so that both are never held
     memory_.reset(std::aligned_alloc(kAlignment, bytes));
     if (memory_ == nullptr) throw std::bad_alloc();
     bytes_ = bytes;
   }
-  return memory_.get();
+  return borrowed_ != nullptr ? borrowed_ : memory_.get();
 }
 
 void Workspace::Free::operator()(void* p) const { std::free(p); }

@@ -4,6 +4,7 @@
 #define MATHNAS_KERNELS_PLAN_H_
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,8 +97,13 @@ class Plan {
 // that draws a new network at every step touches no new pages.
 class Workspace {
  public:
-  // At least this many bytes, 64-byte aligned. Moves the memory when it has to grow: contexts made before are invalid
-  // then.
+  static constexpr size_t kAlignment = 64;
+
+  Workspace() = default;
+  // Somebody else's memory, aligned to kAlignment and alive as long as the contexts in it: it cannot grow.
+  explicit Workspace(std::span<std::byte> memory) : borrowed_(memory.data()), bytes_(memory.size()) {}
+  // At least this many bytes, aligned to kAlignment. Moves the memory when it has to grow: contexts made before are
+  // invalid then. Throws std::bad_alloc when there is not so much.
   void* Reserve(size_t bytes);
   size_t bytes() const { return bytes_; }
 
@@ -106,6 +112,7 @@ class Workspace {
     void operator()(void* p) const;
   };
   std::unique_ptr<void, Free> memory_;
+  void* borrowed_ = nullptr;
   size_t bytes_ = 0;
 };
 

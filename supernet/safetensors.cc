@@ -81,22 +81,36 @@ absl::StatusOr<std::string> Header(const std::string& path, std::span<const Name
 }  // namespace
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
-  auto fail = [&](std::string_view what) { return absl::InvalidArgumentError(fmt::format("{}: {}", path, what)); };
   absl::StatusOr<InputFile> input = InputFile::Open(path);
   if (!input.ok()) return input.status();
   const uint64_t size = static_cast<uint64_t>(input->size());
-  if (size < kLengthBytes) return fail(fmt::format("{} bytes long, expected at least {}", size, kLengthBytes));
-
   SafetensorsFile file;
   file.path_ = path;
-  void* map = mmap(nullptr, size, PROT_READ, MAP_SHARED, input->descriptor(), 0);
-  if (map == MAP_FAILED) return absl::ErrnoToStatus(errno, fmt::format("{}: cannot be mapped into memory", path));
-  file.map_ = map;
-  file.map_bytes_ = size;
+  if (size > 0) {  // nothing cannot be mapped
+    void* map = mmap(nullptr, size, PROT_READ, MAP_SHARED, input->descriptor(), 0);
+    if (map == MAP_FAILED) return absl::ErrnoToStatus(errno, fmt::format("{}: cannot be mapped into memory", path));
+    file.map_ = map;
+    file.map_bytes_ = size;
+  }
+  if (auto s = file.Index({static_cast<const std::byte*>(file.map_), size}); !s.ok()) return s;
+  return file;
+}
 
-  const auto* bytes = static_cast<const uint8_t*>(file.map_);
+absl::StatusOr<SafetensorsFile> SafetensorsFile::Read(std::string name, std::span<const std::byte> bytes,
+                                                      std::shared_ptr<const void> owner) {
+  SafetensorsFile file;
+  file.path_ = std::move(name);
+  file.owner_ = std::move(owner);
+  if (auto s = file.Index(bytes); !s.ok()) return s;
+  return file;
+}
+
+absl::Status SafetensorsFile::Index(std::span<const std::byte> file) {
+  auto fail = [&](std::string_view what) { return absl::InvalidArgumentError(fmt::format("{}: {}", path_, what)); };
+  const uint64_t size = file.size();
+  if (size < kLengthBytes) return fail(fmt::format("{} bytes long, expected at least {}", size, kLengthBytes));
   uint64_t header_bytes = 0;
-  std::memcpy(&header_bytes, bytes, kLengthBytes);
+  std::memcpy(&header_bytes, file.data(), kLengthBytes);
   if (header_bytes > kMaxHeaderBytes) {
     return fail(fmt::format("header length {}, expected at most {}", header_bytes, kMaxHeaderBytes));
   }
@@ -106,22 +120,22 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   }
   const uint64_t data_start = kLengthBytes + header_bytes;
   absl::StatusOr<SafetensorsHeader> header = ParseSafetensorsHeader(
-      path, {reinterpret_cast<const char*>(bytes) + kLengthBytes, header_bytes}, size - data_start);
+      path_, {reinterpret_cast<const char*>(file.data()) + kLengthBytes, header_bytes}, size - data_start);
   if (!header.ok()) return header.status();
 
-  file.metadata_ = std::move(header->metadata);
+  metadata_ = std::move(header->metadata);
   for (TensorEntry& t : header->tensors) {
-    ConstTensorView view{t.desc, bytes + data_start + t.begin};
+    ConstTensorView view{t.desc, file.data() + data_start + t.begin};
     if (reinterpret_cast<uintptr_t>(view.data) % kernels::SizeOf(t.desc.dtype) != 0) {
       kernels::Tensor copy(t.desc);
       std::memcpy(copy.data(), view.data, t.desc.bytes());
       view.data = copy.data();
-      file.aligned_copies_.push_back(std::move(copy));
+      aligned_copies_.push_back(std::move(copy));
     }
-    file.names_.push_back(t.name);
-    file.tensors_.emplace(std::move(t.name), std::move(view));
+    names_.push_back(t.name);
+    tensors_.emplace(std::move(t.name), std::move(view));
   }
-  return file;
+  return absl::OkStatus();
 }
 
 SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept { *this = std::move(other); }
@@ -132,6 +146,7 @@ SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
   path_ = std::move(other.path_);
   map_ = std::exchange(other.map_, nullptr);
   map_bytes_ = std::exchange(other.map_bytes_, 0);
+  owner_ = std::move(other.owner_);
   metadata_ = std::move(other.metadata_);
   names_ = std::move(other.names_);
   tensors_ = std::move(other.tensors_);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,10 @@ class SafetensorsFile {
   // of the format or holds another element type (BF16, F16, ...), the system's own otherwise. Limits beyond the
   // format's: a header of at most 100 MB, at most 32 extents in a shape.
   static absl::StatusOr<SafetensorsFile> Open(const std::string& path);
+  // The same of a file in memory, which `owner` frees, at least as long as this object lives; `name` is what errors
+  // call it.
+  static absl::StatusOr<SafetensorsFile> Read(std::string name, std::span<const std::byte> bytes,
+                                              std::shared_ptr<const void> owner);
   SafetensorsFile(SafetensorsFile&& other) noexcept;
   SafetensorsFile& operator=(SafetensorsFile&& other) noexcept;
   ~SafetensorsFile();
@@ -66,11 +71,14 @@ class SafetensorsFile {
 
  private:
   SafetensorsFile() = default;
+  // Of path_, which holds these bytes.
+  absl::Status Index(std::span<const std::byte> file);
   void Unmap();
 
   std::string path_;
   void* map_ = nullptr;
   size_t map_bytes_ = 0;
+  std::shared_ptr<const void> owner_;  // of bytes that are not mapped
   Metadata metadata_;
   std::vector<std::string> names_;
   std::map<std::string, ConstTensorView, std::less<>> tensors_;

@@ -95,7 +95,12 @@ absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoin
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
   auto file = SafetensorsFile::Open(path);
   if (!file.ok()) return file.status();
-  const Metadata& metadata = file->metadata();
+  return LoadCheckpoint(*file);
+}
+
+absl::StatusOr<Checkpoint> LoadCheckpoint(const SafetensorsFile& file) {
+  const std::string& path = file.path();
+  const Metadata& metadata = file.metadata();
   const auto field = [&](const char* name) -> const std::string* {
     auto it = metadata.find(name);
     return it == metadata.end() ? nullptr : &it->second;
@@ -113,8 +118,8 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path) {
   checkpoint.recipe = *field("recipe");
   if (const std::string* subnet = field("subnet")) checkpoint.subnet = *subnet;
   if (auto s = ReadProgress(path, *field("progress"), checkpoint); !s.ok()) return s;
-  for (const std::string& name : file->names()) {
-    auto tensor = file->Load(name);
+  for (const std::string& name : file.names()) {
+    auto tensor = file.Load(name);
     if (!tensor.ok()) return tensor.status();
     if (name.starts_with(kAverage)) {
       checkpoint.average.Put(name.substr(kAverage.size()), *std::move(tensor));

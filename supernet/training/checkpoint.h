@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/tensor.h"
+#include "supernet/safetensors.h"
 #include "supernet/search_space.h"
 
 namespace mathnas::supernet {
@@ -42,6 +43,8 @@ struct Checkpoint {
 absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoint);
 // InvalidArgument names file, field and what was expected.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path);
+// The same of a file that was opened to see what it is.
+absl::StatusOr<Checkpoint> LoadCheckpoint(const SafetensorsFile& file);
 // What training was for: the averages in place of the weights that have one, and neither averages nor the state of the
 // optimiser any more. With this, evaluation, extraction, profiling and search begin; a run resumes with the other.
 void TakeTrained(Checkpoint& checkpoint);

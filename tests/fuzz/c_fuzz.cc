@@ -1,0 +1,394 @@
+// The C interface, called in any order with anything that a caller may be wrong about: handles that are null,
+// destroyed, of another type or made up, sizes of structs, numbers, texts and files. What a caller must get right is
+// right: addresses of memory, and its size.
+//
+// An input is a program: each step takes a byte for the call and more for its arguments, until the input is used up;
+// what files are read of is the rest of the input.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "check.h"
+#include "mathnas.h"
+
+// A file may ask for any amount of memory, which is then not to be had.
+extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+
+namespace {
+
+using mathnas::fuzz::Check;
+
+constexpr size_t kBuffer = size_t{1} << 16;        // bytes of inputs and outputs
+constexpr uint64_t kRunBelow = uint64_t{1} << 20;  // of workspace: what is larger takes long
+constexpr int kMaxSteps = 200;
+alignas(64) std::array<std::byte, kBuffer> input_buffer, output_buffer;
+
+constexpr std::string_view kTable =
+    R"({"format": "mathnas-block-table/1", "space": "two", "nodes": [
+{"name": "first", "candidates": ["small", "large"], "reference": 0},
+{"name": "second", "candidates": ["small", "large", "huge"], "reference": 0}], "metrics": {
+"accuracy": {"unit": "%", "goal": "max", "form": "cost", "base": 70, "values": [[0, 4], [0, 5, 6]]},
+"flops": {"unit": "MMAC", "goal": "min", "form": "cost", "base": 1, "values": [[1, 2], [1, 3, 9]]},
+"latency": {"unit": "ms", "goal": "min", "form": "cost", "base": 1, "values": [[0, 1], [0, 2, 5]]}}})";
+
+class Calls {
+ public:
+  Calls(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+
+  void Run() {
+    for (int step = 0; step < kMaxSteps && at_ < size_; ++step) {
+      Step(Byte() % 26);
+      const char* error = mathnas_last_error();
+      Check(std::strlen(error) < 2048, "a text that is too long");
+    }
+    for (const Handle& h : handles_) Destroy(h);
+    Check(mathnas_live_handles() == 0, "handles that cannot be destroyed");
+  }
+
+ private:
+  enum Type { kModel, kPlan, kContext, kTableType, kPredictor, kResult, kCancel };
+  struct Handle {
+    void* handle;
+    Type type;
+  };
+
+  uint8_t Byte() { return at_ < size_ ? data_[at_++] : 0; }
+  uint64_t Number() {
+    uint64_t n = 0;
+    for (int i = 0; i < 8; ++i) n = n << 8 | Byte();
+    return n;
+  }
+  // Most often small.
+  int64_t Integer() {
+    const uint8_t kind = Byte();
+    if (kind < 192) return kind % 8;
+    if (kind < 224) return -1;
+    return kind < 240 ? std::numeric_limits<int64_t>::max() : static_cast<int64_t>(Number());
+  }
+  int64_t Few(std::initializer_list<int64_t> values) { return values.begin()[Byte() % values.size()]; }
+  std::string Text() {
+    const size_t length = std::min<size_t>(Byte() % 32, size_ - at_);
+    std::string text(reinterpret_cast<const char*>(data_) + at_, length);
+    at_ += length;
+    return text;
+  }
+  std::string_view Rest() {
+    const std::string_view rest(reinterpret_cast<const char*>(data_) + at_, size_ - at_);
+    at_ = size_;
+    return rest;
+  }
+
+  // Of this type and alive, most often.
+  template <typename H>
+  H Any(Type type) {
+    const uint8_t kind = Byte();
+    const auto last = std::find_if(handles_.rbegin(), handles_.rend(), [&](const Handle& h) { return h.type == type; });
+    void* handle = last == handles_.rend() ? nullptr : last->handle;
+    if (kind >= 128 && kind < 192 && !handles_.empty()) handle = handles_[kind % handles_.size()].handle;
+    if (kind >= 192 && kind < 224 && !gone_.empty()) handle = gone_[kind % gone_.size()];
+    if (kind >= 224 && kind < 248) {
+      handle = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(handle) ^ uintptr_t{1} << Byte() % 64);
+    }
+    if (kind >= 248) handle = reinterpret_cast<void*>(static_cast<uintptr_t>(Number()));
+    return static_cast<H>(static_cast<void*>(handle));
+  }
+
+  template <typename H>
+  void Keep(mathnas_status status, const H& handle, Type type) {
+    Check((status == MATHNAS_OK) == (handle != nullptr), "a handle and an error, or neither");
+    if (handle != nullptr) handles_.push_back({handle, type});
+  }
+
+  void Destroy(const Handle& h) {
+    const mathnas_status status = End(h.type, h.handle);
+    Check(status == MATHNAS_OK || (status == MATHNAS_BAD_HANDLE && IsGone(h.handle)), "a handle that is not destroyed");
+    gone_.push_back(h.handle);
+  }
+  bool IsGone(void* handle) const { return std::find(gone_.begin(), gone_.end(), handle) != gone_.end(); }
+
+  static mathnas_status End(Type type, void* h) {
+    switch (type) {
+      case kModel:
+        return mathnas_model_destroy(static_cast<mathnas_model>(h));
+      case kPlan:
+        return mathnas_plan_destroy(static_cast<mathnas_plan>(h));
+      case kContext:
+        return mathnas_context_destroy(static_cast<mathnas_context>(h));
+      case kTableType:
+        return mathnas_table_destroy(static_cast<mathnas_table>(h));
+      case kPredictor:
+        return mathnas_predictor_destroy(static_cast<mathnas_predictor>(h));
+      case kResult:
+        return mathnas_result_destroy(static_cast<mathnas_result>(h));
+      case kCancel:
+        return mathnas_cancel_destroy(static_cast<mathnas_cancel>(h));
+    }
+    return MATHNAS_INTERNAL;
+  }
+
+  // A struct of any size, with room for what the library may write if it takes the size for right.
+  template <typename T>
+  struct Padded {
+    T s;
+    std::array<uint8_t, 4096> more{};
+  };
+  template <typename T, typename InitFunction>
+  void Init(Padded<T>& padded, InitFunction init) {
+    Check(init(&padded.s, sizeof(T)) == MATHNAS_OK, "a struct that is not prepared");
+    const uint8_t kind = Byte();
+    if (kind >= 232) padded.s.struct_size = static_cast<uint32_t>(Number());
+    if (kind >= 248) init(&padded.s, std::min<size_t>(padded.s.struct_size, sizeof(padded)));
+    if (kind >= 224 && kind < 232) {
+      padded.s.struct_size = static_cast<uint32_t>(sizeof(T) + 16);
+      padded.more[kind - 224] = kind % 2;
+    }
+  }
+
+  void Read() {
+    mathnas_model model = nullptr;
+    Padded<mathnas_model_options> options;
+    Init(options, mathnas_model_options_init);
+    options.s.device = static_cast<int32_t>(Few({0, 0, 0, 1, 2, -1}));
+    options.s.threads = static_cast<int32_t>(Few({1, 1, 1, 1, 0, -1, 5000}));
+    const std::string_view rest = Rest();
+    Keep(mathnas_model_read(rest.data(), rest.size(), &options.s, &model), model, kModel);
+    if (model == nullptr) return;
+    // Nothing of the input is left: what follows is the same for every file.
+    mathnas_tensor tensor;
+    mathnas_tensor_init(&tensor, sizeof(tensor));
+    Check(mathnas_model_input(model, &tensor) == MATHNAS_OK, "a model without an input");
+    const bool small = tensor.bytes <= kBuffer;
+    Check(mathnas_model_output(model, &tensor) == MATHNAS_OK, "a model without an output");
+    mathnas_plan plan = nullptr;
+    if (small && tensor.bytes <= kBuffer) Keep(mathnas_plan_create(model, nullptr, &plan), plan, kPlan);
+    mathnas_plan_memory memory;
+    mathnas_plan_memory_init(&memory, sizeof(memory));
+    if (plan == nullptr || mathnas_plan_get_memory(plan, &memory) != MATHNAS_OK) return;
+    if (memory.workspace_bytes >= kRunBelow) return;
+    mathnas_context context = nullptr;
+    Keep(mathnas_context_create(plan, nullptr, &context), context, kContext);
+    if (context != nullptr) Check(mathnas_context_run(context) == MATHNAS_OK, "a network that does not run");
+  }
+
+  void MakePlan() {
+    mathnas_plan plan = nullptr;
+    Padded<mathnas_plan_options> options;
+    Init(options, mathnas_plan_options_init);
+    options.s.batch = Few({1, 1, 2, 3, 8, 0, -1, 65537, std::numeric_limits<int64_t>::max()});
+    const std::string subnet = Text();
+    const int32_t choice[4] = {};
+    if (Byte() >= 192) options.s.subnet = subnet.c_str();
+    if (Byte() >= 192) options.s.choice = choice;
+    options.s.choice_count = Byte() % 5;
+    Keep(mathnas_plan_create(Any<mathnas_model>(kModel), &options.s, &plan), plan, kPlan);
+  }
+
+  void MakeContext() {
+    mathnas_context context = nullptr;
+    Padded<mathnas_context_options> options;
+    Init(options, mathnas_context_options_init);
+    if (Byte() >= 128) {
+      options.s.workspace = input_buffer.data() + Byte() % 2;
+      options.s.workspace_bytes = Byte() >= 128 ? kBuffer - 1 : Byte();
+    }
+    Keep(mathnas_context_create(Any<mathnas_plan>(kPlan), &options.s, &context), context, kContext);
+  }
+
+  void SetUp() {
+    Padded<mathnas_bindings> bindings;
+    Init(bindings, mathnas_bindings_init);
+    bindings.s.input_type = static_cast<int32_t>(Few({MATHNAS_F32, MATHNAS_U8, MATHNAS_F64, -1}));
+    bindings.s.rows = Few({0, 1, 2, 3, -1, std::numeric_limits<int64_t>::max()});
+    if (Byte() < 192) bindings.s.input = input_buffer.data();
+    if (Byte() < 192) bindings.s.output = reinterpret_cast<float*>(output_buffer.data());
+    // A right size from time to time: those of the corpus's network for 1 to 8 rows.
+    bindings.s.input_bytes = static_cast<uint64_t>(Few({64, 128, 192, 16, 32, 48, 0, 65536}));
+    bindings.s.output_bytes = static_cast<uint64_t>(Few({12, 24, 36, 0, 65536}));
+    mathnas_context_setup(Any<mathnas_context>(kContext), &bindings.s);
+  }
+
+  void Search() {
+    mathnas_result result = nullptr;
+    Padded<mathnas_search_options> options;
+    Init(options, mathnas_search_options_init);
+    std::string texts[5] = {Text(), Text(), Text(), Text(), Text()};
+    if (Byte() < 160) texts[0] = "latency<=4";
+    if (Byte() < 160) texts[1] = "first=large";
+    const char* const list[4] = {texts[0].c_str(), texts[2].c_str(), nullptr, texts[3].c_str()};
+    const char* const assignments[2] = {texts[1].c_str(), texts[3].c_str()};
+    const char* const fronts[2] = {Byte() < 160 ? "latency" : texts[4].c_str(), "flops"};
+    options.s.limits = list;
+    options.s.limit_count = static_cast<uint32_t>(Few({0, 1, 1, 1, 2, 3, 4}));
+    options.s.fixed = Byte() < 128 ? assignments : nullptr;
+    options.s.fixed_count = static_cast<uint32_t>(Few({0, 0, 0, 1, 2}));
+    options.s.forbidden = assignments;
+    options.s.forbidden_count = static_cast<uint32_t>(Few({0, 0, 0, 1, 2}));
+    options.s.fronts = fronts;
+    options.s.front_count = static_cast<uint32_t>(Few({0, 0, 0, 1, 2}));
+    static const char* const kEstimators[] = {"eq6", "linear", "eq5", "interaction", "", nullptr};
+    options.s.estimator = kEstimators[Byte() % 6];
+    if (Byte() >= 240) options.s.objective = texts[4].c_str();
+    options.s.top = static_cast<int32_t>(Integer());
+    options.s.time_limit = Byte() < 224 ? 0.01 : -1.0;
+    if (Byte() >= 192) options.s.cancel = Any<mathnas_cancel>(kCancel);
+    Keep(mathnas_search(Any<mathnas_table>(kTableType), &options.s, &result), result, kResult);
+  }
+
+  void MakePredictor() {
+    mathnas_predictor predictor = nullptr;
+    Padded<mathnas_predictor_options> options;
+    Init(options, mathnas_predictor_options_init);
+    const std::string text = Text();
+    const char* const metrics[3] = {"accuracy", "latency", Byte() < 192 ? "flops" : text.c_str()};
+    options.s.metrics = Byte() < 240 ? metrics : nullptr;
+    options.s.metric_count = static_cast<uint32_t>(Few({1, 2, 3, 0}));
+    options.s.shared_index = static_cast<int32_t>(Few({0, 0, 0, 1, -1}));
+    Keep(mathnas_predictor_create(Any<mathnas_table>(kTableType), &options.s, &predictor), predictor, kPredictor);
+  }
+
+  // Of tables with at most a few nodes: 16 rows of 64 entries have room.
+  void Predict() {
+    Padded<mathnas_predictions> p;
+    Init(p, mathnas_predictions_init);
+    p.s.choice_type = static_cast<int32_t>(Few({MATHNAS_U8, MATHNAS_U16, MATHNAS_F32, -1}));
+    p.s.value_type = static_cast<int32_t>(Few({MATHNAS_F64, MATHNAS_F32, MATHNAS_U8, 9}));
+    p.s.rows = Few({0, 1, 2, 16, -1, std::numeric_limits<int64_t>::max()});
+    p.s.choice_stride = Few({0, 64, 1, -1, std::numeric_limits<int64_t>::max()});
+    p.s.value_stride = Few({0, 16, 1, -1, std::numeric_limits<int64_t>::max()});
+    p.s.choices = Byte() < 240 ? input_buffer.data() : nullptr;
+    p.s.values = Byte() < 240 ? output_buffer.data() : nullptr;
+    p.s.threads = static_cast<int32_t>(Few({1, 1, 1, 0, -1, 5000}));
+    for (size_t i = 0; i < 64; ++i) input_buffer[i] = static_cast<std::byte>(Byte() % 4);
+    mathnas_predictor_run(Any<mathnas_predictor>(kPredictor), &p.s);
+  }
+
+  void Ask(int what) {
+    const char* text = nullptr;
+    uint32_t count = 0;
+    int32_t kind = 0;
+    double value = 0;
+    float* values = nullptr;
+    Padded<mathnas_tensor> tensor;
+    Padded<mathnas_result_summary> summary;
+    Padded<mathnas_network> network;
+    Padded<mathnas_plan_memory> memory;
+    const bool null = Byte() >= 240;
+    switch (what) {
+      case 0:
+        mathnas_model_kind(Any<mathnas_model>(kModel), null ? nullptr : &kind);
+        return;
+      case 1:
+        Init(tensor, mathnas_tensor_init);
+        mathnas_model_input(Any<mathnas_model>(kModel), null ? nullptr : &tensor.s);
+        return;
+      case 2:
+        Init(tensor, mathnas_tensor_init);
+        mathnas_model_output(Any<mathnas_model>(kModel), &tensor.s);
+        return;
+      case 3:
+        mathnas_model_class_name(Any<mathnas_model>(kModel), Byte(), null ? nullptr : &text);
+        mathnas_model_class_count(Any<mathnas_model>(kModel), null ? nullptr : &count);
+        return;
+      case 4:
+        mathnas_model_information(Any<mathnas_model>(kModel), null ? nullptr : &text);
+        break;
+      case 5:
+        Init(tensor, mathnas_tensor_init);
+        mathnas_plan_input(Any<mathnas_plan>(kPlan), &tensor.s);
+        mathnas_plan_output(Any<mathnas_plan>(kPlan), &tensor.s);
+        return;
+      case 6:
+        Init(memory, mathnas_plan_memory_init);
+        mathnas_plan_get_memory(Any<mathnas_plan>(kPlan), null ? nullptr : &memory.s);
+        return;
+      case 7:
+        mathnas_plan_describe(Any<mathnas_plan>(kPlan), null ? nullptr : &text);
+        break;
+      case 8:
+        mathnas_context_memory(Any<mathnas_context>(kContext), &values, nullptr);
+        return;
+      case 9:
+        mathnas_table_candidate_count(Any<mathnas_table>(kTableType), Byte() % 4, null ? nullptr : &count);
+        mathnas_table_node_count(Any<mathnas_table>(kTableType), null ? nullptr : &count);
+        mathnas_table_describe(Any<mathnas_table>(kTableType), &text);
+        break;
+      case 10:
+        Init(summary, mathnas_result_summary_init);
+        mathnas_result_get_summary(Any<mathnas_result>(kResult), null ? nullptr : &summary.s);
+        mathnas_result_json(Any<mathnas_result>(kResult), null ? nullptr : &text);
+        break;
+      case 11:
+        Init(network, mathnas_network_init);
+        mathnas_result_network(Any<mathnas_result>(kResult), Byte() % 3, Byte() % 4, &network.s);
+        mathnas_result_predicted(Any<mathnas_result>(kResult), Byte() % 3, Byte() % 4, Byte() < 200 ? "latency" : "x",
+                                 null ? nullptr : &value);
+        return;
+    }
+    if (text != nullptr) Check(std::strlen(text) > 0, "an empty text");
+  }
+
+  void Step(int call) {
+    mathnas_table table = nullptr;
+    mathnas_cancel cancel = nullptr;
+    mathnas_model model = nullptr;
+    switch (call) {
+      case 0:
+        return Read();
+      case 1:
+        return MakePlan();
+      case 2:
+        return MakeContext();
+      case 3:
+        return SetUp();
+      case 4:
+        mathnas_context_run(Any<mathnas_context>(kContext));
+        return;
+      case 5:
+        Keep(mathnas_table_read(kTable.data(), kTable.size() - (Byte() >= 250), &table), table, kTableType);
+        return;
+      case 6:
+        return Search();
+      case 7:
+        return MakePredictor();
+      case 8:
+        return Predict();
+      case 9:
+        Keep(mathnas_cancel_create(&cancel), cancel, kCancel);
+        return;
+      case 10:
+        mathnas_cancel_set(Any<mathnas_cancel>(kCancel), Byte());
+        return;
+      case 11:  // the last one, or one that was destroyed before
+        if (!handles_.empty()) Destroy(handles_[Byte() % handles_.size()]);
+        return;
+      case 12: {  // any handle by the function of any type
+        const auto type = static_cast<Type>(Byte() % 7);
+        void* const h = Any<void*>(type);
+        if (End(type, h) == MATHNAS_OK && h != nullptr) gone_.push_back(h);
+        return;
+      }
+      case 13:
+        Keep(mathnas_model_open("no/such/file", nullptr, &model), model, kModel);
+        return;
+      default:
+        return Ask(call - 14);
+    }
+  }
+
+  const uint8_t* data_;
+  size_t size_, at_ = 0;
+  std::vector<Handle> handles_;
+  std::vector<void*> gone_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Calls(data, size).Run();
+  return 0;
+}
