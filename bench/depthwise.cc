@@ -2,7 +2,9 @@
 // oneDNN gets what is best for it: NHWC, weights in its own layout, its scratchpad made beforehand.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "CLI/App.hpp"

@@ -18,9 +18,9 @@ struct FusedGraph {
 };
 
 struct FuseOptions {
-  // BatchNormTraining with an activation and no sum, too: what the activation reads need not be kept, 6 % of the memory
-  // of a step of MobileNetV3. Costs time (2 to 9 % of such steps with AVX-512): both passes of backward compute it
-  // again.
+  // BatchNormTraining with an activation and no sum, too: what the activation reads need not be kept, 7 to 9 % of the
+  // memory of a step of MobileNetV3. Costs time, 1 to 4 % of such steps with AVX-512: both passes of backward compute
+  // it again.
   bool lone_activations = false;
 };
 
