@@ -55,6 +55,13 @@ Value AttentionOperators(Graph& g, Value images) {
   return g.Apply(Add{}, {loss, g.Apply(SoftTargetCrossEntropy{}, {logits, g.Input("targets", {2, 8})})[0]})[0];
 }
 
+// ReLU of the sum of y and of its batch normalisation without scales.
+Value NormalizedSumOf(Graph& g, Value y, Value mean, Value var) {
+  const auto moments = g.Apply(BatchNormMoments{.epsilon = 1e-3, .momentum = 0.3}, {y, mean, var});
+  const NormalizedSum sum = {.affine = false, .activation = Activation::kRelu};
+  return g.Apply(sum, {y, moments[0], moments[1], y})[0];
+}
+
 // A graph with every operator, each of its attributes other than the default.
 Graph EveryOperator() {
   Graph g;
@@ -74,6 +81,7 @@ Graph EveryOperator() {
   y = g.Apply(BatchNormTraining{.epsilon = 1e-3, .momentum = 0.3},
               {Convolve(g, y, w, bias, 1, 1, 4), gamma, beta, mean, var})[0];
   g.Apply(BatchNormInference{.epsilon = 0.1 + 0.2, .affine = false, .relu = true}, {y, mean, var});
+  y = NormalizedSumOf(g, y, mean, var);
   g.SetBlock("second");
   y = g.Apply(AvgPool2d{.kernel = 3, .stride = 2, .padding = 1, .include_padding = true}, {g.Apply(Relu{}, {y})[0]})[0];
   y = g.Apply(Add{}, {y, g.Apply(Zero{}, {y})[0], g.Apply(Scale{.factor = -1.0 / 3}, {y})[0]})[0];
