@@ -80,10 +80,19 @@ absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const Common& common
 const std::atomic<bool>* Interrupted() { return &interrupted; }
 
 void CatchInterrupt() {
-  std::signal(SIGINT, [](int) {
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &interrupt, nullptr);
+  std::thread([interrupt] {
+    int signal = 0;
+    sigwait(&interrupt, &signal);
     interrupted = true;
+    sigwait(&interrupt, &signal);
     std::signal(SIGINT, SIG_DFL);
-  });
+    pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
+    std::raise(SIGINT);
+  }).detach();
 }
 
 absl::StatusOr<std::string> InlineOrFile(const std::string& argument) {
