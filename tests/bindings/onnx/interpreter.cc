@@ -194,7 +194,11 @@ Array Conv(const Arguments& in, Attributes& a) {
               while (end > begin && (end - 1) * strides[1] + kx - pads[1] >= width) --end;
               const double* line = from + row * width + kx - pads[1];
               double* out = to + r * ow;
-              for (int64_t c = begin; c < end; ++c) out[c] += weight * line[c * strides[1]];
+              if (strides[1] == 1) {  // apart, so that it becomes vector code
+                for (int64_t c = begin; c < end; ++c) out[c] += weight * line[c];
+              } else {
+                for (int64_t c = begin; c < end; ++c) out[c] += weight * line[c * strides[1]];
+              }
             }
           }
         }

@@ -4,12 +4,13 @@
 
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mathnas::onnx::testing {
@@ -129,6 +130,7 @@ inline Node ReadNode(std::string_view bytes) {
 
 template <typename From, typename To>
 void Copy(std::string_view raw, std::vector<To>& to) {
+  to.reserve(raw.size() / sizeof(From));
   for (size_t i = 0; i + sizeof(From) <= raw.size(); i += sizeof(From)) {
     From value;
     std::memcpy(&value, raw.data() + i, sizeof(From));
@@ -179,8 +181,8 @@ inline Port ReadPort(std::string_view bytes) {
 }
 
 inline File ReadOnnx(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  std::string bytes(std::filesystem::file_size(path), '\0');
+  std::ifstream(path, std::ios::binary).read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   File file;
   for (Fields f(bytes); f.Next();) {
     if (f.number == 1) file.ir_version = f.integer;
