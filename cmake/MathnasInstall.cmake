@@ -114,6 +114,14 @@ install(
   REGEX "/kernels/(cpu|cuda|ref)$" EXCLUDE
   PATTERN internal EXCLUDE
   PATTERN tables EXCLUDE)
+if(TARGET mathnas_onnx)
+  install(
+    DIRECTORY bindings/onnx
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mathnas/bindings
+    FILES_MATCHING
+    PATTERN "*.h"
+    PATTERN internal EXCLUDE)
+endif()
 
 # Libraries, and the program where it is built.
 set(mathnas_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/mathnas)
@@ -162,6 +170,9 @@ if(TARGET mathnas_core)
   mathnas_pkgconfig(mathnas-core mathnas_core "Block tables, estimator and solver of mathnas alone")
 endif()
 
+if(TARGET mathnas_onnx)
+  mathnas_pkgconfig(mathnas-onnx mathnas_onnx "Networks of mathnas as ONNX files")
+endif()
 if(TARGET mathnas_c)
   mathnas_pkgconfig_c(mathnas-c "C interface of mathnas")
 endif()

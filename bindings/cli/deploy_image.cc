@@ -55,8 +55,7 @@ void ImageDeployment::AddTo(CLI::App* command) {
   command->add_option("--std", stddev, "The same, their deviation")->delimiter(',');
 }
 
-absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwork& network, ImageDeployment& d,
-                                          const std::string& out) {
+absl::StatusOr<DeployedWeights> WeightsToDeploy(const Common& common, CheckpointNetwork& network, ImageDeployment& d) {
   const supernet::SearchSpace& space = *network.space;
   auto weights = network.TakeWeights();
   if (!weights.ok()) return weights.status();
@@ -74,8 +73,7 @@ absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwor
     data = *std::move(loaded);
     if (auto s = supernet::CheckImages(space, *data->train); !s.ok()) return s;
   }
-  const supernet::ImageSource* images = data ? data->train.get() : nullptr;
-  auto input = InputOf(d, network, images);
+  auto input = InputOf(d, network, data ? data->train.get() : nullptr);
   if (!input.ok()) return input.status();
   const bool recalibrated = stale && !d.as_is;
   if (recalibrated) {
@@ -85,31 +83,39 @@ absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwor
                                    {.batches = d.recalibration_batches, .seed = common.seed}, d.data.Reading(common));
     if (!s.ok()) return s;
   }
+  const char* statistics = !stale ? "of the network's own training" : recalibrated ? "recalibrated" : "of the supernet";
+  return DeployedWeights{*std::move(weights), statistics, stale && d.as_is, *std::move(input)};
+}
+
+absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwork& network, ImageDeployment& d,
+                                          const std::string& out) {
+  const supernet::SearchSpace& space = *network.space;
+  auto ready = WeightsToDeploy(common, network, d);
+  if (!ready.ok()) return ready.status();
   auto cost = supernet::CountWork(space, network.choice);
   if (!cost.ok()) return cost.status();
   const Json subnet = Json::parse(space.SubnetJson(network.choice));
   const Json counted = {{"flops", cost->total.flops}, {"parameters", cost->total.parameters}};
-  const char* statistics = !stale ? "of the network's own training" : recalibrated ? "recalibrated" : "of the supernet";
   Json information = {{"space", std::string(space.name())},
                       {"subnet", subnet},
                       {"macro", Json::parse(space.MacroJson())},
                       {"cost", counted},
                       {"recipe", Json::parse(network.checkpoint.recipe, nullptr, false)},
-                      {"statistics", statistics}};
-  if (data) information["data"] = d.data.name;
-  auto made = deploy::MakeImageNetwork(space, network.choice, *weights, *input, information.dump());
+                      {"statistics", ready->statistics}};
+  if (!d.data.name.empty()) information["data"] = d.data.name;
+  auto made = deploy::MakeImageNetwork(space, network.choice, ready->weights, ready->input, information.dump());
   if (!made.ok()) return made.status();
   if (auto s = deploy::Save(out, *made); !s.ok()) return s;
-  if (stale && d.as_is) fmt::print(stderr, "warning: {}: its statistics are stale, its answers of little worth\n", out);
-  if (!*input) {
+  if (ready->stale) fmt::print(stderr, "warning: {}: its statistics are stale, its answers of little worth\n", out);
+  if (!ready->input) {
     fmt::print(stderr,
                "warning: {}: takes normalised values alone; --data, or --mean and --std, say what pixels are to it\n",
                out);
   }
   Answer answer;
   answer.json = {{"network", out},  {"format", deploy::kNetworkFormat}, {"subnet", subnet},
-                 {"cost", counted}, {"statistics", statistics},         {"pixels", input->has_value()}};
-  answer.text = fmt::format("{}: {} parameters, statistics {}\n", out, cost->total.parameters, statistics);
+                 {"cost", counted}, {"statistics", ready->statistics},  {"pixels", ready->input.has_value()}};
+  answer.text = fmt::format("{}: {} parameters, statistics {}\n", out, cost->total.parameters, ready->statistics);
   d.data.Report(answer);
   return answer;
 }

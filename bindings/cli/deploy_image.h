@@ -2,12 +2,14 @@
 #ifndef MATHNAS_BINDINGS_CLI_DEPLOY_IMAGE_H_
 #define MATHNAS_BINDINGS_CLI_DEPLOY_IMAGE_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "bindings/cli/checkpoint_network.h"
 #include "bindings/cli/data_options.h"
+#include "mathnas/deploy/image_network.h"
 
 namespace mathnas::cli {
 
@@ -20,6 +22,17 @@ struct ImageDeployment {
 
   void AddTo(CLI::App* command);
 };
+
+// A network's own weights as they leave the house, and what is known of them.
+struct DeployedWeights {
+  kernels::TensorMap weights;
+  const char* statistics;                   // "of the network's own training", "recalibrated" or "of the supernet"
+  bool stale;                               // the last of these
+  std::optional<deploy::ImageInput> input;  // what pixels are; none if nobody says so
+};
+// Recalibrates the statistics of a supernet's network. InvalidArgument names the option that is missing or of no use.
+absl::StatusOr<DeployedWeights> WeightsToDeploy(const Common& common, CheckpointNetwork& network,
+                                                ImageDeployment& deployment);
 
 // Recalibrates the network of a supernet, folds it and writes it to `out`.
 absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwork& network, ImageDeployment& deployment,

@@ -52,7 +52,7 @@ TEST(TableCommand, BadInputIsOneClearLine) {
       {{"table", "check", folder / "bad.csv"}, "bad.csv"},
       {{"export", "--table", folder / "good.json", "--out", folder / "x"}, "flops"},
       {{"export", "--table", folder / "good.json", "--estimator", "linear", "--format", "nl", "--out", folder / "x"},
-       "format: expected lp or mps, found 'nl'"},
+       "--format nl: expected lp, mps or onnx"},
       {{"export", "--table", folder / "good.json", "--estimator", "linear", "--out", "/proc/none"}, "/proc/none"},
   };
   for (const auto& [arguments, error] : cases) ExpectRefused(arguments, error);
