@@ -192,11 +192,12 @@ DType RealOf(const TensorMap& weights) {
 
 // A dense copy, of a slice too.
 Tensor Copy(const TensorView& view) {
+  if (view.desc.dense()) return Tensor::Borrow(view, nullptr).Clone();
   Tensor copy(view.desc.dtype, view.desc.shape);
   if (view.desc.elements() == 0) return copy;
   const size_t rows = view.desc.shape.empty() ? 1 : static_cast<size_t>(view.desc.shape[0]);
   const size_t bytes = view.desc.bytes() / rows;
-  const size_t stride = view.desc.dense() ? bytes : static_cast<size_t>(view.desc.row_stride) * SizeOf(view.desc.dtype);
+  const size_t stride = static_cast<size_t>(view.desc.row_stride) * SizeOf(view.desc.dtype);
   for (size_t r = 0; r < rows; ++r) {
     std::memcpy(static_cast<std::byte*>(copy.data()) + r * bytes, static_cast<const std::byte*>(view.data) + r * stride,
                 bytes);
