@@ -51,11 +51,24 @@ int64_t TensorDesc::row_elements() const {
 
 std::string ToString(const Shape& shape) { return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x")); }
 
+namespace {
+
+// Bytes of the memory of a tensor.
+size_t Allocated(const TensorDesc& desc) {
+  return (std::max<size_t>(desc.bytes(), 1) + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+void* Allocate(const TensorDesc& desc) {
+  void* memory = std::aligned_alloc(kAlignment, Allocated(desc));
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
 Tensor::Tensor(TensorDesc desc) {
-  const size_t bytes = (std::max<size_t>(desc.bytes(), 1) + kAlignment - 1) / kAlignment * kAlignment;
-  memory_.reset(std::aligned_alloc(kAlignment, bytes));
-  if (memory_ == nullptr) throw std::bad_alloc();
-  std::memset(memory_.get(), 0, bytes);
+  memory_.reset(Allocate(desc));
+  std::memset(memory_.get(), 0, Allocated(desc));
   view_ = {std::move(desc), memory_.get()};
 }
 
@@ -69,7 +82,9 @@ Tensor Tensor::Borrow(TensorView view, std::shared_ptr<const void> owner) {
 }
 
 Tensor Tensor::Clone() const {
-  Tensor copy(desc());
+  Tensor copy;  // not zeroed first: a network's weights are copied whenever it is extracted
+  copy.memory_.reset(Allocate(desc()));
+  copy.view_ = {desc(), copy.memory_.get()};
   if (desc().bytes() > 0) std::memcpy(copy.data(), data(), desc().bytes());
   return copy;
 }

@@ -99,6 +99,7 @@ absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, kernels
   if (!loader.ok()) return loader.status();
   Recalibration recalibration(space, choice, own_weights, device);
   for (int64_t b = 0; b < options.batches; ++b) {
+    if (options.cancel != nullptr && options.cancel->load()) return absl::CancelledError("recalibration interrupted");
     const Batch* batch = (*loader)->Next();
     if (batch == nullptr) return (*loader)->status();
     if (auto s = recalibration.Add(batch->images); !s.ok()) return s;

@@ -3,6 +3,7 @@
 #ifndef MATHNAS_SUPERNET_RECALIBRATION_H_
 #define MATHNAS_SUPERNET_RECALIBRATION_H_
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -52,9 +53,11 @@ struct RecalibrationOptions {
   int64_t batches = 20;
   int64_t batch = 128;  // never more than there are images
   uint64_t seed = 0;    // of the images that are drawn
+  const std::atomic<bool>* cancel = nullptr;
 };
 
-// Over batches of `images`, not augmented (network_input.h).
+// Over batches of `images`, not augmented (network_input.h). Cancelled when the flag is set; the statistics are those
+// of some batch then.
 absl::Status Recalibrate(const SearchSpace& space, const Choice& choice, kernels::TensorMap& own_weights,
                          const std::shared_ptr<kernels::Device>& device, const ImageSourcePtr& images,
                          const RecalibrationOptions& options, const ReadingOptions& reading = {});

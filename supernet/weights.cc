@@ -19,6 +19,7 @@ namespace {
 using kernels::DType;
 using kernels::Graph;
 using kernels::Tensor;
+using kernels::TensorDesc;
 using kernels::TensorMap;
 using kernels::TensorView;
 using kernels::Value;
@@ -67,21 +68,34 @@ const Tensor* WeightBeside(const TensorMap& weights, const std::string& bias) {
   return weight != nullptr && weight->shape().size() >= 2 ? weight : nullptr;
 }
 
-}  // namespace
+// A tensor that a network needs, without its memory.
+struct NamedDesc {
+  std::string name;
+  TensorDesc desc;
+};
 
-TensorMap AllocateWeights(const Graph& graph) {
+// What AllocateWeights makes tensors of.
+std::vector<NamedDesc> TensorsOf(const Graph& graph) {
   constexpr std::string_view kMean = "running_mean";
-  TensorMap weights;
+  std::vector<NamedDesc> tensors;
   for (ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
     for (Value v : graph.Leaves(kind)) {
       const Graph::ValueInfo& leaf = graph.info(v);
-      weights.Put(leaf.name, Tensor(leaf.desc));
+      tensors.push_back({leaf.name, leaf.desc});
       if (leaf.name.ends_with(kMean)) {
-        weights.Put(leaf.name.substr(0, leaf.name.size() - kMean.size()) + "num_batches_tracked",
-                    Tensor(DType::kI64, {}));
+        tensors.push_back(
+            {leaf.name.substr(0, leaf.name.size() - kMean.size()) + "num_batches_tracked", {DType::kI64, {}}});
       }
     }
   }
+  return tensors;
+}
+
+}  // namespace
+
+TensorMap AllocateWeights(const Graph& graph) {
+  TensorMap weights;
+  for (NamedDesc& t : TensorsOf(graph)) weights.Put(std::move(t.name), Tensor(std::move(t.desc)));
   return weights;
 }
 
@@ -178,11 +192,12 @@ DType RealOf(const TensorMap& weights) {
 
 // A dense copy, of a slice too.
 Tensor Copy(const TensorView& view) {
+  if (view.desc.dense()) return Tensor::Borrow(view, nullptr).Clone();
   Tensor copy(view.desc.dtype, view.desc.shape);
   if (view.desc.elements() == 0) return copy;
   const size_t rows = view.desc.shape.empty() ? 1 : static_cast<size_t>(view.desc.shape[0]);
   const size_t bytes = view.desc.bytes() / rows;
-  const size_t stride = view.desc.dense() ? bytes : static_cast<size_t>(view.desc.row_stride) * SizeOf(view.desc.dtype);
+  const size_t stride = static_cast<size_t>(view.desc.row_stride) * SizeOf(view.desc.dtype);
   for (size_t r = 0; r < rows; ++r) {
     std::memcpy(static_cast<std::byte*>(copy.data()) + r * bytes, static_cast<const std::byte*>(view.data) + r * stride,
                 bytes);
@@ -191,9 +206,9 @@ Tensor Copy(const TensorView& view) {
 }
 
 // Of a supernet without affine normalisation: what that does to its input.
-Tensor Unlearned(const TensorMap::Entry& own) {
+Tensor Unlearned(const NamedDesc& own) {
   const bool one = own.name.ends_with(".weight") || own.name.ends_with("running_var");
-  Tensor tensor(own.tensor.desc());
+  Tensor tensor(own.desc);
   Fill(tensor.view(), [&](int64_t) { return one ? 1 : 0; });
   return tensor;
 }
@@ -203,20 +218,20 @@ Tensor Unlearned(const TensorMap::Entry& own) {
 absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice& choice, const TensorMap& shared) {
   if (auto s = space.Check(choice); !s.ok()) return s;
   const DType real = RealOf(shared);
-  const TensorMap own = AllocateWeights(space.Network(choice, {.mode = Mode::kTraining, .real = real}).graph);
+  const std::vector<NamedDesc> own = TensorsOf(space.Network(choice, {.mode = Mode::kTraining, .real = real}).graph);
   Graph parts(real);  // what is not just a tensor of the supernet
   std::vector<kernels::PlanOutput> computed;
   std::optional<NetworkGraph> supernet;  // made when something is missing: what should be there
-  for (const TensorMap::Entry& e : own.entries()) {
+  for (const NamedDesc& e : own) {
     const std::string name = space.SharedName(e.name, choice);
     const Tensor* source = shared.Find(name);
     if (source == nullptr) {
       if (!supernet) supernet = space.Supernet({.mode = Mode::kTraining});
-      if (e.tensor.shape().size() > 1 || supernet->graph.Find(name).valid()) {
+      if (e.desc.shape.size() > 1 || supernet->graph.Find(name).valid()) {
         return absl::NotFoundError(fmt::format("supernet tensor \"{}\": missing", name));
       }
-    } else if (source->desc() != e.tensor.desc()) {
-      computed.push_back({e.name, space.OwnTensor(parts, e.name, e.tensor.shape(), choice)});
+    } else if (source->desc() != e.desc) {
+      computed.push_back({e.name, space.OwnTensor(parts, e.name, e.desc.shape, choice)});
     }
   }
   const auto device = kernels::ReferenceDevice(real);
@@ -228,11 +243,11 @@ absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice&
   if (auto s = (*context)->Run(); !s.ok()) return s;
 
   TensorMap extracted;
-  for (const TensorMap::Entry& e : own.entries()) {
+  for (const NamedDesc& e : own) {
     const Tensor* source = shared.Find(space.SharedName(e.name, choice));
     if (source == nullptr) {
       extracted.Put(e.name, Unlearned(e));
-    } else if (source->desc() == e.tensor.desc()) {
+    } else if (source->desc() == e.desc) {
       extracted.Put(e.name, source->Clone());
     } else {
       extracted.Put(e.name, Copy(*(*context)->Output(e.name)));

@@ -1,8 +1,10 @@
-// mathnas bench switch SPACE: what it costs to run another network of a supernet than the last time
+// mathnas bench switch SPACE: what it costs to run another network of a supernet than the last time; --live: while it
+// serves (bench_switch_live.h)
 #include <algorithm>
 #include <chrono>
 
 #include "bindings/cli/bench.h"
+#include "bindings/cli/bench_switch_live.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "kernels/plan.h"
@@ -25,6 +27,7 @@ struct Options {
   SpaceOptions space;
   int64_t batch = 1;
   int networks = 8, rounds = 40;
+  LiveSwitching live;
 };
 
 // Random networks over the same weights, each planned, in one arena.
@@ -74,6 +77,7 @@ size_t Bytes(const kernels::TensorMap& tensors) {
 absl::StatusOr<Answer> Switch(const Options& o) {
   auto space = o.space.Make();
   if (!space.ok()) return space.status();
+  if (o.live.on) return o.live.Run(o.common, *space, o.networks, o.batch);
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
   Planned planned;
@@ -136,6 +140,7 @@ void AddSwitchBench(CLI::App& bench) {
   command->add_option("--rounds", o.rounds, "Times that each network runs")
       ->capture_default_str()
       ->check(CLI::Range(2, 100000));
+  o.live.AddTo(command);
 }
 
 }  // namespace mathnas::cli

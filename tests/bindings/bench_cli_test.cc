@@ -165,5 +165,24 @@ TEST(BenchCommand, BadInputIsOneClearLine) {
   }
 }
 
+TEST(BenchCommand, LiveSwitchingComparesEveryAnswer) {
+  if (!HasCpu()) GTEST_SKIP() << "no CPU kernels";
+  const Finished run =
+      RunProgram({"bench",      "switch", "nasbench201", "--channels", "4",          "--cells", "1",         "--size",
+                  "8",          "--live", "--networks",  "4",          "--prepared", "2",       "--clients", "2",
+                  "--switches", "40",     "--seconds",   "0.1",        "--threads",  "1",       "--json"});
+  ASSERT_EQ(run.exit_status, 0) << run.err;
+  EXPECT_EQ(run.json()["wrong"], 0);
+  EXPECT_EQ(run.json()["lost"], 0);
+  EXPECT_GE(run.json()["switches"], 40);
+  EXPECT_GT(run.json()["requests"], 0);
+  EXPECT_GT(run.json()["planned"]["count"], 0);
+  EXPECT_GT(run.json()["new"]["count"], 0);
+  EXPECT_EQ(run.json()["prepared_kept"], 2);
+  const Finished resolutions = RunProgram({"bench", "switch", "mobilenetv3", "--resolutions", "32,64", "--live"});
+  EXPECT_EQ(resolutions.exit_status, 2);
+  EXPECT_NE(resolutions.err.find("--live: expected one resolution"), std::string::npos) << resolutions.err;
+}
+
 }  // namespace
 }  // namespace mathnas::cli

@@ -1,0 +1,726 @@
+// The dynamic network: which network is chosen, when a measured latency calls for another, and whether every answer is
+// that of the subnet that it is said to be of, while subnets change.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/plan.h"
+#include "kernels/random.h"
+#include "kernels/status.h"
+#include "mathnas/core/block_table_json.h"
+#include "mathnas/profile/profiler.h"
+#include "mathnas/runtime/dynamic_network.h"
+#include "supernet/mobilenetv3/space.h"
+#include "supernet/nasbench201/space.h"
+#include "supernet/training/sampling.h"
+#include "supernet/weights.h"
+#include "tests/supernet/test_files.h"
+
+namespace mathnas::runtime {
+namespace {
+
+using core::Limit;
+using core::LimitOp;
+using supernet::Choice;
+using Verdict = LatencyFollower::Verdict;
+
+void ExpectError(const absl::Status& status, absl::StatusCode code, const std::vector<std::string>& fragments) {
+  EXPECT_EQ(status.code(), code) << status;
+  for (const std::string& f : fragments) {
+    EXPECT_NE(kernels::Message(status).find(f), std::string::npos)
+        << "\"" << f << "\" in: " << kernels::Message(status);
+  }
+}
+
+// ---- Following a latency, with a clock that the test moves
+
+// A machine on which networks 0 .. n-1 take table[i] * residual[i] * load ms: the larger the better. Chooses as the
+// dynamic network does: the largest that is predicted to be fast enough.
+struct Machine {
+  std::vector<double> table, residual;
+  double limit = 10;
+  LatencyFollower follower;
+  size_t present = 0;
+  double now = 0;
+  int switches = 0;
+
+  Machine(FollowOptions options, std::vector<double> t, std::vector<double> r)
+      : table(std::move(t)), residual(std::move(r)), follower(std::move(options)) {
+    follower.SetLimit(limit);
+    present = Choose(0);
+    follower.Switched(table[present], Verdict::kStay, now);
+  }
+  size_t Choose(double margin) const {
+    size_t best = 0;
+    for (size_t i = 0; i < table.size(); ++i) {
+      if (table[i] * follower.factor() <= limit * (1 - margin)) best = i;
+    }
+    return best;
+  }
+  void Run(double seconds, double load) {
+    for (const double end = now + seconds; now < end;) {
+      const double ms = table[present] * residual[present] * load;
+      now += ms / 1e3;
+      const Verdict verdict = follower.Measured(ms, now);
+      if (verdict == Verdict::kStay) continue;
+      const size_t next = Choose(follower.options().margin);
+      if (next == present) {
+        follower.Stayed(now);
+        continue;
+      }
+      present = next;
+      ++switches;
+      follower.Switched(table[present], verdict, now);
+    }
+  }
+};
+
+TEST(LatencyFollower, FollowsASlowMachineAndComesBack) {
+  Machine machine({}, {2, 4, 6, 8, 9.5}, {1, 1, 1, 1, 1});
+  EXPECT_EQ(machine.present, 4u);
+  machine.Run(30, 1);
+  EXPECT_EQ(machine.switches, 0);
+  machine.Run(3, 2);  // twice as slow: 4 would take 19 ms, 1 takes 8
+  EXPECT_EQ(machine.present, 1u);
+  EXPECT_EQ(machine.switches, 1);
+  EXPECT_DOUBLE_EQ(machine.follower.factor(), 2);
+  machine.Run(30, 2);
+  EXPECT_EQ(machine.switches, 1);
+  machine.Run(30, 1);
+  EXPECT_EQ(machine.present, 4u);
+  EXPECT_EQ(machine.switches, 2);
+  machine.Run(30, 1.03);  // within the band
+  EXPECT_EQ(machine.switches, 2);
+}
+
+// The table is 12 % wrong about the network at the limit: it is taken when there is room, and given up.
+TEST(LatencyFollower, DoesNotFlapWhereTheTableIsWrong) {
+  const FollowOptions options = {.dwell = 1, .longest_patience = 64};
+  Machine machine(options, {2, 4, 6, 8, 9.5}, {1, 1, 1, 1, 1.12});
+  machine.Run(2 * options.longest_patience, 1);
+  EXPECT_GE(machine.switches, 3) << "the case is none";
+  EXPECT_LE(machine.switches, 2 * std::log2(options.longest_patience / options.dwell) + 2);
+  EXPECT_DOUBLE_EQ(machine.follower.patience(), options.longest_patience);
+  const int before = machine.switches;
+  machine.Run(10 * options.longest_patience, 1);
+  EXPECT_LE(machine.switches - before, 2 * 10);
+  // A slow machine is still followed at once.
+  machine.Run(3, 3);
+  EXPECT_LE(machine.table[machine.present] * 3, 10 * 1.05);
+}
+
+TEST(LatencyFollower, DwellsAndIgnoresTheFirstRuns) {
+  LatencyFollower follower({.warmup = 3, .window = 4, .dwell = 5, .longest_patience = 5});
+  follower.SetLimit(10);
+  follower.Switched(8, Verdict::kStay, 100);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(follower.Measured(1000, 101), Verdict::kStay);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(follower.Measured(20, 102), Verdict::kStay);
+  EXPECT_FALSE(follower.measured_ms());
+  EXPECT_EQ(follower.Measured(1e6, 102), Verdict::kStay) << "too early";
+  EXPECT_DOUBLE_EQ(*follower.measured_ms(), 20) << "the median";
+  EXPECT_DOUBLE_EQ(follower.factor(), 2.5);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(follower.Measured(20, 105), Verdict::kStay);
+  EXPECT_EQ(follower.Measured(20, 105), Verdict::kTooSlow);
+  follower.SetLimit(std::nullopt);
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(follower.Measured(20, 200), Verdict::kStay);
+}
+
+// The loop of the reference: ten batches of warm-up, the mean of twenty, out of [latency_min, limit] means another.
+TEST(LatencyFollower, ReferenceDemo) {
+  const FollowOptions demo = FollowOptions::ReferenceDemo(500, 400);
+  EXPECT_TRUE(Check(demo).ok());
+  LatencyFollower follower(demo);
+  follower.SetLimit(500);
+  follower.Switched(480, Verdict::kStay, 0);
+  const auto run = [&](double ms, int times) {
+    Verdict verdict = Verdict::kStay;
+    for (int i = 0; i < times; ++i) verdict = follower.Measured(ms, 0);
+    return verdict;
+  };
+  EXPECT_EQ(run(501, 29), Verdict::kStay);
+  EXPECT_EQ(run(501, 1), Verdict::kTooSlow);
+  EXPECT_EQ(run(500, 20), Verdict::kStay);
+  EXPECT_EQ(run(400, 20), Verdict::kStay);
+  EXPECT_EQ(run(399, 20), Verdict::kRoom);
+  EXPECT_DOUBLE_EQ(follower.factor(), 399.0 / 480);
+}
+
+TEST(FollowOptions, SaysWhatIsWrong) {
+  ExpectError(Check({.window = 0}), absl::StatusCode::kInvalidArgument, {"follow.window: 0", "at least 1"});
+  ExpectError(Check({.under = 0.1, .margin = 0.1}), absl::StatusCode::kInvalidArgument, {"follow.margin: 0.1"});
+  ExpectError(Check({.dwell = 9, .longest_patience = 8}), absl::StatusCode::kInvalidArgument, {"longest_patience"});
+  ExpectError(Check({.over = std::nan("")}), absl::StatusCode::kInvalidArgument, {"follow.over"});
+}
+
+// ---- Choosing
+
+// What is best when large is a saving, all else a cost.
+core::Metric MetricOf(const std::string& unit, core::Goal goal, double base) {
+  core::Metric metric;
+  metric.unit = unit;
+  metric.goal = goal;
+  metric.form = goal == core::Goal::kMax ? core::Form::kSaving : core::Form::kCost;
+  metric.slices.resize(1);
+  metric.slices[0].base = base;
+  return metric;
+}
+
+// Two metrics of four nodes with three candidates, nothing in it additive by accident.
+core::BlockTable SmallTable() {
+  core::BlockTable table;
+  table.space = "any";
+  core::Metric accuracy = MetricOf("%", core::Goal::kMax, 80);
+  core::Metric latency = MetricOf("ms", core::Goal::kMin, 3);
+  core::Metric size = MetricOf("1", core::Goal::kMin, 0);
+  kernels::Random random(11);
+  for (int i = 0; i < 4; ++i) {
+    table.nodes.push_back({"n" + std::to_string(i), {"a", "b", "c"}, 2});
+    auto row = [&](core::Metric& metric, std::vector<double> values) { metric.slices[0].values.push_back(values); };
+    row(accuracy, {1 + random.Uniform(), random.Uniform(), 0});
+    row(latency, {1 + random.Uniform(), 3 + random.Uniform(), 5 + random.Uniform()});
+    row(size, {10 + i * 1.0, 20 + i * 2.0, 40 + i * 3.0});
+  }
+  table.metrics = {{"accuracy", accuracy}, {"latency", latency}, {"size", size}};
+  return table;
+}
+
+double Value(const core::BlockTable& table, const std::string& metric, const core::Choice& choice) {
+  const core::Metric& m = table.metrics.at(metric);
+  double sum = 0;
+  for (size_t i = 0; i < choice.size(); ++i) sum += m.slices[0].values[i][static_cast<size_t>(choice[i])];
+  return m.slices[0].base + (m.form == core::Form::kCost ? sum : -sum);
+}
+
+// The rule of the reference's demo, written down once more from spec/mathnas.md 3.7.
+TEST(Choose, LightSearchIsThatOfTheReference) {
+  const core::BlockTable table = SmallTable();
+  ChoosingOptions options = {.strategy = Strategy::kLight, .law = PowerLaw{.size_metric = "size"}};
+  options.request.estimator.kind = core::EstimatorKind::kLinear;
+  kernels::Random random(3);
+  int light = 0, heavy = 0;
+  for (int repetition = 0; repetition < 300; ++repetition) {
+    profile::TableNetwork present = {{0, 0, 0, 0}, 0};
+    for (int& c : present.choice) c = static_cast<int>(random.Below(3));
+    const double limit = 9 + 20 * random.Uniform();  // 8.69 is the least
+    const double now = Value(table, "latency", present.choice);
+    core::Choice best;
+    double best_score = -1e9;
+    for (size_t i = 0; i < 4; ++i) {
+      core::Choice moved = present.choice;
+      moved[i] += limit < now ? -1 : 1;
+      if (moved[i] < 0 || moved[i] > 2 || Value(table, "latency", moved) > limit) continue;
+      const double loss = 80 - Value(table, "accuracy", moved);
+      const double score = 80 - loss / (0.19 * std::pow(Value(table, "size", moved), 0.3));
+      if (score > best_score) best_score = score, best = moved;
+    }
+    const auto chosen = Choose(table, options, {{.metric = "latency", .value = limit}}, &present);
+    ASSERT_TRUE(chosen.ok()) << chosen.status();
+    EXPECT_EQ(chosen->light, !best.empty());
+    EXPECT_LE(Value(table, "latency", chosen->network.choice), limit);
+    if (best.empty()) {
+      ++heavy;
+      continue;
+    }
+    ++light;
+    EXPECT_EQ(chosen->network.choice, best);
+    EXPECT_NEAR(chosen->objective, best_score, 1e-9);
+  }
+  EXPECT_GT(light, 50);
+  EXPECT_GT(heavy, 10);
+}
+
+TEST(Choose, SaysWhyNothingFits) {
+  const core::BlockTable table = SmallTable();
+  ChoosingOptions options;
+  options.request.estimator.kind = core::EstimatorKind::kLinear;
+  const std::vector<Limit> limits = {{.metric = "latency", .value = 2}};
+  ExpectError(Choose(table, options, limits, nullptr).status(), absl::StatusCode::kFailedPrecondition,
+              {"no network keeps latency<=2 (alone ", "nearest budget that can be met: latency<="});
+  options.nearest = true;
+  const auto nearest = Choose(table, options, limits, nullptr);
+  ASSERT_TRUE(nearest.ok());
+  EXPECT_FALSE(nearest->within_limits);
+  EXPECT_EQ(nearest->network.choice, core::Choice({0, 0, 0, 0})) << "the fastest";
+  ExpectError(Choose(table, options, {{.metric = "speed", .value = 2}}, nullptr).status(),
+              absl::StatusCode::kInvalidArgument, {"speed"});
+}
+
+TEST(Scaled, EveryNetworkTakesAsMuchLonger) {
+  const core::BlockTable table = SmallTable();
+  const auto scaled = Scaled(table, "latency", 1.5);
+  ASSERT_TRUE(scaled.ok());
+  for (const core::Choice& c : {core::Choice{0, 1, 2, 0}, core::Choice{2, 2, 1, 1}}) {
+    EXPECT_NEAR(Value(*scaled, "latency", c), 1.5 * Value(table, "latency", c), 1e-12);
+    EXPECT_EQ(Value(*scaled, "accuracy", c), Value(table, "accuracy", c));
+  }
+  EXPECT_EQ(Scaled(table, "speed", 2).status().code(), absl::StatusCode::kNotFound);
+}
+
+// ---- Serving
+
+// Images that fail to be read when the test says so, or wait until it says otherwise.
+class Images : public supernet::ImageSource {
+ public:
+  Images(int64_t side, int classes, bool one_size) : side_(side), one_size_(one_size) {
+    name_ = "test/train";
+    classes_ = classes;
+    channels_ = 3;
+    mean_ = {125, 125, 125};
+    stddev_ = {60, 60, 60};
+    kernels::Random random(5);
+    pixels_.resize(static_cast<size_t>(16 * side * side * 3));
+    for (uint8_t& p : pixels_) p = static_cast<uint8_t>(random.Below(256));
+    for (int i = 0; i < 16; ++i) labels_.push_back(i % classes);
+  }
+  std::optional<supernet::ImageSize> one_size() const override {
+    return one_size_ ? std::optional(supernet::ImageSize{side_, side_}) : std::nullopt;
+  }
+  std::string Origin(int64_t index) const override { return "image " + std::to_string(index); }
+  absl::StatusOr<supernet::ImageView> Decode(int64_t index, Buffer&) const override {
+    ++decoded;
+    while (wait && !fail) std::this_thread::yield();
+    if (fail) return absl::ResourceExhaustedError("no more images");
+    return supernet::ImageView{side_, side_, 3, pixels_.data() + index * side_ * side_ * 3};
+  }
+  mutable std::atomic<int64_t> decoded{0};
+  std::atomic<bool> fail{false}, wait{false};
+
+ private:
+  int64_t side_;
+  bool one_size_;
+  std::vector<uint8_t> pixels_;
+};
+
+constexpr int64_t kSide = 8, kClasses = 10;
+
+struct Fixture {
+  Supernet supernet;
+  core::BlockTable table;
+  std::shared_ptr<kernels::Device> device;
+  std::shared_ptr<Images> images;
+
+  DynamicOptions Options() const {
+    DynamicOptions options;
+    options.choosing.request.estimator.kind = core::EstimatorKind::kLinear;
+    options.calibration = {.images = images, .recalibration = {.batches = 2, .batch = 8}};
+    options.background = false;
+    return options;
+  }
+  absl::StatusOr<std::unique_ptr<DynamicNetwork>> Make(DynamicOptions options) const {
+    return DynamicNetwork::Create(supernet, table, device, std::move(options));
+  }
+};
+
+// Accuracy: 3x3 best, then 1x1, pooling, skip, none. Latency: about their FLOPs.
+Fixture Small() {
+  Fixture f;
+  f.supernet.space = *supernet::NasBench201({.channels = 4, .cells = 1, .height = kSide, .width = kSide});
+  auto weights = std::make_shared<kernels::TensorMap>(
+      supernet::AllocateWeights(f.supernet.space->Supernet({.mode = supernet::Mode::kTraining}).graph));
+  supernet::FillSynthetic(*weights);
+  f.supernet.weights = std::move(weights);
+  auto cpu = kernels::CpuDevice(1);
+  f.device = cpu.ok() ? *cpu : kernels::ReferenceDevice(kernels::DType::kF32);
+  f.images = std::make_shared<Images>(kSide, 10, /*one_size=*/true);
+  f.table = *profile::TableOf(*f.supernet.space);
+  core::Metric accuracy = MetricOf("%", core::Goal::kMax, 90);
+  core::Metric latency = MetricOf("ms", core::Goal::kMin, 1);
+  for (int edge = 0; edge < 6; ++edge) {
+    accuracy.slices[0].values.push_back({9, 5.0 + edge, 1.5 + 0.1 * edge, 0, 4.0 + 0.2 * edge});
+    latency.slices[0].values.push_back({0, 0.1, 1 + 0.01 * edge, 4 + 0.02 * edge, 0.5});
+  }
+  f.table.metrics = {{"accuracy", accuracy}, {"latency", latency}};
+  return f;
+}
+
+std::vector<Limit> AtMost(double latency) { return {{.metric = "latency", .value = latency}}; }
+
+std::vector<float> Request(int64_t images, uint64_t seed) {
+  kernels::Random random(seed);
+  std::vector<float> values(static_cast<size_t>(images * kSide * kSide * 3));
+  for (float& v : values) v = static_cast<float>(random.Normal());
+  return values;
+}
+
+// What a subnet answers, computed apart in double on the graph that is not folded: recalibrated by hand.
+std::vector<float> Alone(const Fixture& f, const Choice& choice, const std::vector<float>& request) {
+  auto weights = *supernet::ExtractWeights(*f.supernet.space, choice, *f.supernet.weights);
+  EXPECT_TRUE(supernet::Recalibrate(*f.supernet.space, choice, weights, kernels::ReferenceDevice(kernels::DType::kF32),
+                                    f.images, {.batches = 2, .batch = 8})
+                  .ok());
+  const auto n = static_cast<int64_t>(request.size()) / (kSide * kSide * 3);
+  const auto network = f.supernet.space->Network(choice, {.batch = n});
+  const auto device = kernels::ReferenceDevice(kernels::DType::kF32);
+  const auto plan = *kernels::Plan::Create(network.graph, {{"logits", network.logits}}, *device);
+  const auto context = *kernels::Context::Create(plan, {&weights});
+  std::copy(request.begin(), request.end(), context->Input("image")->as<float>().begin());
+  EXPECT_TRUE(context->Run().ok());
+  const auto logits = context->Output("logits")->as<float>();
+  return {logits.begin(), logits.end()};
+}
+
+// Float32 sums of a few hundred terms in another order: relative to the largest logit.
+bool Close(const std::vector<float>& a, const std::vector<float>& b) {
+  float largest = 1e-6f, difference = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::abs(b[i]));
+    difference = std::max(difference, std::abs(a[i] - b[i]));
+  }
+  return difference <= 1e-4f * largest;
+}
+
+TEST(DynamicNetwork, AnswersAsTheSubnetAlone) {
+  const Fixture f = Small();
+  DynamicOptions options = f.Options();
+  options.batch = 2;
+  options.choosing.request.limits = AtMost(100);
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  const std::vector<float> request = Request(5, 1);  // three runs, the last of one image
+  std::vector<float> logits(5 * kClasses);
+  std::set<Choice> seen;
+  for (double limit : {100.0, 18.0, 9.0, 5.0, 18.0}) {
+    const auto decision = (*network)->SetLimits(AtMost(limit));
+    ASSERT_TRUE(decision.ok()) << decision.status();
+    if (decision->switching == Switching::kPlanned) {
+      EXPECT_NE((*network)->present(), decision->choice) << "served before it is ready";
+    }
+    ASSERT_TRUE((*network)->Wait().ok());
+    EXPECT_EQ((*network)->present(), decision->choice);
+    const auto served = (*network)->Run(request, logits);
+    ASSERT_TRUE(served.ok()) << served.status();
+    EXPECT_EQ(served->choice, decision->choice);
+    EXPECT_TRUE(Close(logits, Alone(f, served->choice, request)));
+    EXPECT_LE(Value(f.table, "latency", served->choice), limit);
+    seen.insert(served->choice);
+  }
+  EXPECT_EQ(seen.size(), 4u);
+  const DynamicStatistics s = (*network)->statistics();
+  EXPECT_EQ(s.requests, 5);
+  EXPECT_EQ(s.switches, 4);
+  EXPECT_EQ(s.hits, 1);
+  EXPECT_EQ(s.misses, 3);
+  EXPECT_EQ(s.by_subnet.size(), 4u);
+  for (const auto& [choice, count] : s.by_subnet) EXPECT_EQ(count.runs, 3 * count.requests);
+  // Sizes that do not fit.
+  ExpectError((*network)->Run(std::span(request).first(100), logits).status(), absl::StatusCode::kInvalidArgument,
+              {"images have 100 elements and logits 50", "multiples of 192 and 10"});
+  EXPECT_FALSE((*network)->Run({}, {}).ok());
+}
+
+TEST(DynamicNetwork, LimitsThatCannotBeMetChangeNothing) {
+  const Fixture f = Small();
+  DynamicOptions options = f.Options();
+  options.choosing.request.limits = AtMost(10);
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  const Choice before = (*network)->present();
+  ExpectError((*network)->SetLimits(AtMost(0.5)).status(), absl::StatusCode::kFailedPrecondition,
+              {"no network keeps latency<=0.5", "nearest budget that can be met"});
+  ExpectError((*network)->SetLimits({{.metric = "energy", .value = 1}}).status(), absl::StatusCode::kInvalidArgument,
+              {"energy"});
+  EXPECT_EQ((*network)->present(), before);
+  EXPECT_EQ((*network)->limits()[0].value, 10);
+  EXPECT_FALSE((*network)->Work());
+  EXPECT_EQ((*network)->statistics().infeasible, 1);
+  options.choosing.request.limits = AtMost(0.5);
+  ExpectError(f.Make(options).status(), absl::StatusCode::kFailedPrecondition, {"no network keeps"});
+}
+
+TEST(DynamicNetwork, KeepsAsManySubnetsAsItMayAndTheirStatistics) {
+  const Fixture f = Small();
+  DynamicOptions options = f.Options();
+  options.prepared = 2;
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  const Choice all3 = {3, 3, 3, 3, 3, 3}, a = {3, 2, 2, 3, 2, 2}, b = {2, 2, 2, 2, 2, 2};
+  EXPECT_EQ((*network)->present(), all3);
+  for (int round = 0; round < 2; ++round) {
+    for (const Choice& choice : {a, b, all3}) {
+      EXPECT_EQ((*network)->SetChoice(choice)->switching, Switching::kPlanned);
+      ASSERT_TRUE((*network)->Wait().ok());
+      EXPECT_EQ((*network)->statistics().ready, 2u);
+    }
+  }
+  EXPECT_EQ((*network)->statistics().evicted, 5);
+  EXPECT_EQ((*network)->statistics().prepared, 7);
+  EXPECT_EQ((*network)->statistics().subnet_statistics, 3u);
+  // Recalibrated once a subnet: two batches of eight, and what the loader has prepared ahead.
+  const int64_t decoded = f.images->decoded;
+  ASSERT_TRUE((*network)->SetChoice(a).ok());
+  ASSERT_TRUE((*network)->Wait().ok());
+  EXPECT_EQ(f.images->decoded, decoded) << "statistics are taken anew";
+  EXPECT_EQ((*network)->SetChoice(all3)->switching, Switching::kSwitched);
+  // The present one is never given up.
+  ASSERT_TRUE((*network)->PrepareAhead(b).ok());
+  EXPECT_EQ((*network)->present(), all3);
+  ASSERT_TRUE((*network)->PrepareAhead(a).ok());
+  EXPECT_EQ((*network)->SetChoice(b)->switching, Switching::kPlanned);
+  EXPECT_EQ((*network)->SetChoice(all3)->switching, Switching::kPresent) << "what was planned is not wanted any more";
+  EXPECT_FALSE((*network)->Work());
+}
+
+TEST(DynamicNetwork, StatisticsFromAFile) {
+  Fixture f = Small();
+  const supernet::testing::TempFolder folder;
+  const std::string path = folder / "statistics.safetensors";
+  const Choice other = {2, 2, 2, 2, 2, 2}, unknown = {1, 2, 2, 2, 2, 2};
+  const std::vector<float> request = Request(1, 2);
+  std::vector<float> expected(kClasses), logits(kClasses);
+  {
+    auto network = f.Make(f.Options());
+    ASSERT_TRUE(network.ok()) << network.status();
+    ASSERT_TRUE((*network)->SetChoice(other).ok());
+    ASSERT_TRUE((*network)->Wait().ok());
+    ASSERT_TRUE((*network)->Run(request, expected).ok());
+    ASSERT_TRUE((*network)->SaveStatistics(path).ok());
+  }
+  DynamicOptions options = f.Options();
+  options.calibration = {};
+  ExpectError(f.Make(options).status(), absl::StatusCode::kFailedPrecondition, {"no statistics of its own"});
+  options.statistics_file = path;
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  ASSERT_TRUE((*network)->SetChoice(other).ok());
+  ASSERT_TRUE((*network)->Wait().ok());
+  ASSERT_TRUE((*network)->Run(request, logits).ok());
+  EXPECT_EQ(logits, expected);
+  // A subnet without statistics is never served.
+  ASSERT_TRUE((*network)->SetChoice(unknown).ok());
+  ExpectError((*network)->Wait(), absl::StatusCode::kFailedPrecondition, {"preparing {", "no statistics of its own"});
+  EXPECT_EQ((*network)->present(), other);
+  EXPECT_EQ((*network)->statistics().failures, 1);
+  // Statistics of other weights, of another space, no such file.
+  auto weights = std::make_shared<kernels::TensorMap>(f.supernet.weights->Clone());
+  weights->entries()[3].tensor.as<float>()[0] += 1e-3f;
+  f.supernet.weights = weights;
+  ExpectError(f.Make(options).status(), absl::StatusCode::kInvalidArgument, {"statistics.safetensors: weights: "});
+  supernet::testing::Write(path, "not a file of tensors");
+  EXPECT_FALSE(f.Make(options).ok());
+}
+
+TEST(DynamicNetwork, FailedPreparationsAreReported) {
+  const Fixture f = Small();
+  DynamicOptions options = f.Options();
+  options.background = true;
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  const Choice before = (*network)->present(), other = {2, 2, 2, 2, 2, 2};
+  f.images->fail = true;
+  EXPECT_EQ((*network)->SetChoice(other)->switching, Switching::kPlanned);
+  ExpectError((*network)->Wait(), absl::StatusCode::kResourceExhausted, {"preparing {", "no more images"});
+  EXPECT_EQ((*network)->present(), before);
+  EXPECT_EQ((*network)->statistics().failures, 1);
+  EXPECT_FALSE((*network)->statistics().last_problem.ok());
+  std::vector<float> logits(kClasses);
+  EXPECT_TRUE((*network)->Run(Request(1, 3), logits).ok());
+  f.images->fail = false;
+  ASSERT_TRUE((*network)->SetChoice(other).ok());
+  EXPECT_TRUE((*network)->Wait().ok());
+  EXPECT_EQ((*network)->present(), other);
+  EXPECT_TRUE((*network)->statistics().last_problem.ok());
+}
+
+TEST(DynamicNetwork, EndsWhilePlanning) {
+  const Fixture f = Small();
+  DynamicOptions options = f.Options();
+  options.background = true;
+  options.calibration.recalibration.batches = 1'000'000'000;
+  const supernet::testing::TempFolder folder;
+  options.statistics_file = folder / "statistics.safetensors";
+  {
+    auto network = f.Make(f.Options());
+    ASSERT_TRUE(network.ok());
+    ASSERT_TRUE((*network)->SaveStatistics(options.statistics_file).ok());
+  }
+  auto network = f.Make(options);  // its first subnet has statistics
+  ASSERT_TRUE(network.ok()) << network.status();
+  const int64_t decoded = f.images->decoded;
+  ASSERT_TRUE((*network)->SetChoice({2, 2, 2, 2, 2, 2}).ok());
+  while (f.images->decoded == decoded) std::this_thread::yield();
+  network->reset();
+}
+
+// A machine whose speed the test sets: the clock moves while a run is timed, by what the present subnet takes.
+TEST(DynamicNetwork, FollowsTheMeasuredLatency) {
+  const Fixture f = Small();
+  DynamicOptions options = f.Options();
+  double now = 0, took = 0;
+  bool moves = false;
+  options.clock = [&] {
+    if (moves) now += took;
+    return now;
+  };
+  options.choosing.request.limits = AtMost(18);
+  options.follow = FollowOptions{.warmup = 2, .window = 5, .dwell = 0.1, .longest_patience = 1};
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  const Choice first = (*network)->present();
+  const std::vector<float> request = Request(1, 4);
+  std::vector<float> logits(kClasses);
+  const auto serve = [&](int requests, double load) {
+    for (int i = 0; i < requests; ++i) {
+      took = 1e-3 * load * Value(f.table, "latency", (*network)->present());
+      moves = true;
+      ASSERT_TRUE((*network)->Run(request, logits).ok());
+      moves = false;
+      while ((*network)->Work()) {
+      }
+    }
+  };
+  serve(100, 0.98);
+  EXPECT_EQ((*network)->statistics().switches, 0);
+  serve(100, 3);
+  const Choice slow = (*network)->present();
+  EXPECT_NE(slow, first);
+  EXPECT_LT(Value(f.table, "latency", slow), Value(f.table, "latency", first));
+  const DynamicStatistics s = (*network)->statistics();
+  EXPECT_NEAR(s.latency_factor, 3, 0.01);
+  EXPECT_LE(*s.measured_ms, 18 * 1.05);
+  EXPECT_GE(s.followed, 1);
+  serve(300, 0.98);
+  EXPECT_EQ((*network)->present(), first) << "comes back";
+  // Beyond every network: keeps what it has, and says why.
+  serve(200, 1000);
+  EXPECT_FALSE((*network)->statistics().last_problem.ok());
+  EXPECT_GT((*network)->statistics().infeasible, 0);
+}
+
+// Every answer is compared with that of its subnet alone, bit by bit, while subnets change under three clients.
+TEST(DynamicNetwork, EveryAnswerIsRightWhileSubnetsChange) {
+  const Fixture f = Small();
+  const std::vector<Choice> choices = {{3, 3, 3, 3, 3, 3}, {2, 2, 2, 2, 2, 2}, {1, 2, 3, 4, 2, 1},
+                                       {3, 1, 2, 4, 1, 3}, {4, 1, 1, 2, 3, 1}, {1, 1, 1, 3, 1, 2}};
+  const std::vector<float> request = Request(2, 6);
+  std::map<Choice, std::vector<float>> expected;
+  {
+    auto network = f.Make(f.Options());
+    ASSERT_TRUE(network.ok());
+    for (const Choice& choice : choices) {
+      ASSERT_TRUE((*network)->SetChoice(choice).ok());
+      ASSERT_TRUE((*network)->Wait().ok());
+      std::vector<float> logits(2 * kClasses);
+      const auto served = (*network)->Run(request, logits);
+      ASSERT_TRUE(served.ok());
+      EXPECT_TRUE(Close(logits, Alone(f, served->choice, request)));
+      expected[served->choice] = logits;
+    }
+    ASSERT_EQ(expected.size(), choices.size());
+  }
+  DynamicOptions options = f.Options();
+  options.background = true;
+  options.lanes = 2;
+  options.prepared = 3;
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  std::atomic<bool> stop{false};
+  std::atomic<int64_t> wrong{0}, failed{0}, answered{0};
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 3; ++c) {
+    clients.emplace_back([&] {
+      std::vector<float> logits(2 * kClasses);
+      while (!stop) {
+        std::fill(logits.begin(), logits.end(), -1.0f);
+        const auto served = (*network)->Run(request, logits);
+        failed += served.ok() ? 0 : 1;
+        wrong += served.ok() && expected.count(served->choice) == 1 && logits == expected[served->choice] ? 0 : 1;
+        ++answered;
+      }
+    });
+  }
+  kernels::Random random(9);
+  for (int i = 0; i < 300; ++i) {
+    const Choice& choice = choices[random.Below(static_cast<uint32_t>(choices.size()))];
+    const auto decision = (*network)->SetChoice(choice);
+    ASSERT_TRUE(decision.ok());
+    if (random.Below(4) != 0) {  // otherwise asks for another before it is ready
+      ASSERT_TRUE((*network)->Wait().ok());
+      EXPECT_EQ((*network)->present(), decision->choice);
+    }
+  }
+  while (answered < 200) std::this_thread::yield();
+  stop = true;
+  for (std::thread& c : clients) c.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(failed, 0);
+  const DynamicStatistics s = (*network)->statistics();
+  EXPECT_EQ(s.requests, answered);
+  EXPECT_GT(s.switches, 100);
+  EXPECT_GT(s.evicted, 20);
+  EXPECT_LE(s.ready, 3u);
+  int64_t counted = 0;
+  for (const auto& [choice, count] : s.by_subnet) counted += count.requests;
+  EXPECT_EQ(counted, answered);
+}
+
+// Subnets of two resolutions behind requests of one size.
+TEST(DynamicNetwork, ResizesForTheSubnet) {
+  Fixture f = Small();
+  supernet::mobilenetv3::BlockSet set = supernet::mobilenetv3::CpuBlocks();
+  for (auto& stage : set.stages) stage = {stage.front(), stage.back()};
+  set.name = "two";
+  f.supernet.space = *supernet::MobileNetV3({.classes = 4, .resolutions = {32, 40}, .blocks = std::move(set)});
+  auto weights = std::make_shared<kernels::TensorMap>(
+      supernet::AllocateWeights(f.supernet.space->Supernet({.mode = supernet::Mode::kTraining}).graph));
+  supernet::InitializeWeights(*weights, 1, f.supernet.space->initialization());
+  f.supernet.weights = weights;
+  f.images = std::make_shared<Images>(40, 4, /*one_size=*/false);
+  const auto counted = profile::CountedTable(*f.supernet.space);
+  ASSERT_TRUE(counted.ok());
+  f.table = *counted;
+  DynamicOptions options = f.Options();
+  options.choosing.request.objective = "parameters";
+  options.choosing.request.limits = {{.metric = "flops", .value = 1e6}};
+  ExpectError(f.Make(options).status(), absl::StatusCode::kInvalidArgument, {"image_side: 0"});
+  options.image_side = 40;
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  std::vector<float> images(40 * 40 * 3, 0.5f), at40(4), at32(4);
+  const Choice base = f.supernet.space->base();
+  Choice small = base;
+  small[static_cast<size_t>(f.supernet.space->structure().shared)] = 0;
+  ASSERT_TRUE((*network)->SetChoice(base).ok() && (*network)->Wait().ok());
+  ASSERT_TRUE((*network)->Run(images, at40).ok());
+  ASSERT_TRUE((*network)->SetChoice(small).ok() && (*network)->Wait().ok());
+  const auto served = (*network)->Run(images, at32);
+  ASSERT_TRUE(served.ok()) << served.status();
+  EXPECT_EQ(served->choice, small);
+  // A constant image is the same in any size: the network of its own size says the same.
+  options.image_side = 32;
+  auto own = f.Make(options);
+  ASSERT_TRUE(own.ok()) << own.status();
+  std::vector<float> alone(4);
+  ASSERT_TRUE((*own)->SetChoice(small).ok() && (*own)->Wait().ok());
+  ASSERT_TRUE((*own)->Run(std::span(images).first(32 * 32 * 3), alone).ok());
+  EXPECT_TRUE(Close(at32, alone));
+  EXPECT_FALSE(Close(at32, at40)) << "the case is none";
+}
+
+TEST(DynamicNetwork, SaysWhatIsWrongWithItsOptions) {
+  const Fixture f = Small();
+  const auto refused = [&](const std::function<void(DynamicOptions&)>& change, const std::string& fragment) {
+    DynamicOptions options = f.Options();
+    change(options);
+    ExpectError(f.Make(options).status(), absl::StatusCode::kInvalidArgument, {fragment});
+  };
+  refused([](auto& o) { o.batch = 0; }, "batch: 0, expected 1 to 65536");
+  refused([](auto& o) { o.lanes = 0; }, "lanes: 0");
+  refused([](auto& o) { o.prepared = 1; }, "prepared: 1, expected at least 2");
+  refused([](auto& o) { o.image_side = 9; }, "image_side: 9");
+  refused([](auto& o) { o.follow = FollowOptions{.metric = "accuracy"}; }, "follow.metric: \"accuracy\"");
+  Fixture other = Small();
+  other.table.nodes[2].candidates[0] = "zero";
+  ExpectError(other.Make(other.Options()).status(), absl::StatusCode::kInvalidArgument, {"nodes[2]"});
+}
+
+}  // namespace
+}  // namespace mathnas::runtime
