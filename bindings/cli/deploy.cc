@@ -64,9 +64,9 @@ absl::StatusOr<Answer> Deploy(Options& o) {
   if (!network.ok()) return network.status();
   const std::string name(network->space->name());
   if (network->space->translates()) {
-    auto refused = RefuseGiven(
-        *o.command, name + " reads sentences, not images",
-        {"--data", "--stop-at-damage", "--loader-threads", "--recalibration-batches", "--as-is", "--mean", "--std"});
+    auto refused = RefuseGiven(*o.command, name + " reads sentences, not images",
+                               {"--data", "--stop-at-damage", "--loader-threads", "--recalibration-batches", "--as-is",
+                                "--mean", "--std", "--precision"});
     if (!refused.ok()) return refused;
     return DeployTranslator(o, *network);
   }

@@ -53,11 +53,14 @@ void ImageDeployment::AddTo(CLI::App* command) {
       ->add_option("--mean", mean, "Without --data: what pixels 0 to 255 are normalised by, for all channels or each")
       ->delimiter(',');
   command->add_option("--std", stddev, "The same, their deviation")->delimiter(',');
+  precision.AddTo(command);
 }
 
 absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwork& network, ImageDeployment& d,
                                           const std::string& out) {
   const supernet::SearchSpace& space = *network.space;
+  const auto precision = d.precision.Get();  // whatever this machine computes in: the file may be for another
+  if (!precision.ok()) return precision.status();
   auto weights = network.TakeWeights();
   if (!weights.ok()) return weights.status();
   const bool stale = !network.own() && HasStatistics(*weights);
@@ -97,7 +100,7 @@ absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwor
                       {"recipe", Json::parse(network.checkpoint.recipe, nullptr, false)},
                       {"statistics", statistics}};
   if (data) information["data"] = d.data.name;
-  auto made = deploy::MakeImageNetwork(space, network.choice, *weights, *input, information.dump());
+  auto made = deploy::MakeImageNetwork(space, network.choice, *weights, *input, information.dump(), *precision);
   if (!made.ok()) return made.status();
   if (auto s = deploy::Save(out, *made); !s.ok()) return s;
   if (stale && d.as_is) fmt::print(stderr, "warning: {}: its statistics are stale, its answers of little worth\n", out);
@@ -107,9 +110,15 @@ absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwor
                out);
   }
   Answer answer;
-  answer.json = {{"network", out},  {"format", deploy::kNetworkFormat}, {"subnet", subnet},
-                 {"cost", counted}, {"statistics", statistics},         {"pixels", input->has_value()}};
-  answer.text = fmt::format("{}: {} parameters, statistics {}\n", out, cost->total.parameters, statistics);
+  answer.json = {{"network", out},
+                 {"format", deploy::kNetworkFormat},
+                 {"subnet", subnet},
+                 {"cost", counted},
+                 {"statistics", statistics},
+                 {"pixels", input->has_value()},
+                 {"precision", kernels::Name(*precision)}};
+  answer.text = fmt::format("{}: {} parameters, {}, statistics {}\n", out, cost->total.parameters,
+                            kernels::Name(*precision), statistics);
   d.data.Report(answer);
   return answer;
 }

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "bindings/cli/checkpoint_network.h"
 #include "bindings/cli/data_options.h"
+#include "bindings/cli/precision_option.h"
 
 namespace mathnas::cli {
 
@@ -16,6 +17,7 @@ struct ImageDeployment {
   DataOptions data;
   int64_t recalibration_batches = 20;
   bool as_is = false;
+  PrecisionOption precision;
   std::vector<double> mean, stddev;
 
   void AddTo(CLI::App* command);

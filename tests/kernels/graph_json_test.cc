@@ -103,6 +103,11 @@ Graph EveryOperator() {
   AccumulateGradients(g, Differentiate(g, loss));
   g.Apply(Fill{.value = 1e-300, .shape = {3, 1, 4}}, {});
   g.Apply(Fill{.value = 2, .shape = {}}, {});
+  const Value low = g.Apply(Convert{.to = DType::kBf16}, {x})[0];
+  const Value typed = g.TypedParameter("low.weight", {DType::kBf16, {5, 8}});
+  g.Apply(Linear{.has_bias = false, .wide_dst = true}, {low, typed});
+  g.Apply(Add{}, {low, g.TypedInput("low", {DType::kBf16, {2, 9, 7, 8}})});
+  g.Apply(Convert{.to = DType::kF32}, {low});
   return g;
 }
 
