@@ -276,7 +276,7 @@ TEST_F(HostileGraphJson, Leaves) {
   EXPECT_EQ(With("/leaves/0/kind", "computed"),
             "leaves[0].kind: found \"computed\", expected input, integers, parameter or state");
   EXPECT_EQ(With("/leaves/1/name", "x"), "leaves[1].name: found \"x\", expected every name once");
-  EXPECT_EQ(With("/leaves/1/colour", "red"), "leaves[1][\"colour\"]: unknown, expected kind, name, shape");
+  EXPECT_EQ(With("/leaves/1/colour", "red"), "leaves[1][\"colour\"]: unknown, expected kind, name, shape, type");
   EXPECT_EQ(Without("/leaves/1", "name"), "leaves[1].name: missing");
   for (const json& extent :
        {json(-1), json(0), json(std::numeric_limits<int64_t>::min()), json(uint64_t{1} << 63),
