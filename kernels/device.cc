@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "fmt/format.h"
 #include "kernels/dense_copies.h"
 #include "kernels/status.h"
 
 namespace mathnas::kernels {
+
+absl::Status Device::CheckBfloat16() const {
+  return absl::UnimplementedError(fmt::format("device {} computes in {} alone", name(), Name(real())));
+}
 
 absl::StatusOr<std::shared_ptr<const Kernel>> Device::Prepare(const Operator& op, DescSpan inputs, DescSpan outputs) {
   KernelCache::Key key = {op, Descs(inputs.begin(), inputs.end()), Descs(outputs.begin(), outputs.end())};

@@ -53,6 +53,9 @@ class Device {
   virtual int threads() const = 0;
   // The type of everything but labels in graphs for this device.
   virtual DType real() const = 0;
+  // Whether it runs graphs of its type with values of bfloat16. Unimplemented with the reason where not: in the loops
+  // that would be left there it is slower than float32.
+  virtual absl::Status CheckBfloat16() const;
   // Unimplemented, with the reason, where the device has no kernel for this.
   absl::StatusOr<std::shared_ptr<const Kernel>> Prepare(const Operator& op, DescSpan inputs, DescSpan outputs);
   KernelCache& cache() { return cache_; }

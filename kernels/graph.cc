@@ -5,6 +5,7 @@
 
 #include "absl/hash/hash.h"
 #include "fmt/format.h"
+#include "kernels/ops/element_types.h"
 #include "kernels/status.h"
 
 namespace mathnas::kernels {
@@ -36,7 +37,7 @@ Value Graph::Leaf(ValueKind kind, std::string_view name, TensorDesc desc) {
   if (auto it = names_.find(name); it != names_.end()) {
     const ValueInfo& known = info(it->second);
     if (known.kind == kind && known.desc == desc) return it->second;
-    Fail(absl::InvalidArgumentError(fmt::format("\"{}\" is {} here and {} before, or of another kind", name,
+    Fail(absl::InvalidArgumentError(fmt::format("\"{}\" is {} here and {} before, or of another kind or type", name,
                                                 mathnas::kernels::ToString(desc.shape),
                                                 mathnas::kernels::ToString(known.desc.shape))));
     return Value{};
@@ -46,9 +47,6 @@ Value Graph::Leaf(ValueKind kind, std::string_view name, TensorDesc desc) {
   return value;
 }
 
-Value Graph::Input(std::string_view name, Shape shape) {
-  return Leaf(ValueKind::kInput, name, {real_, std::move(shape)});
-}
 Value Graph::Integers(std::string_view name, Shape shape) {
   return Leaf(ValueKind::kInput, name, {DType::kI64, std::move(shape)});
 }
@@ -57,6 +55,24 @@ Value Graph::Parameter(std::string_view name, Shape shape) {
 }
 Value Graph::State(std::string_view name, Shape shape) {
   return Leaf(ValueKind::kState, name, {real_, std::move(shape)});
+}
+
+Value Graph::TypedInput(std::string_view name, TensorDesc desc) {
+  if (desc.dtype == DType::kI64) return Integers(name, std::move(desc.shape));
+  return TypedLeaf(ValueKind::kInput, name, std::move(desc));
+}
+Value Graph::TypedParameter(std::string_view name, TensorDesc desc) {
+  return TypedLeaf(ValueKind::kParameter, name, std::move(desc));
+}
+
+Value Graph::TypedLeaf(ValueKind kind, std::string_view name, TensorDesc desc) {
+  const bool low = desc.dtype == DType::kBf16 && real_ == DType::kF32;
+  if (desc.dtype != real_ && !low) {
+    Fail(absl::InvalidArgumentError(fmt::format("\"{}\" is {}, expected {}{}", name, Name(desc.dtype), Name(real_),
+                                                real_ == DType::kF32 ? " or BF16" : "")));
+    return Value{};
+  }
+  return Leaf(kind, name, {desc.dtype, std::move(desc.shape)});
 }
 
 bool Graph::IsParameterOrState(Value v) const {
@@ -100,7 +116,9 @@ Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
     }
   }
 
-  absl::StatusOr<Descs> descs = InferOutputsOf(op, DescsOf(inputs));
+  const Descs input_descs = DescsOf(inputs);
+  absl::StatusOr<Descs> descs = InferOutputsOf(op, input_descs);
+  if (auto s = CheckTypes(op, input_descs, real_); descs.ok() && !s.ok()) descs = std::move(s);
   const bool is_view = std::holds_alternative<Slice>(op);
   if (is_view && descs.ok() && !IsParameterOrState(inputs[0])) {
     descs = OperatorError(NameOf(op), "a computed value, expected a parameter or a state");
@@ -115,10 +133,13 @@ Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
   }
   bool needs_gradient = false;
   for (Value v : inputs) needs_gradient |= NeedsGradient(v);
+  absl::InlinedVector<DType, 4> types;
+  for (size_t k = 0; k < descs->size(); ++k) types.push_back(OutputType(op, input_descs, k, real_));
   const auto index = static_cast<int32_t>(nodes_.size());
   Node node = {std::move(op), Values(inputs.begin(), inputs.end()), {}, block_};
-  for (TensorDesc& d : *descs) {
-    d.dtype = real_;
+  for (size_t k = 0; k < descs->size(); ++k) {
+    TensorDesc& d = (*descs)[k];
+    d.dtype = types[k];
     if (!is_view) d.row_stride = 0;  // rules hand on what they know of an input
     node.outputs.push_back(AddValue({std::move(d), ValueKind::kComputed, needs_gradient, index, ""}));
   }

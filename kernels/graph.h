@@ -39,15 +39,19 @@ class Graph {
     int32_t block;  // index into blocks()
   };
 
-  // `real` is the type of everything but labels: kF32, or kF64 on the reference device.
+  // `real` is the type of everything but labels: kF32, or kF64 on the reference device. With kF32, values may be
+  // bfloat16 where operators take and give that (ops/element_types.h).
   explicit Graph(DType real = DType::kF32) : real_(real) {}
 
   // Leaves. A parameter or state asked for again is the same value; with another shape it is an error (see status()).
-  Value Input(std::string_view name, Shape shape);
+  Value Input(std::string_view name, Shape shape) { return Leaf(ValueKind::kInput, name, {real_, std::move(shape)}); }
   Value Integers(std::string_view name, Shape shape);
   Value Labels(std::string_view name, int64_t batch) { return Integers(name, {batch}); }
   Value Parameter(std::string_view name, Shape shape);
   Value State(std::string_view name, Shape shape);
+  // An input or a parameter that may be bfloat16, or integers; the type is an error if it is no other than these.
+  Value TypedInput(std::string_view name, TensorDesc desc);
+  Value TypedParameter(std::string_view name, TensorDesc desc);
 
   // Adds an operator and returns its outputs. An operator with the same inputs that changes no state is the same node:
   // a ReLU read by three edges is computed once. What reads a state before a Store and after it is not. Errors stick:
@@ -90,6 +94,7 @@ class Graph {
   // From now on what reads this leaf is computed anew.
   void ForgetReadersOf(Value leaf);
   Value Leaf(ValueKind kind, std::string_view name, TensorDesc desc);
+  Value TypedLeaf(ValueKind kind, std::string_view name, TensorDesc desc);
 
   DType real_;
   absl::Status status_;

@@ -52,6 +52,7 @@ json Attribute(const T& attribute) {
   return attribute;
 }
 json Attribute(Activation attribute) { return Name(attribute); }
+json Attribute(DType attribute) { return Name(attribute); }
 json Attribute(const Extents& attribute) {
   const Shape shape = attribute.shape();
   return std::vector<int64_t>(shape.begin(), shape.end());
@@ -103,6 +104,14 @@ absl::Status ReadAttribute(std::string_view path, const json& value, Activation&
   const absl::StatusOr<Activation> activation = ParseActivation(name == nullptr ? "" : *name);
   if (!activation.ok()) return Expected(path, "none, relu, hard_swish or swish", value);
   attribute = *activation;
+  return absl::OkStatus();
+}
+
+absl::Status ReadAttribute(std::string_view path, const json& value, DType& attribute) {
+  const std::string* name = value.get_ptr<const std::string*>();
+  const absl::StatusOr<DType> type = ParseDType(name == nullptr ? "" : *name);
+  if (!type.ok()) return Expected(path, "an element type", value);
+  attribute = *type;
   return absl::OkStatus();
 }
 
@@ -277,17 +286,25 @@ class Reader {
     if (!name.ok()) return name.status();
     const absl::StatusOr<const json*> extents = leaf.Get("shape", json::value_t::array);
     if (!extents.ok()) return extents.status();
+    const json* type_name = leaf.Optional("type");
     if (auto s = leaf.NoOthers(); !s.ok()) return s;
     Shape shape;
     if (auto s = ReadShape(leaf.PathOf("shape"), **extents, shape); !s.ok()) return s;
+    DType type = graph_.real();
+    if (type_name != nullptr) {
+      if (auto s = ReadAttribute(leaf.PathOf("type"), *type_name, type); !s.ok()) return s;
+      if (type != DType::kBf16 || (*kind != "input" && *kind != "parameter")) {
+        return Expected(leaf.PathOf("type"), "BF16, of an input or a parameter", *type_name);
+      }
+    }
     if (graph_.Find(*name).valid()) return Expected(leaf.PathOf("name"), "every name once", *name);
 
     if (*kind == "input") {
-      values_.push_back(graph_.Input(*name, shape));
+      values_.push_back(graph_.TypedInput(*name, {type, shape}));
     } else if (*kind == "integers") {
       values_.push_back(graph_.Integers(*name, shape));
     } else if (*kind == "parameter") {
-      values_.push_back(graph_.Parameter(*name, shape));
+      values_.push_back(graph_.TypedParameter(*name, {type, shape}));
     } else if (*kind == "state") {
       values_.push_back(graph_.State(*name, shape));
     } else {
@@ -377,9 +394,11 @@ absl::StatusOr<std::string> GraphToJson(const Graph& graph) {
     const Graph::ValueInfo& info = graph.values()[i];
     if (info.kind == ValueKind::kComputed) continue;
     index[i] = count++;
-    leaves.push_back({{"kind", KindOf(info)},
-                      {"name", info.name},
-                      {"shape", std::vector<int64_t>(info.desc.shape.begin(), info.desc.shape.end())}});
+    json leaf = {{"kind", KindOf(info)},
+                 {"name", info.name},
+                 {"shape", std::vector<int64_t>(info.desc.shape.begin(), info.desc.shape.end())}};
+    if (info.desc.dtype == DType::kBf16) leaf["type"] = Name(info.desc.dtype);  // the others have the graph's
+    leaves.push_back(std::move(leaf));
   }
   for (const Graph::Node& node : graph.nodes()) {
     absl::StatusOr<json> attributes = Attributes(node.op);

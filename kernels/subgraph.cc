@@ -56,7 +56,7 @@ class Extractor {
     if (copy.valid()) return copy;
     Graph& g = result_.graph;
     const Graph::ValueInfo info = whole_.info(v);
-    if (info.kind == ValueKind::kParameter) return copy = g.Parameter(info.name, info.desc.shape);
+    if (info.kind == ValueKind::kParameter) return copy = g.TypedParameter(info.name, info.desc);
     if (info.kind == ValueKind::kState) return copy = g.State(info.name, info.desc.shape);
     if (info.node >= 0 && std::holds_alternative<Slice>(whole_.nodes()[info.node].op)) {
       const Graph::Node& slice = whole_.nodes()[info.node];
@@ -65,7 +65,7 @@ class Extractor {
     }
     const std::string name = NameOf(v);
     result_.inputs.push_back({name, v});
-    return copy = info.desc.dtype == DType::kI64 ? g.Integers(name, info.desc.shape) : g.Input(name, info.desc.shape);
+    return copy = g.TypedInput(name, info.desc);
   }
 
   const Graph& whole_;

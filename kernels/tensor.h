@@ -13,14 +13,15 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
+#include "kernels/bfloat16.h"
 
 namespace mathnas::kernels {
 
-enum class DType : uint8_t { kF32, kF64, kI64, kI32, kU8 };
+enum class DType : uint8_t { kF32, kF64, kI64, kI32, kU8, kBf16 };
 
 // Bytes of one element.
 size_t SizeOf(DType dtype);
-// The safetensors name of a type: "F32", "F64", "I64", "I32", "U8".
+// The safetensors name of a type: "F32", "F64", "I64", "I32", "U8", "BF16".
 std::string_view Name(DType dtype);
 // The inverse of Name; InvalidArgument lists the names that are known.
 absl::StatusOr<DType> ParseDType(std::string_view name);
@@ -46,6 +47,11 @@ constexpr DType DTypeOf<int32_t>() {
 template <>
 constexpr DType DTypeOf<uint8_t>() {
   return DType::kU8;
+}
+
+template <>
+constexpr DType DTypeOf<Bfloat16>() {
+  return DType::kBf16;
 }
 
 // Extents, outermost first. Images are {N, H, W, C}; convolution weights {out, in/groups, kh, kw}; linear {out, in}.

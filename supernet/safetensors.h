@@ -41,7 +41,7 @@ using Metadata = std::map<std::string, std::string>;
 class SafetensorsFile {
  public:
   // Errors name the file, the tensor and field, and what was expected: InvalidArgument for a file that breaks a rule
-  // of the format or holds another element type (BF16, F16, ...), the system's own otherwise. Limits beyond the
+  // of the format or holds another element type (F16, F8_E4M3, ...), the system's own otherwise. Limits beyond the
   // format's: a header of at most 100 MB, at most 32 extents in a shape.
   static absl::StatusOr<SafetensorsFile> Open(const std::string& path);
   // The same of a file in memory, which `owner` frees, at least as long as this object lives; `name` is what errors

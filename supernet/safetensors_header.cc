@@ -58,7 +58,8 @@ class Handler : public nlohmann::json_sax<json> {
     if (place_ == Place::kTensor && field_ == "dtype") {
       absl::StatusOr<kernels::DType> dtype = kernels::ParseDType(v);
       if (!dtype.ok()) {
-        return Fail(fmt::format("element type {} is not supported, expected F32, F64, I64, I32 or U8", Quoted(v)));
+        return Fail(
+            fmt::format("element type {} is not supported, expected F32, F64, I64, I32, U8 or BF16", Quoted(v)));
       }
       entry_.desc.dtype = *dtype;
       return true;

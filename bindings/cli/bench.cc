@@ -10,6 +10,7 @@
 
 #include "bindings/cli/bench_records.h"
 #include "bindings/cli/operator_times.h"
+#include "bindings/cli/precision_option.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "kernels/plan.h"
@@ -33,6 +34,7 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   Common common;
   SpaceOptions space;
+  PrecisionOption precision;
   std::string subnet;
   int64_t batch = 64, length = 0, beam = 1;
   int repetitions = 20;
@@ -175,7 +177,9 @@ absl::StatusOr<Answer> Inference(const Options& o) {
   const auto& [space, choice, device] = *subject;
   kernels::TensorMap weights = supernet::AllocateWeights(space->Network(choice, {}).graph);
   supernet::InitializeWeights(weights, o.common.seed);
-  auto folded = supernet::FoldedNetwork(*space, choice, weights, o.batch);
+  const auto precision = o.precision.GetFor(*device);
+  if (!precision.ok()) return precision.status();
+  auto folded = supernet::FoldedNetwork(*space, choice, weights, o.batch, *precision);
   if (!folded.ok()) return folded.status();
   auto plan = kernels::Plan::Create(folded->graph, folded->outputs, *device, {.constant_weights = true});
   if (!plan.ok()) return plan.status();
@@ -188,6 +192,7 @@ absl::StatusOr<Answer> Inference(const Options& o) {
   }
   auto answer = Report(o, *subject, Repeat(o, [&] { return (*context)->Run(); }));
   if (!answer.ok()) return answer.status();
+  answer->json["precision"] = kernels::Name(*precision);
   if (o.verbose) AddCacheStatistics(*device, *answer);
   return WithOperators(o, *std::move(answer), [&](kernels::StepTimes& times) { return times.Run(**context); });
 }
@@ -269,11 +274,13 @@ void AddBench(CLI::App& app) {
     command->add_option("--trace", o.trace,
                         "Also the course of such runs into this file, for chrome://tracing or Perfetto");
     command->add_flag("--verbose", o.verbose, "Also hits, misses and sizes of the caches");
+    return command;
   };
   add("step", "Forward, backward and update of one network, and planning of a new one",
       "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });
-  add("inference", "A network folded for inference",
-      "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1", [] { return Inference(o); });
+  o.precision.AddTo(add("inference", "A network folded for inference",
+                        "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1",
+                        [] { return Inference(o); }));
   add("decode", "Decoding of a source, token by token",
       "mathnas bench decode supertransformer --subnet @net.json --batch 1 --length 30", [] { return Decode(o); });
   AddEstimatorBench(*bench);

@@ -3,6 +3,7 @@
 
 #include "bindings/cli/bench.h"
 #include "bindings/cli/bench_records.h"
+#include "bindings/cli/precision_option.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "kernels/status.h"
@@ -15,6 +16,7 @@ struct Options {
   Common common;
   SpaceOptions space;
   RecordOptions records;
+  PrecisionOption precision = {.name = {}, .option = "--compute"};  // --precision is that of the times
   std::string subnet;
   int64_t batch = 1, length = 0;
   std::vector<std::string> blocks;
@@ -25,6 +27,7 @@ struct Options {
     command->add_option("--batch", batch, "Images, or rows of tokens")
         ->capture_default_str()
         ->check(CLI::Range(1, 65536));
+    precision.AddTo(command, "What an inference computes in");
     command->add_option("--length", length, "supertransformer: tokens of source and target (default: the space's own)")
         ->check(CLI::Range(1, 1024));
   }
@@ -35,13 +38,17 @@ absl::StatusOr<benchmark::NetworkRequest> RequestOf(const Options& o) {
   if (!space.ok()) return space.status();
   auto choice = ParseSubnet(**space, o.subnet);
   if (!choice.ok()) return choice.status();
-  return benchmark::NetworkRequest{*std::move(space), *std::move(choice), o.batch, o.length, o.common.seed};
+  const auto precision = o.precision.Get();
+  if (!precision.ok()) return precision.status();
+  return benchmark::NetworkRequest{*std::move(space), *std::move(choice), o.batch, o.length, o.common.seed, *precision};
 }
 
-// The network as the name of records: space, subnet, batch, length.
+// The network as the name of records: space, subnet, batch, length, and the precision if it is no float32.
 std::string NameOf(const Options& o, const benchmark::NetworkRequest& request) {
-  return fmt::format("{} {} n{}{}", request.space->name(), request.space->SubnetJson(request.choice), o.batch,
-                     o.length > 0 ? fmt::format(" t{}", o.length) : "");
+  const bool low = request.precision != kernels::Precision::kFloat32;
+  return fmt::format("{} {} n{}{}{}", request.space->name(), request.space->SubnetJson(request.choice), o.batch,
+                     o.length > 0 ? fmt::format(" t{}", o.length) : "",
+                     low ? fmt::format(" {}", kernels::Name(request.precision)) : "");
 }
 
 absl::StatusOr<Answer> Networks(const Options& o, bool by_block) {
@@ -51,6 +58,7 @@ absl::StatusOr<Answer> Networks(const Options& o, bool by_block) {
   if (!request.ok()) return request.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
+  if (auto precision = o.precision.GetFor(**device); !precision.ok()) return precision.status();
   std::vector<BenchItem> items;
   for (benchmark::Pass pass : *passes) {
     auto made = benchmark::GraphOf(*request, pass);

@@ -57,7 +57,8 @@ absl::StatusOr<std::vector<Shape>> AllShapes(const Options& o, double most_bytes
   for (Shape& s : all) {
     const auto problem = kernels::testing::ParseProblem(s.line, most_bytes);
     if (!problem.ok()) return kernels::Annotate(problem.status(), s.where);
-    auto name = kernels::testing::LineOf(problem->op, kernels::testing::InputDescs(*problem, kernels::DType::kF32));
+    auto name =
+        kernels::testing::LineOf(problem->op, kernels::testing::InputDescs(*problem, kernels::DType::kF32, true));
     if (!name.ok()) return kernels::Annotate(name.status(), s.where);
     s.name = *std::move(name);
     if ((o.only.empty() || NameOf(problem->op) == o.only) && seen.insert(s.name).second) chosen.push_back(std::move(s));

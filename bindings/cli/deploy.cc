@@ -1,6 +1,7 @@
 // mathnas deploy --checkpoint C --out FILE: a network that runs without anything of its training
 #include "bindings/cli/checkpoint_network.h"
 #include "bindings/cli/deploy_image.h"
+#include "bindings/cli/precision_option.h"
 #include "bindings/cli/translation_search.h"
 #include "fmt/format.h"
 #include "mathnas/deploy/translator_file.h"
@@ -16,6 +17,7 @@ struct Options {
   SpaceOptions space;
   TranslationSearch search;
   ImageDeployment image;
+  PrecisionOption precision;
   std::string checkpoint, subnet, out;
   CLI::App* command = nullptr;
 };
@@ -64,15 +66,17 @@ absl::StatusOr<Answer> Deploy(Options& o) {
   if (!network.ok()) return network.status();
   const std::string name(network->space->name());
   if (network->space->translates()) {
-    auto refused = RefuseGiven(
-        *o.command, name + " reads sentences, not images",
-        {"--data", "--stop-at-damage", "--loader-threads", "--recalibration-batches", "--as-is", "--mean", "--std"});
+    auto refused = RefuseGiven(*o.command, name + " reads sentences, not images",
+                               {"--data", "--stop-at-damage", "--loader-threads", "--recalibration-batches", "--as-is",
+                                "--mean", "--std", "--precision"});
     if (!refused.ok()) return refused;
     return DeployTranslator(o, *network);
   }
   auto refused = RefuseGiven(*o.command, name + " reads images, not sentences", {"--beam", "--length-penalty"});
   if (!refused.ok()) return refused;
-  return DeployImageNetwork(o.common, *network, o.image, o.out);
+  const auto precision = o.precision.Get();
+  if (!precision.ok()) return precision.status();
+  return DeployImageNetwork(o.common, *network, o.image, *precision, o.out);
 }
 
 }  // namespace
@@ -93,6 +97,7 @@ void AddDeploy(CLI::App& app) {
   o.space.AddCandidatesTo(command);
   o.search.AddTo(command, "the published");
   o.image.AddTo(command);
+  o.precision.AddTo(command);
   command->add_option("--out", o.out, "The file to write")->required();
 }
 

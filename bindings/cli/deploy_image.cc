@@ -88,7 +88,7 @@ absl::StatusOr<DeployedWeights> WeightsToDeploy(const Common& common, Checkpoint
 }
 
 absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwork& network, ImageDeployment& d,
-                                          const std::string& out) {
+                                          kernels::Precision precision, const std::string& out) {
   const supernet::SearchSpace& space = *network.space;
   auto ready = WeightsToDeploy(common, network, d);
   if (!ready.ok()) return ready.status();
@@ -103,7 +103,8 @@ absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwor
                       {"recipe", Json::parse(network.checkpoint.recipe, nullptr, false)},
                       {"statistics", ready->statistics}};
   if (!d.data.name.empty()) information["data"] = d.data.name;
-  auto made = deploy::MakeImageNetwork(space, network.choice, ready->weights, ready->input, information.dump());
+  auto made =
+      deploy::MakeImageNetwork(space, network.choice, ready->weights, ready->input, information.dump(), precision);
   if (!made.ok()) return made.status();
   if (auto s = deploy::Save(out, *made); !s.ok()) return s;
   if (ready->stale) fmt::print(stderr, "warning: {}: its statistics are stale, its answers of little worth\n", out);
@@ -113,9 +114,15 @@ absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwor
                out);
   }
   Answer answer;
-  answer.json = {{"network", out},  {"format", deploy::kNetworkFormat}, {"subnet", subnet},
-                 {"cost", counted}, {"statistics", ready->statistics},  {"pixels", ready->input.has_value()}};
-  answer.text = fmt::format("{}: {} parameters, statistics {}\n", out, cost->total.parameters, ready->statistics);
+  answer.json = {{"network", out},
+                 {"format", deploy::kNetworkFormat},
+                 {"subnet", subnet},
+                 {"cost", counted},
+                 {"statistics", ready->statistics},
+                 {"pixels", ready->input.has_value()},
+                 {"precision", kernels::Name(precision)}};
+  answer.text = fmt::format("{}: {} parameters, {}, statistics {}\n", out, cost->total.parameters,
+                            kernels::Name(precision), ready->statistics);
   d.data.Report(answer);
   return answer;
 }

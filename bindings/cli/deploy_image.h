@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "bindings/cli/checkpoint_network.h"
 #include "bindings/cli/data_options.h"
+#include "kernels/lower_precision.h"
 #include "mathnas/deploy/image_network.h"
 
 namespace mathnas::cli {
@@ -34,9 +35,10 @@ struct DeployedWeights {
 absl::StatusOr<DeployedWeights> WeightsToDeploy(const Common& common, CheckpointNetwork& network,
                                                 ImageDeployment& deployment);
 
-// Recalibrates the network of a supernet, folds it and writes it to `out`.
+// Recalibrates the network of a supernet, folds it, brings it to `precision` (whatever this machine computes in: the
+// file may be for another) and writes it to `out`.
 absl::StatusOr<Answer> DeployImageNetwork(const Common& common, CheckpointNetwork& network, ImageDeployment& deployment,
-                                          const std::string& out);
+                                          kernels::Precision precision, const std::string& out);
 
 }  // namespace mathnas::cli
 

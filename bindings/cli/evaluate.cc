@@ -2,6 +2,7 @@
 #include "bindings/cli/checkpoint_network.h"
 #include "bindings/cli/data_options.h"
 #include "bindings/cli/evaluate_translation.h"
+#include "bindings/cli/precision_option.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "supernet/evaluation.h"
@@ -17,18 +18,25 @@ struct Options {
   std::string checkpoint, subnet;
   int64_t recalibration_batches = 20;
   TranslationScoring scoring;
+  PrecisionOption precision;
 };
 
 absl::StatusOr<Answer> Evaluate(Options& o) {
   auto network = LoadNetwork(o.checkpoint, o.subnet, o.space);
   if (!network.ok()) return network.status();
   if (network->space->translates()) {
+    if (o.precision.given()) {
+      return absl::InvalidArgumentError("--precision: networks that translate compute in float32");
+    }
     return EvaluateTranslation({.common = o.common, .data = o.data, .network = *network, .scoring = o.scoring});
   }
   auto data = o.data.Load();
   if (!data.ok()) return data.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
+
+  const auto precision = o.precision.GetFor(**device);
+  if (!precision.ok()) return precision.status();
 
   const supernet::ReadingOptions reading = o.data.Reading(o.common);
   const supernet::SearchSpace& space = *network->space;
@@ -40,17 +48,30 @@ absl::StatusOr<Answer> Evaluate(Options& o) {
     if (!s.ok()) return s;
   }
   auto result = supernet::Evaluate(space, network->choice, *weights, *device, data->test,
-                                   {.reading = reading, .cancel = Interrupted()});
+                                   {.reading = reading, .precision = *precision, .cancel = Interrupted()});
   if (!result.ok()) return result.status();
   Answer answer;
   answer.json = {{"subnet", Json::parse(space.SubnetJson(network->choice))},
                  {"accuracy", result->accuracy},
                  {"loss", result->loss},
                  {"images", result->images},
+                 {"precision", kernels::Name(*precision)},
                  {"recalibrated", !network->own()}};
   answer.text =
       fmt::format("{}: accuracy {:.2f} %, loss {:.4f} on {} images{}\n", space.SubnetJson(network->choice),
                   result->accuracy, result->loss, result->images, network->own() ? "" : ", statistics recalibrated");
+  if (result->float32) {
+    const supernet::Evaluation::Reference& wide = *result->float32;
+    answer.json["float32"] = {{"accuracy", wide.accuracy},
+                              {"loss", wide.loss},
+                              {"largest_deviation", wide.largest_deviation},
+                              {"largest_logit", wide.largest_logit},
+                              {"other_classes", wide.other_classes}};
+    answer.text += fmt::format(
+        "in float32: accuracy {:.2f} %, loss {:.4f}; {} of {} images classified otherwise, logits of up to {:.4g} "
+        "differ by {:.4g} at most\n",
+        wide.accuracy, wide.loss, wide.other_classes, result->images, wide.largest_logit, wide.largest_deviation);
+  }
   o.data.Report(answer);
   return answer;
 }
@@ -70,6 +91,7 @@ void AddEvaluate(CLI::App& app) {
   o.data.AddTo(command)->required();
   o.data.AddTextTo(command);
   o.scoring.AddTo(command);
+  o.precision.AddTo(command, "What the network computes in, bfloat16 compared with float32 on the same images");
   command
       ->add_option("--recalibration-batches", o.recalibration_batches,
                    "Batches of 128 training images for the statistics")

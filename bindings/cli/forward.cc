@@ -5,6 +5,7 @@
 #include <optional>
 #include <tuple>
 
+#include "bindings/cli/precision_option.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
@@ -28,6 +29,7 @@ struct Options {
   SpaceOptions space;
   std::string subnet, weights = "synthetic", input = "synthetic", shape, source, previous;
   std::vector<std::string> activations;
+  PrecisionOption precision;
 };
 
 // "1x3x32x32".
@@ -308,7 +310,20 @@ absl::StatusOr<Answer> Forward(const Options& o) {
   }
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
-  auto plan = kernels::Plan::Create(network.graph, outputs, **device);
+  const auto precision = o.precision.GetFor(**device);
+  if (!precision.ok()) return precision.status();
+  const kernels::Graph* graph = &network.graph;
+  kernels::FoldedGraph lowered;
+  if (*precision != kernels::Precision::kFloat32) {
+    auto folded = kernels::FoldForInference(network.graph, outputs, weights);
+    if (folded.ok()) folded = kernels::LowerPrecision(*folded);
+    if (!folded.ok()) return kernels::Annotate(folded.status(), o.weights);
+    lowered = *std::move(folded);
+    graph = &lowered.graph;
+    outputs = lowered.outputs;
+    weights = std::move(lowered.weights);
+  }
+  auto plan = kernels::Plan::Create(*graph, outputs, **device);
   if (!plan.ok()) return plan.status();
   auto context = kernels::Context::Create(*plan, {&weights});
   if (!context.ok()) return kernels::Annotate(context.status(), o.weights);
@@ -350,6 +365,7 @@ void AddForward(CLI::App& app) {
   command->add_option("--previous", o.previous,
                       "supertransformer: rows of target tokens so far, which begin with 2 and are padded with 1: JSON, "
                       "or @FILE");
+  o.precision.AddTo(command, "What the network computes in; bfloat16 with batch normalisation folded");
   command->add_option("--activation", o.activations,
                       "Also summarise this activation (stem, cells.0, .., pooled); repeatable");
 }

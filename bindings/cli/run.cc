@@ -7,9 +7,11 @@
 
 #include "bindings/cli/command.h"
 #include "bindings/cli/data_options.h"
+#include "bindings/cli/precision_option.h"
 #include "bindings/cli/run_translator.h"
 #include "fmt/format.h"
 #include "kernels/random.h"
+#include "kernels/status.h"
 #include "mathnas/deploy/image_network.h"
 #include "mathnas/deploy/network.h"
 #include "mathnas/deploy/translator_file.h"
@@ -29,6 +31,7 @@ struct Options {
   Common common;
   DataOptions data;
   TranslationSearch search;
+  PrecisionOption precision;
   std::string network, input = kSynthetic;
   int runs = 200;
   CLI::App* command = nullptr;
@@ -159,6 +162,7 @@ absl::Status CheckOptions(const Options& o, bool translates) {
     return absl::InvalidArgumentError(fmt::format("{}: {} {}", option, o.network, what));
   };
   if (!translates) return o.search.given() ? wrong("--beam, --length-penalty", "translates nothing") : absl::OkStatus();
+  if (o.precision.given()) return wrong("--precision", "is a translator; those compute in float32");
   if (!o.data.name.empty()) return wrong("--data", "is a translator; it takes --input alone, evaluate takes text");
   if (o.command->count("--runs") > 0) return wrong("--runs", "is a translator; --json has the time it took");
   if (o.input == kSynthetic) return wrong("--input", "is a translator, expected a file of sentences, or -");
@@ -184,6 +188,13 @@ absl::StatusOr<Answer> RunNetwork(Options& o) {
     return absl::InvalidArgumentError(
         fmt::format("--data: {} was deployed without what normalises pixels, expected --input alone", o.network));
   }
+  if (o.precision.given()) {
+    const auto precision = o.precision.GetFor(**device);
+    if (!precision.ok()) return precision.status();
+    description = deploy::WithPrecision(*std::move(description), *precision);
+    if (!description.ok()) return kernels::Annotate(description.status(), "--precision: " + o.network);
+  }
+  const kernels::Precision precision = kernels::PrecisionOf(description->graph);
   auto network = deploy::Network::Create(*std::move(description), *device);
   if (!network.ok()) return network.status();
   auto input = ReadInput(o, *network);
@@ -216,6 +227,7 @@ absl::StatusOr<Answer> RunNetwork(Options& o) {
                   {{"shape", {static_cast<int64_t>(output.size()) / classes, classes}},
                    {"data", std::vector<double>(output.begin(), output.end())}}},
                  {"classes", Largest(output, classes)},
+                 {"precision", kernels::Name(precision)},
                  {"first_inference_ms", first_ms}};
   answer.text = fmt::format("{}: class {} of the first image; first inference {:.1f} ms after the program began\n",
                             o.network, Largest(output, classes)[0], first_ms);
@@ -265,6 +277,7 @@ void AddRun(CLI::App& app) {
           "a text file, a sentence a line, or - for standard input")
       ->capture_default_str();
   o.data.AddTo(command, "Also the accuracy on the test images of this data set");
+  o.precision.AddTo(command, "What the network computes in, the file's own if not given");
   o.search.AddTo(command, "the file's");
   command->add_option("--runs", o.runs, "Runs to measure the latency with")
       ->capture_default_str()

@@ -16,7 +16,7 @@ using onednn::Tag;
 
 // oneDNN's logical order is NCHW whatever the layout.
 Dims ImageDims(const Shape& nhwc) { return {nhwc[0], nhwc[3], nhwc[1], nhwc[2]}; }
-Md Image(const Shape& nhwc) { return Dense(ImageDims(nhwc), Tag::nhwc); }
+Md Image(const Shape& nhwc, DType type = DType::kF32) { return Dense(ImageDims(nhwc), Tag::nhwc, type); }
 
 Dims WeightDims(const Shape& oihw, int64_t groups) {
   if (groups == 1) return {oihw[0], oihw[1], oihw[2], oihw[3]};
@@ -25,11 +25,11 @@ Dims WeightDims(const Shape& oihw, int64_t groups) {
 // Of a slice, too.
 Md PlainWeights(const TensorDesc& oihw, int64_t groups) {
   const Dims dims = WeightDims(oihw.shape, groups);
-  if (oihw.dense()) return Dense(dims, groups == 1 ? Tag::oihw : Tag::goihw);
+  if (oihw.dense()) return Dense(dims, groups == 1 ? Tag::oihw : Tag::goihw, oihw.dtype);
   const int64_t row = oihw.row_stride, kh = oihw.shape[2], kw = oihw.shape[3];
   Dims strides = {row, kh * kw, kw, 1};
   if (groups > 1) strides.insert(strides.begin(), dims[1] * row);
-  return Strided(dims, strides);
+  return Strided(dims, strides, oihw.dtype);
 }
 
 // The padding on the right is what makes the last window end where it does.
@@ -44,16 +44,18 @@ onednn::Window MakeWindow(const Shape& src, const Shape& dst, int64_t kh, int64_
 KernelOr Make(const Conv2d& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   const Shape &src = r.inputs[0].shape, &weights = r.inputs[1].shape, &dst = r.outputs[0].shape;
+  const DType type = r.inputs[0].dtype;  // that weights are packed as, whatever they are
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md bias = op.has_bias ? Dense({weights[0]}, Tag::a) : Md();
-    const auto pd = onednn::ConvolutionForward(Image(src), Any(WeightDims(weights, op.groups)), bias, Image(dst),
-                                               MakeWindow(src, dst, weights[2], weights[3], op.stride, op.padding),
-                                               onednn::Attributes(op.has_addend, op.activation));
+    const auto pd =
+        onednn::ConvolutionForward(Image(src, type), Any(WeightDims(weights, op.groups), type), bias, Image(dst, type),
+                                   MakeWindow(src, dst, weights[2], weights[3], op.stride, op.padding),
+                                   onednn::Attributes(op.has_addend, op.activation));
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     PrimitiveKernel::Arguments arguments = {
-        {DNNL_ARG_SRC, PrimitiveKernel::Input(0, Image(src))},
+        {DNNL_ARG_SRC, PrimitiveKernel::Input(0, Image(src, type))},
         {DNNL_ARG_WEIGHTS, kernel->Packed(1, PlainWeights(r.inputs[1], op.groups), pd.weights_desc())},
-        {DNNL_ARG_DST, PrimitiveKernel::Output(0, Image(dst))}};
+        {DNNL_ARG_DST, PrimitiveKernel::Output(0, Image(dst, type))}};
     if (op.has_bias) arguments.emplace_back(DNNL_ARG_BIAS, PrimitiveKernel::Input(2, bias));
     kernel->Add(pd, std::move(arguments));
     return kernel;

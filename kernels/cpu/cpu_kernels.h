@@ -9,12 +9,14 @@
 
 namespace mathnas::kernels::cpu {
 
-// What a kernel is made for. All floating tensors are float32.
+// What a kernel is made for. Floating tensors are float32, or bfloat16 as ops/element_types.h says.
 struct Request {
   DescSpan inputs;
   DescSpan outputs;
   int threads;
 };
+
+inline bool IsBfloat16(const TensorDesc& desc) { return desc.dtype == DType::kBf16; }
 
 using KernelOr = absl::StatusOr<std::shared_ptr<const Kernel>>;
 
@@ -32,9 +34,10 @@ KernelOr Make(const LinearBackwardWeights& op, const Request& request);
 bool IsDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 KernelOr MakeDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 
-// Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, cross_entropy.cc, dropout.cc, elementwise.cc,
-// embedding.cc, expand_depthwise.cc, global_avg_pool.cc, kernel_transform.cc, layer_norm.cc, layer_scale.cc,
-// normalized_sum.cc, positions.cc, resize.cc, scale_channels.cc, store.cc, talking_heads.cc
+// Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, convert.cc, cross_entropy.cc, dropout.cc,
+// elementwise.cc, embedding.cc, expand_depthwise.cc, global_avg_pool.cc, kernel_transform.cc, layer_norm.cc,
+// layer_scale.cc, normalized_sum.cc, positions.cc, resize.cc, scale_channels.cc, store.cc, talking_heads.cc
+KernelOr Make(const Convert& op, const Request& request);
 KernelOr Make(const ExpandDepthwise& op, const Request& request);
 KernelOr Make(const HardSwish& op, const Request& request);
 KernelOr Make(const HardSwishBackward& op, const Request& request);

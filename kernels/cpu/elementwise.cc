@@ -1,4 +1,6 @@
 // Elementwise kernels: own vector code on the threads of the device.
+#include <algorithm>
+
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/elements.h"
 #include "kernels/cpu/vector/vector_kernels.h"
@@ -26,6 +28,12 @@ std::shared_ptr<const Kernel> MakeFill(float value, const Request& r) {
 }  // namespace
 
 KernelOr Make(const Relu&, const Request& r) {
+  if (IsBfloat16(r.inputs[0])) {
+    return MakeElementwise(r.threads, r.outputs[0].elements(),
+                           [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+                             v.relu_bfloat16(o.in<Bfloat16>(0) + begin, o.out<Bfloat16>(0) + begin, size);
+                           });
+  }
   return MakeElementwise(r.threads, r.outputs[0].elements(),
                          [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
                            v.relu(o.in<float>(0) + begin, o.out<float>(0) + begin, size);
@@ -39,24 +47,40 @@ KernelOr Make(const ReluBackward&, const Request& r) {
       });
 }
 
-KernelOr Make(const Add&, const Request& r) {
+template <typename T>
+KernelOr MakeAdd(void (*VectorKernels::*add)(const T* const*, int64_t, T*, int64_t), const Request& r) {
   return MakeElementwise(r.threads, r.outputs[0].elements(),
-                         [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
-                           absl::InlinedVector<const float*, 8> x(o.inputs.size());
-                           for (size_t i = 0; i < x.size(); ++i) x[i] = o.in<float>(i) + begin;
-                           v.add(x.data(), static_cast<int64_t>(x.size()), o.out<float>(0) + begin, size);
+                         [add](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+                           absl::InlinedVector<const T*, 8> x(o.inputs.size());
+                           for (size_t i = 0; i < x.size(); ++i) x[i] = o.in<T>(i) + begin;
+                           (v.*add)(x.data(), static_cast<int64_t>(x.size()), o.out<T>(0) + begin, size);
                          });
+}
+
+KernelOr Make(const Add&, const Request& r) {
+  return IsBfloat16(r.inputs[0]) ? MakeAdd(&VectorKernels::add_bfloat16, r) : MakeAdd(&VectorKernels::add, r);
 }
 
 KernelOr Make(const Scale& op, const Request& r) {
   const float factor = static_cast<float>(op.factor);
+  if (IsBfloat16(r.inputs[0])) {
+    return MakeElementwise(r.threads, r.outputs[0].elements(),
+                           [factor](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
+                             v.scale_bfloat16(factor, o.in<Bfloat16>(0) + begin, o.out<Bfloat16>(0) + begin, size);
+                           });
+  }
   return MakeElementwise(r.threads, r.outputs[0].elements(),
                          [factor](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
                            v.scale(factor, o.in<float>(0) + begin, o.out<float>(0) + begin, size);
                          });
 }
 
-KernelOr Make(const Zero&, const Request& r) { return MakeFill(0, r); }
+KernelOr Make(const Zero&, const Request& r) {
+  if (!IsBfloat16(r.outputs[0])) return MakeFill(0, r);
+  return MakeFunctionKernel("fill", 0, [n = static_cast<size_t>(r.outputs[0].elements())](const Operands& o) {
+    std::fill_n(o.out<Bfloat16>(0), n, Bfloat16{});
+  });
+}
 KernelOr Make(const Fill& op, const Request& r) { return MakeFill(static_cast<float>(op.value), r); }
 
 KernelOr Make(const Accumulate&, const Request& r) {

@@ -10,23 +10,28 @@ namespace {
 // Channels that one thread takes of an image: so that a single image has work for several.
 constexpr int64_t kChannels = 128;
 
-}  // namespace
-
-KernelOr Make(const GlobalAvgPool&, const Request& r) {
-  const VectorKernels& v = Vector();
+template <typename T>
+KernelOr MakeMeans(void (*column_means)(const T*, int64_t, int64_t, int64_t, T*), const Request& r) {
   const Shape& src = r.inputs[0].shape;
   const int64_t images = src[0], pixels = src[1] * src[2], channels = src[3];
   const int64_t tiles = (channels + kChannels - 1) / kChannels;
   const int64_t grain = GrainOf(pixels * std::min(channels, kChannels));
-  return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
+  return MakeFunctionKernel(Vector().name, 0, [=, threads = r.threads](const Operands& o) {
     ParallelFor(threads, images * tiles, grain, [&](int, int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t image = i / tiles, c = i % tiles * kChannels;
-        v.column_means(o.in<float>(0) + image * pixels * channels + c, channels, pixels,
-                       std::min(kChannels, channels - c), o.out<float>(0) + image * channels + c);
+        column_means(o.in<T>(0) + image * pixels * channels + c, channels, pixels, std::min(kChannels, channels - c),
+                     o.out<T>(0) + image * channels + c);
       }
     });
   });
+}
+
+}  // namespace
+
+KernelOr Make(const GlobalAvgPool&, const Request& r) {
+  const VectorKernels& v = Vector();
+  return IsBfloat16(r.inputs[0]) ? MakeMeans(v.column_means_bfloat16, r) : MakeMeans(v.column_means, r);
 }
 
 KernelOr Make(const GlobalAvgPoolBackward& op, const Request& r) {

@@ -23,18 +23,23 @@ struct Product {
   int64_t n, in, out, row;
   bool has_bias;
   int threads;
+  DType src_type, weights_type, dst_type;
 };
 
 PrimitiveKernelOr MakeProduct(const Product& p, bool constant_weights) {
   return onednn::Guard(p.threads, [&]() -> PrimitiveKernelOr {
-    const Md src = Dense({p.n, p.in}, Tag::ab), dst = Dense({p.n, p.out}, Tag::ab);
-    const Md transposed = Strided({p.in, p.out}, {1, p.row});
+    const Md src = Dense({p.n, p.in}, Tag::ab, p.src_type), dst = Dense({p.n, p.out}, Tag::ab, p.dst_type);
+    const Md transposed = Strided({p.in, p.out}, {1, p.row}, p.weights_type);
     const Md bias = p.has_bias ? Dense({1, p.out}, Tag::ab) : Md();
-    const auto pd = onednn::Matmul(src, constant_weights ? onednn::Any({p.in, p.out}) : transposed, bias, dst);
+    // Weights of another type than src, float32 masters, are converted into rows without gaps.
+    const bool as_they_are = p.weights_type == p.src_type;
+    const Md plain = as_they_are ? transposed : Strided({p.in, p.out}, {1, p.in}, p.src_type);
+    const auto pd = onednn::Matmul(src, constant_weights ? onednn::Any({p.in, p.out}, p.src_type) : plain, bias, dst);
     auto kernel = std::make_shared<PrimitiveKernel>(p.threads);
     const PrimitiveKernel::Slot weights =
         constant_weights ? kernel->Packed(1, transposed, pd.weights_desc(), PrimitiveKernel::Changes::kConstant)
-                         : PrimitiveKernel::Input(1, transposed);
+        : as_they_are    ? PrimitiveKernel::Input(1, transposed)
+                         : kernel->Packed(1, transposed, plain);
     PrimitiveKernel::Arguments arguments = {{DNNL_ARG_SRC, PrimitiveKernel::Input(0, src)},
                                             {DNNL_ARG_WEIGHTS, weights},
                                             {DNNL_ARG_DST, PrimitiveKernel::Output(0, dst)}};
@@ -87,7 +92,8 @@ KernelOr Make(const Linear& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   const TensorDesc& weights = r.inputs[1];
   const Product product = {RowsOf(r.inputs[0].shape), weights.shape[1], weights.shape[0],
-                           weights.row_elements(),    op.has_bias,      r.threads};
+                           weights.row_elements(),    op.has_bias,      r.threads,
+                           r.inputs[0].dtype,         weights.dtype,    r.outputs[0].dtype};
   auto plain = MakeProduct(product, false);
   if (!plain.ok()) return plain.status();
   return std::make_shared<LinearKernel>(product, *std::move(plain));

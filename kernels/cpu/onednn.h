@@ -60,10 +60,23 @@ auto Guard(int threads, const Make& make) -> decltype(make()) {
   }
 }
 
-inline Md Dense(const Dims& dims, Tag tag) { return Md(dims, dnnl::memory::data_type::f32, tag); }
-inline Md Strided(const Dims& dims, const Dims& strides) { return Md(dims, dnnl::memory::data_type::f32, strides); }
+// Whether the library has its fast kernels for bfloat16 on this processor, and may use them. Instruction sets are bits
+// that include those of what they extend.
+inline bool HasBfloat16() {
+  constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  static const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  return (effective & kNeeded) == kNeeded;
+}
+
+inline dnnl::memory::data_type TypeOf(DType type) {
+  return type == DType::kBf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
+inline Md Dense(const Dims& dims, Tag tag, DType type = DType::kF32) { return Md(dims, TypeOf(type), tag); }
+inline Md Strided(const Dims& dims, const Dims& strides, DType type = DType::kF32) {
+  return Md(dims, TypeOf(type), strides);
+}
 // Whatever layout the primitive likes best.
-inline Md Any(const Dims& dims) { return Dense(dims, Tag::any); }
+inline Md Any(const Dims& dims, DType type = DType::kF32) { return Dense(dims, Tag::any, type); }
 
 inline void AppendEltwise(dnnl::post_ops& post_ops, dnnl::algorithm algorithm, float alpha, float beta) {
 #if DNNL_VERSION_MAJOR >= 3

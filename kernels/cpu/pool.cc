@@ -11,7 +11,9 @@ using onednn::Dims;
 using onednn::Md;
 using onednn::Tag;
 
-Md Image(const Shape& nhwc) { return Dense({nhwc[0], nhwc[3], nhwc[1], nhwc[2]}, Tag::nhwc); }
+Md Image(const Shape& nhwc, DType type = DType::kF32) {
+  return Dense({nhwc[0], nhwc[3], nhwc[1], nhwc[2]}, Tag::nhwc, type);
+}
 
 template <typename Pool>
 onednn::Window MakeWindow(const Pool& op, const Shape& src, const Shape& dst) {
@@ -26,12 +28,13 @@ onednn::Window MakeWindow(const Pool& op, const Shape& src, const Shape& dst) {
 KernelOr Make(const AvgPool2d& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   const Shape &src = r.inputs[0].shape, &dst = r.outputs[0].shape;
+  const DType type = r.inputs[0].dtype;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
-    const auto pd = onednn::AvgPoolForward(Image(src), Image(dst), {op.kernel, op.kernel}, MakeWindow(op, src, dst),
-                                           op.include_padding);
+    const auto pd = onednn::AvgPoolForward(Image(src, type), Image(dst, type), {op.kernel, op.kernel},
+                                           MakeWindow(op, src, dst), op.include_padding);
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
-    kernel->Add(pd, {{DNNL_ARG_SRC, PrimitiveKernel::Input(0, Image(src))},
-                     {DNNL_ARG_DST, PrimitiveKernel::Output(0, Image(dst))}});
+    kernel->Add(pd, {{DNNL_ARG_SRC, PrimitiveKernel::Input(0, Image(src, type))},
+                     {DNNL_ARG_DST, PrimitiveKernel::Output(0, Image(dst, type))}});
     return kernel;
   });
 }

@@ -12,22 +12,28 @@ namespace {
 // Channels that one thread takes of an image: so that a single image has work for several.
 constexpr int64_t kChannels = 128;
 
-}  // namespace
-
-KernelOr Make(const ScaleChannels&, const Request& r) {
-  const VectorKernels& v = Vector();
+template <typename T>
+KernelOr MakeScaleChannels(void (*scale_columns)(const T*, const T*, T*, int64_t, int64_t), const Request& r) {
   const Shape& x = r.inputs[0].shape;
   const int64_t images = x[0], pixels = x[1] * x[2], channels = x[3];
-  return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
+  return MakeFunctionKernel(Vector().name, 0, [=, threads = r.threads](const Operands& o) {
     ParallelFor(threads, images * pixels, GrainOf(channels), [&](int, int64_t begin, int64_t end) {
       while (begin < end) {
         const int64_t image = begin / pixels, rows = std::min(end, (image + 1) * pixels) - begin;
-        v.scale_columns(o.in<float>(0) + begin * channels, o.in<float>(1) + image * channels,
-                        o.out<float>(0) + begin * channels, rows, channels);
+        scale_columns(o.in<T>(0) + begin * channels, o.in<T>(1) + image * channels, o.out<T>(0) + begin * channels,
+                      rows, channels);
         begin += rows;
       }
     });
   });
+}
+
+}  // namespace
+
+KernelOr Make(const ScaleChannels&, const Request& r) {
+  const VectorKernels& v = Vector();
+  return IsBfloat16(r.inputs[0]) ? MakeScaleChannels(v.scale_columns_bfloat16, r)
+                                 : MakeScaleChannels(v.scale_columns, r);
 }
 
 KernelOr Make(const ScaleChannelsBackwardScale&, const Request& r) {

@@ -7,14 +7,16 @@
 namespace mathnas::kernels {
 
 // dst{..,O} = src{..,I} * weights{O,I}^T [+ bias{O}]; all axes but the last count rows. Inputs: src, weights, bias if
-// has_bias. Weights may have the shape of a 1x1 convolution, {O,I,1,1}: on pixels that is the same.
+// has_bias. Weights may have the shape of a 1x1 convolution, {O,I,1,1}: on pixels that is the same. With wide_dst, dst
+// is float32 also where src is bfloat16: sums that are not rounded to 8 bits (lower_precision.h).
 struct Linear {
   bool has_bias = true;
+  bool wide_dst = false;
 
   static constexpr std::string_view kName = "linear";
   template <typename V>
   void Visit(V&& v) {
-    v("has_bias", has_bias);
+    v("has_bias", has_bias), v("wide_dst", wide_dst);
   }
   bool operator==(const Linear&) const = default;
 };

@@ -13,6 +13,7 @@
 #include "kernels/ops/batch_norm.h"
 #include "kernels/ops/concat.h"
 #include "kernels/ops/conv2d.h"
+#include "kernels/ops/convert.h"
 #include "kernels/ops/cross_entropy.h"
 #include "kernels/ops/dropout.h"
 #include "kernels/ops/elementwise.h"
@@ -44,7 +45,7 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               Embedding, EmbeddingBackward, Concat, Part, Resize,                              //
                               SinusoidalPositions,                                                             //
                               Dropout,                                                                         //
-                              Store,                                                                           //
+                              Store, Convert,                                                                  //
                               ScaleChannels, ScaleChannelsBackwardScale,                                       //
                               KernelTransform, KernelTransformBackwardWeights, KernelTransformBackwardMatrix,  //
                               AvgPool2d, AvgPool2dBackward, GlobalAvgPool, GlobalAvgPoolBackward,              //

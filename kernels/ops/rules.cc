@@ -5,7 +5,9 @@
 namespace mathnas::kernels {
 namespace {
 
-bool IsFloating(const TensorDesc& desc) { return desc.dtype == DType::kF32 || desc.dtype == DType::kF64; }
+bool IsFloating(const TensorDesc& desc) {
+  return desc.dtype == DType::kF32 || desc.dtype == DType::kF64 || desc.dtype == DType::kBf16;
+}
 
 absl::Status NotFloating(std::string_view op, DescSpan inputs, size_t i) {
   return OperatorError(op, fmt::format("input {} is {}, expected a floating type", i, Name(inputs[i].dtype)));

@@ -1,3 +1,4 @@
+#include "fmt/format.h"
 #include "kernels/device.h"
 #include "kernels/ref/reference_kernels.h"
 
@@ -14,6 +15,13 @@ class ReferenceDeviceImpl : public Device {
 
  protected:
   absl::StatusOr<std::shared_ptr<const Kernel>> Make(const Operator& op, DescSpan inputs, DescSpan outputs) override {
+    for (DescSpan descs : {inputs, outputs}) {
+      for (const TensorDesc& d : descs) {
+        if (d.dtype == DType::kBf16) {
+          return absl::UnimplementedError(fmt::format("element type BF16: expected {}", Name(real_)));
+        }
+      }
+    }
     return std::visit(
         [&](const auto& o) -> absl::StatusOr<std::shared_ptr<const Kernel>> {
           if constexpr (std::is_same_v<decltype(o), const Slice&>) {

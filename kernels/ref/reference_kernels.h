@@ -37,6 +37,7 @@ KernelPtr MakeKernel(const Request& request, Run run, int64_t scratch_doubles = 
 KernelPtr Make(const Conv2d& op, const Request& request);
 KernelPtr Make(const Conv2dBackwardData& op, const Request& request);
 KernelPtr Make(const Conv2dBackwardWeights& op, const Request& request);
+KernelPtr Make(const Convert& op, const Request& request);
 KernelPtr Make(const ExpandDepthwise& op, const Request& request);
 KernelPtr Make(const BatchNormTraining& op, const Request& request);
 KernelPtr Make(const BatchNormBackward& op, const Request& request);

@@ -47,6 +47,19 @@ Bounds Roundings(int count, const Tensors& results) {
 
 }  // namespace
 
+Bounds WithRounding(const Problem& problem, Bounds bounds, const Tensors& results) {
+  if (!UsesBfloat16(problem)) return bounds;
+  const auto outputs = OutputDescs(problem.op, InputDescs(problem, DType::kF32, true), DType::kF32, true);
+  for (size_t r = 0; outputs.ok() && r < outputs->size(); ++r) {
+    if ((*outputs)[r].dtype != DType::kBf16) continue;
+    const std::vector<double> exact = ToDoubles(results[r]);
+    for (size_t i = 0; i < exact.size(); ++i) {
+      bounds[r][i] += 0x1p-8 * (std::abs(exact[i]) + bounds[r][i]) + 0x1p-134;
+    }
+  }
+  return bounds;
+}
+
 Bounds Exact(const Problem&, const Tensors&, const Tensors& results) {
   Bounds bounds;
   for (const Tensor& r : results) bounds.emplace_back(ToDoubles(r).size(), 0.0);

@@ -45,6 +45,11 @@ Bounds OfCrossEntropy(const Problem& problem, const Tensors& inputs, const Tenso
 Bounds OfAdaptiveTargets(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfCrossEntropyBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 
+// The same for a problem whose outputs are bfloat16: these are rounded once more, off by 2^-8 of what is rounded, or by
+// half of the least number below the normal ones. Others stay as they are: sums of products of bfloat16, which are
+// exact in float, are those of floats.
+Bounds WithRounding(const Problem& problem, Bounds bounds, const Tensors& results);
+
 // What is outside of its bounds.
 struct Deviation {
   // "result 1[17]: 0.5, expected 0.25, at most 1e-6 off (3 of 64 elements are wrong)", a line for each result with

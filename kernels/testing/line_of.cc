@@ -232,7 +232,7 @@ struct Writer {
   void Features(int64_t i, int64_t o) { Size("i", i), Size("o", o); }
   void operator()(const Linear& op) {
     Rows(shape(0)), Features(shape(0).back(), shape(1)[0]);
-    line.AddFlag("bias", op.has_bias);
+    line.AddFlag("bias", op.has_bias).AddFlag("wide", op.wide_dst);
   }
   void operator()(const LinearBackwardData&) { Rows(shape(0)), Features(shape(1)[1], shape(0).back()); }
   void operator()(const LinearBackwardWeights& op) {
@@ -272,6 +272,7 @@ absl::StatusOr<std::string> LineOf(const Operator& op, DescSpan inputs) {
   ShapeLineWriter line(NameOf(op));
   Writer writer = {inputs, line};
   std::visit([&writer](const auto& o) { writer(o); }, op);
+  if (!inputs.empty() && inputs[0].dtype == DType::kBf16) line.Add("bfloat", 16, 0);
   if (!writer.status.ok()) return Annotate(writer.status, NameOf(op));
   return line.text();
 }

@@ -4,11 +4,15 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/ops/element_types.h"
 
 namespace mathnas::kernels::testing {
 namespace {
 
 using Role = InputSpec::Role;
+
+// The word "bfloat16" is this key and its number.
+constexpr std::string_view kLowKey = "bfloat";
 
 constexpr std::string_view kConvKeys = "n h w c o k kh kw s p g bias addend relu hard_swish swish";
 
@@ -256,7 +260,7 @@ Problem BuildGlobalAvgPoolBackward(const ShapeLine& l) {
           {{Role::kActivation, {src[0], src[3]}}}};
 }
 
-constexpr std::string_view kLinearKeys = "n t i o bias";
+constexpr std::string_view kLinearKeys = "n t i o bias wide";
 
 // Rows of features: {n,features}, or {n,t,features} where t is given.
 Shape Rows(const ShapeLine& l, int64_t features) {
@@ -266,7 +270,7 @@ Shape Rows(const ShapeLine& l, int64_t features) {
 
 Problem BuildLinear(const ShapeLine& l) {
   const int64_t i = l.Get("i", 1), o = l.Get("o", 1);
-  Problem p = {Linear{l.Has("bias")}, {{Role::kActivation, Rows(l, i)}, {Role::kParameter, {o, i}}}};
+  Problem p = {Linear{l.Has("bias"), l.Has("wide")}, {{Role::kActivation, Rows(l, i)}, {Role::kParameter, {o, i}}}};
   if (l.Has("bias")) p.inputs.push_back({Role::kParameter, {o}});
   return p;
 }
@@ -478,6 +482,12 @@ Problem BuildAdaptiveTargets(const ShapeLine& l) {
   return {AdaptiveTargets{}, {{Role::kActivation, {n, k}, -range, range}, {Role::kActivation, {n, k}, -range, range}}};
 }
 
+constexpr std::string_view kConvertKeys = "n h w c";
+
+Problem BuildConvert(const ShapeLine& l) {
+  return {Convert{.to = l.Has(kLowKey) ? DType::kF32 : DType::kBf16}, {{Role::kActivation, Image(l)}}};
+}
+
 bool IsUnfused(const Operator& op) {
   const auto& conv = std::get<Conv2d>(op);
   return !conv.has_addend && conv.activation == Activation::kNone;
@@ -492,6 +502,7 @@ const std::vector<OperatorCase>& OperatorCases() {
   constexpr double kLinear = 0.05, kSmooth = 1e-5;
   static const std::vector<OperatorCase> cases = {
       {"conv2d", "conv2d", kConvKeys, BuildConv2d, OfSums, {}, kLinear, IsUnfused},
+      {"convert", "convert", kConvertKeys, BuildConvert, Exact},
       {"conv2d_backward_data", "conv2d", kConvKeys, BuildConv2dBackwardData, OfSums},
       {"conv2d_backward_weights", "conv2d", kConvKeys, BuildConv2dBackwardWeights, OfSums},
       {"expand_depthwise", "expand_depthwise", kExpandDepthwiseKeys, BuildExpandDepthwise, OfExpandDepthwise},
@@ -584,6 +595,20 @@ const std::vector<OperatorCase>& OperatorCases() {
   return cases;
 }
 
+Problem BuildProblem(const OperatorCase& entry, const ShapeLine& line) {
+  Problem problem = entry.build(line);
+  problem.bfloat16 = line.Has(kLowKey);
+  return problem;
+}
+
+std::string KeysOf(const OperatorCase& entry) { return fmt::format("{} {}", entry.keys, kLowKey); }
+
+Bounds BoundsOf(const OperatorCase& entry, const Problem& problem, const Tensors& inputs, const Tensors& results) {
+  Bounds bounds = entry.bound(problem, inputs, results);
+  const bool copies = entry.bound == Exact && !std::holds_alternative<Convert>(problem.op);
+  return copies ? bounds : WithRounding(problem, std::move(bounds), results);
+}
+
 const OperatorCase* FindOperatorCase(std::string_view name) {
   const std::vector<OperatorCase>& cases = OperatorCases();
   const auto it = std::find_if(cases.begin(), cases.end(), [&](const OperatorCase& c) { return c.name == name; });
@@ -601,9 +626,10 @@ absl::StatusOr<Problem> ParseProblem(std::string_view line, double most_bytes) {
     return absl::InvalidArgumentError(
         fmt::format("column {}: unknown operator \"{}\", expected one of {}", begin + 1, name, names));
   }
-  auto shape = ShapeLine::Parse(line.substr(end), entry->keys, static_cast<int>(end) + 1);
+  auto shape = ShapeLine::Parse(line.substr(end), KeysOf(*entry), static_cast<int>(end) + 1);
   if (!shape.ok()) return shape.status();
-  Problem problem = entry->build(*shape);
+  Problem problem = BuildProblem(*entry, *shape);
+  if (problem.bfloat16 && !TakesBfloat16(problem.op)) return OperatorError(name, "expected no bfloat16, it has none");
   if (auto s = CheckProblem(problem, most_bytes); !s.ok()) return s;
   return problem;
 }

@@ -26,6 +26,13 @@ struct OperatorCase {
   bool (*has_gradient)(const Operator&) = nullptr;  // null: always, if gradient_step is not 0
 };
 
+// The problem of a line: its own and the word "bfloat16", which operators with bfloat16 have.
+Problem BuildProblem(const OperatorCase& entry, const ShapeLine& line);
+// The keys of an entry's lines with that word.
+std::string KeysOf(const OperatorCase& entry);
+// The tolerance in whatever the problem is computed in.
+Bounds BoundsOf(const OperatorCase& entry, const Problem& problem, const Tensors& inputs, const Tensors& results);
+
 // One entry per operator.
 const std::vector<OperatorCase>& OperatorCases();
 

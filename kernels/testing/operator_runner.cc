@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/ops/element_types.h"
 #include "kernels/packed_weights.h"
 
 namespace mathnas::kernels::testing {
@@ -46,18 +47,22 @@ class GuardedBuffer {
 
 }  // namespace
 
-Descs InputDescs(const Problem& problem, DType real) {
+bool UsesBfloat16(const Problem& problem) { return problem.bfloat16 || std::holds_alternative<Convert>(problem.op); }
+
+Descs InputDescs(const Problem& problem, DType real, bool low) {
   Descs descs;
-  for (const InputSpec& spec : problem.inputs) {
-    descs.push_back({spec.role == InputSpec::kLabels ? DType::kI64 : real, spec.shape});
+  for (size_t i = 0; i < problem.inputs.size(); ++i) {
+    const InputSpec& spec = problem.inputs[i];
+    const bool is_low = low && problem.bfloat16 && TypeOfInput(problem.op, i) != OperandType::kReal;
+    descs.push_back({spec.role == InputSpec::kLabels ? DType::kI64 : is_low ? DType::kBf16 : real, spec.shape});
   }
   return descs;
 }
 
-absl::StatusOr<Descs> OutputDescs(const Operator& op, DescSpan inputs, DType real) {
+absl::StatusOr<Descs> OutputDescs(const Operator& op, DescSpan inputs, DType real, bool low) {
   auto descs = std::visit([&](const auto& o) { return InferOutputs(o, inputs); }, op);
   if (!descs.ok()) return descs.status();
-  for (TensorDesc& d : *descs) d.dtype = real;
+  for (size_t k = 0; k < descs->size(); ++k) (*descs)[k].dtype = low ? OutputType(op, inputs, k, real) : real;
   return descs;
 }
 
@@ -111,7 +116,10 @@ std::optional<size_t> AlwaysInPlace(const Problem& problem) {
 
 Tensors RandomInputs(const Problem& problem, Random random) {
   Tensors inputs;
-  for (const InputSpec& spec : problem.inputs) {
+  const Descs descs = InputDescs(problem, DType::kF32, true);
+  for (size_t i = 0; i < problem.inputs.size(); ++i) {
+    const InputSpec& spec = problem.inputs[i];
+    const bool rounded = descs[i].dtype == DType::kBf16;
     if (spec.role == InputSpec::kLabels) {
       Tensor labels(DType::kI64, spec.shape);
       for (int64_t& x : labels.as<int64_t>()) x = random.Below(static_cast<uint32_t>(spec.high));
@@ -124,6 +132,7 @@ Tensors RandomInputs(const Problem& problem, Random random) {
       x = static_cast<float>(value + (value < 0 ? -spec.away_from_zero : spec.away_from_zero));
       // The kinks of an activation that saturates there.
       if (spec.saturation != 0 && std::abs(std::abs(x) - spec.saturation) < 1e-3) x *= 1.001F;
+      if (rounded) x = Bfloat16::Rounded(x).ToFloat();
     }
     inputs.push_back(std::move(tensor));
   }
@@ -135,6 +144,11 @@ std::vector<double> ToDoubles(const Tensor& tensor) {
     const auto from = tensor.as<double>();
     return {from.begin(), from.end()};
   }
+  if (tensor.desc().dtype == DType::kBf16) {
+    std::vector<double> to;
+    for (Bfloat16 x : tensor.as<Bfloat16>()) to.push_back(x.ToFloat());
+    return to;
+  }
   const auto from = tensor.as<float>();
   return {from.begin(), from.end()};
 }
@@ -142,18 +156,18 @@ std::vector<double> ToDoubles(const Tensor& tensor) {
 absl::StatusOr<RunResults> RunOperator(Device& device, const Problem& problem, const Tensors& inputs,
                                        const RunOptions& options) {
   Tensors converted;
-  Descs input_descs;
+  const bool low = device.CheckBfloat16().ok();
+  const Descs input_descs = InputDescs(problem, device.real(), low);
   std::vector<GuardedBuffer> buffers;
   absl::InlinedVector<KernelBuffers::Operand, 6> operands;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    converted.push_back(Mapped(inputs[i], device.real(), [](double x) { return x; }));
-    input_descs.push_back(converted[i].desc());
+    converted.push_back(Mapped(inputs[i], input_descs[i].dtype, [](double x) { return x; }));
     buffers.emplace_back(converted[i].desc().bytes()).Set(converted[i]);
     const InputSpec::Role role = problem.inputs[i].role;
     const bool weight = role == InputSpec::kParameter || role == InputSpec::kState;
     operands.push_back({buffers[i].data(), options.constant_weights && weight});
   }
-  auto output_descs = OutputDescs(problem.op, input_descs, device.real());
+  auto output_descs = OutputDescs(problem.op, input_descs, device.real(), low);
   if (!output_descs.ok()) return output_descs.status();
   for (const TensorDesc& d : *output_descs) buffers.emplace_back(d.bytes());
   absl::InlinedVector<void*, 4> outputs;

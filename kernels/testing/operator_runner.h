@@ -26,7 +26,11 @@ struct InputSpec {
 struct Problem {
   Operator op;
   std::vector<InputSpec> inputs;
+  bool bfloat16 = false;  // what ops/element_types.h lets be bfloat16 is that, on devices that compute in it
 };
+
+// Whether bfloat16 is among its operands, on a device that computes in it.
+bool UsesBfloat16(const Problem& problem);
 
 // InvalidArgument when an input is empty, breaks the shape rule of the operator, or leaves no id to draw, and when all
 // operands together are more than `most_bytes`. A problem that passes can be run.
@@ -34,7 +38,7 @@ absl::Status CheckProblem(const Problem& problem, double most_bytes);
 
 using Tensors = std::vector<Tensor>;
 
-// Random float32 inputs (labels: int64).
+// Random float32 inputs (labels: int64); what will be bfloat16 has such values, so that all devices start alike.
 Tensors RandomInputs(const Problem& problem, Random random);
 // A copy with every floating element replaced by f(element), as `real`.
 template <typename F>
@@ -42,9 +46,10 @@ Tensor Mapped(const Tensor& tensor, DType real, F f);
 // The elements of a floating tensor.
 std::vector<double> ToDoubles(const Tensor& tensor);
 
-// The shapes of the inputs, floating ones as `real`; and of the outputs that the operator makes of them.
-Descs InputDescs(const Problem& problem, DType real);
-absl::StatusOr<Descs> OutputDescs(const Operator& op, DescSpan inputs, DType real);
+// The shapes of the inputs, floating ones as `real`; and of the outputs that the operator makes of them. With `low`,
+// those of the device's own types: some of a problem in bfloat16 are that.
+Descs InputDescs(const Problem& problem, DType real, bool low = false);
+absl::StatusOr<Descs> OutputDescs(const Operator& op, DescSpan inputs, DType real, bool low = false);
 
 // The input that output 0 has to be written over: a fused convolution adds to what its output holds, so plans always
 // put the addend there.
@@ -76,6 +81,8 @@ Tensor Mapped(const Tensor& tensor, DType real, F f) {
   for (size_t i = 0; i < from.size(); ++i) {
     if (real == DType::kF64) {
       to.as<double>()[i] = f(from[i]);
+    } else if (real == DType::kBf16) {
+      to.as<Bfloat16>()[i] = Bfloat16::Rounded(static_cast<float>(f(from[i])));
     } else {
       to.as<float>()[i] = static_cast<float>(f(from[i]));
     }

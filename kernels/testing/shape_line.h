@@ -17,6 +17,7 @@ namespace mathnas::kernels::testing {
 //   yes or no       0 or 1
 //   k, s            1 to 2^24; kh, kw, g, heads, window, source: 1 to 4096
 //   p               0 to 4096; axis 0 to 3, axes 1 to 4; terms, addends, flows 0 to 1024
+//   bfloat          16: the word bfloat16
 //   ids             ignored, padding: -1 (none) to 2^24
 //   real numbers    factor, offset, range, rate, scale, smoothing: finite, at most 10^9 in size
 //   all others      0 to 2^24
@@ -32,12 +33,14 @@ class ShapeLine {
     return static_cast<int64_t>(Number(key, static_cast<double>(otherwise)));
   }
   bool Has(std::string_view key) const { return Get(key, 0) != 0; }
+  // As it was parsed.
+  const std::string& text() const { return text_; }
   // "n2_h7_w9_i16": usable in the name of a test.
   std::string name() const { return name_; }
 
  private:
   std::map<std::string, double, std::less<>> values_;
-  std::string name_;
+  std::string text_, name_;
 };
 
 // Writes such a line: words in the order in which they are added, those that have their default left out.

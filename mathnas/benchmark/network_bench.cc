@@ -168,6 +168,10 @@ supernet::StepOptions StepOptionsOf(const supernet::SearchSpace& space) {
 absl::StatusOr<PassGraph> GraphOf(const NetworkRequest& request, Pass pass) {
   const supernet::SearchSpace& space = *request.space;
   if (auto s = space.Check(request.choice); !s.ok()) return s;
+  if (request.precision != kernels::Precision::kFloat32 && pass != Pass::kInference) {
+    return absl::InvalidArgumentError(
+        fmt::format("precision {}: the {} pass computes in float32", kernels::Name(request.precision), Name(pass)));
+  }
   supernet::GraphRequest form = {
       .batch = request.batch,
       .mode = pass == Pass::kInference ? supernet::Mode::kInference : supernet::Mode::kTraining};
@@ -181,6 +185,7 @@ absl::StatusOr<PassGraph> GraphOf(const NetworkRequest& request, Pass pass) {
   supernet::InitializeWeights(result.weights, request.seed, space.initialization());
   if (pass == Pass::kInference) {
     auto folded = kernels::FoldForInference(network.graph, {{"logits", network.logits}}, result.weights);
+    if (folded.ok() && request.precision != kernels::Precision::kFloat32) folded = kernels::LowerPrecision(*folded);
     if (!folded.ok()) return folded.status();
     result.graph = std::move(folded->graph);
     result.weights = std::move(folded->weights);

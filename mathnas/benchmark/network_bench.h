@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/device.h"
+#include "kernels/lower_precision.h"
 #include "kernels/plan.h"
 #include "mathnas/benchmark/timed.h"
 #include "supernet/search_space.h"
@@ -18,8 +19,9 @@ struct NetworkRequest {
   std::shared_ptr<const supernet::SearchSpace> space = {};
   supernet::Choice choice = {};
   int64_t batch = 1;
-  int64_t length = 0;  // of rows of tokens; 0: the space's own
-  uint64_t seed = 0;   // of weights and inputs
+  int64_t length = 0;                                           // of rows of tokens; 0: the space's own
+  uint64_t seed = 0;                                            // of weights and inputs
+  kernels::Precision precision = kernels::Precision::kFloat32;  // of an inference
 };
 
 // Random images and labels, or random rows of tokens: the inputs that networks of the space have, by name.
@@ -38,7 +40,7 @@ struct PassGraph {
   size_t forward_nodes = 0;                  // the nodes before are the forward pass
   std::vector<std::string> parameters = {};  // with a gradient
 };
-// Errors: those of the space and of the graph.
+// Errors: those of the space and of the graph; InvalidArgument for another pass than an inference in bfloat16.
 absl::StatusOr<PassGraph> GraphOf(const NetworkRequest& request, Pass pass);
 
 // The blocks that a pass runs operators of, in the order in which they run.

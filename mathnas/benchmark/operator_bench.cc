@@ -73,8 +73,16 @@ absl::StatusOr<Prepared> Prepare(kernels::Device& device, const Problem& problem
                                  kernels::Random random) {
   Prepared p;
   p.operands = kernels::testing::RandomInputs(problem, random);
-  const Descs inputs = kernels::testing::InputDescs(problem, device.real());
-  auto outputs = kernels::testing::OutputDescs(problem.op, inputs, device.real());
+  if (UsesBfloat16(problem)) {
+    if (auto s = device.CheckBfloat16(); !s.ok()) return s;
+  }
+  const bool low = device.CheckBfloat16().ok();
+  const Descs inputs = kernels::testing::InputDescs(problem, device.real(), low);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].dtype != DType::kBf16) continue;
+    p.operands[i] = kernels::testing::Mapped(p.operands[i], DType::kBf16, [](double x) { return x; });
+  }
+  auto outputs = kernels::testing::OutputDescs(problem.op, inputs, device.real(), low);
   if (!outputs.ok()) return outputs.status();
   auto kernel = device.Prepare(problem.op, inputs, *outputs);
   if (!kernel.ok()) return kernel.status();
@@ -202,7 +210,7 @@ absl::StatusOr<Correctness> CheckOperators(kernels::Device& device, const std::v
     }
     if (!run.ok()) return run.status();
     const auto deviation =
-        kernels::testing::DeviationOf(run->results, exact->results, entry->bound(problem, inputs, exact->results));
+        kernels::testing::DeviationOf(run->results, exact->results, BoundsOf(*entry, problem, inputs, exact->results));
     all.worst = std::max(all.worst, deviation.worst);
     if (deviation.text.empty()) continue;
     all.correct = false;

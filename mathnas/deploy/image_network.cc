@@ -40,9 +40,9 @@ ImageInput InputOf(const supernet::SearchSpace& space, const supernet::Choice& c
 
 absl::StatusOr<DeployedNetwork> MakeImageNetwork(const supernet::SearchSpace& space, const supernet::Choice& choice,
                                                  const kernels::TensorMap& own_weights,
-                                                 const std::optional<ImageInput>& input,
-                                                 const std::string& information) {
-  auto folded = supernet::FoldedNetwork(space, choice, own_weights, /*batch=*/1);
+                                                 const std::optional<ImageInput>& input, const std::string& information,
+                                                 kernels::Precision precision) {
+  auto folded = supernet::FoldedNetwork(space, choice, own_weights, /*batch=*/1, precision);
   if (!folded.ok()) return folded.status();
   DeployedNetwork network = {.graph = std::move(folded->graph),
                              .weights = std::move(folded->weights),

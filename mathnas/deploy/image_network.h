@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "kernels/lower_precision.h"
 #include "kernels/tensor.h"
 #include "mathnas/deploy/network_file.h"
 #include "supernet/data/image_source.h"
@@ -29,8 +30,8 @@ ImageInput InputOf(const supernet::SearchSpace& space, const supernet::Choice& c
 // the network does not have, means or deviations for another number of channels.
 absl::StatusOr<DeployedNetwork> MakeImageNetwork(const supernet::SearchSpace& space, const supernet::Choice& choice,
                                                  const kernels::TensorMap& own_weights,
-                                                 const std::optional<ImageInput>& input,
-                                                 const std::string& information);
+                                                 const std::optional<ImageInput>& input, const std::string& information,
+                                                 kernels::Precision precision = kernels::Precision::kFloat32);
 
 // Whether pixels may be given to a network, by the information in its file.
 bool TakesPixels(const DeployedNetwork& network);

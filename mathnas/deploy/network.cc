@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/lower_precision.h"
 
 namespace mathnas::deploy {
 namespace {
@@ -47,13 +48,12 @@ absl::StatusOr<Graph> WithBatch(const Graph& graph, int64_t batch) {
   Graph result(graph.real());
   std::vector<Value> built;
   for (const Graph::ValueInfo& info : graph.values()) {
-    Shape shape = info.desc.shape;
-    if (info.kind == ValueKind::kInput) shape[0] = batch;
-    built.push_back(info.kind == ValueKind::kParameter        ? result.Parameter(info.name, shape)
-                    : info.kind == ValueKind::kState          ? result.State(info.name, shape)
-                    : info.kind == ValueKind::kComputed       ? Value{}
-                    : info.desc.dtype == kernels::DType::kI64 ? result.Integers(info.name, shape)
-                                                              : result.Input(info.name, shape));
+    kernels::TensorDesc desc = info.desc;
+    if (info.kind == ValueKind::kInput) desc.shape[0] = batch;
+    built.push_back(info.kind == ValueKind::kParameter  ? result.TypedParameter(info.name, desc)
+                    : info.kind == ValueKind::kState    ? result.State(info.name, desc.shape)
+                    : info.kind == ValueKind::kComputed ? Value{}
+                                                        : result.TypedInput(info.name, desc));
   }
   for (const std::string& block : graph.blocks()) result.SetBlock(block);
   for (const Graph::Node& node : graph.nodes()) {
@@ -91,6 +91,9 @@ absl::StatusOr<Network> Network::Create(DeployedNetwork deployed, std::shared_pt
   if (device->real() != deployed.graph.real()) {
     return absl::InvalidArgumentError(fmt::format("device {} computes in {}, expected {}", device->name(),
                                                   Name(device->real()), Name(deployed.graph.real())));
+  }
+  if (kernels::PrecisionOf(deployed.graph) == kernels::Precision::kBfloat16) {
+    if (auto s = device->CheckBfloat16(); !s.ok()) return s;
   }
   const absl::StatusOr<Graph> graph = WithBatch(deployed.graph, batch);
   if (!graph.ok()) return graph.status();

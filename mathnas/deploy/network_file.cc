@@ -43,7 +43,7 @@ bool IsForInference(const kernels::Operator& op) {
          std::holds_alternative<kernels::SinusoidalPositions>(op) || std::holds_alternative<kernels::Concat>(op) ||
          std::holds_alternative<kernels::Part>(op) || std::holds_alternative<kernels::Resize>(op) ||
          std::holds_alternative<kernels::ScaleChannels>(op) || std::holds_alternative<kernels::ExpandDepthwise>(op) ||
-         std::holds_alternative<kernels::Slice>(op);
+         std::holds_alternative<kernels::Convert>(op) || std::holds_alternative<kernels::Slice>(op);
 }
 
 absl::Status CheckNormalisation(const Normalisation& normalisation, int64_t channels) {
@@ -152,6 +152,22 @@ absl::StatusOr<DeployedNetwork> Read(supernet::SafetensorsFile file) {
 }
 
 }  // namespace
+
+absl::StatusOr<DeployedNetwork> WithPrecision(DeployedNetwork network, kernels::Precision precision) {
+  const kernels::Precision own = kernels::PrecisionOf(network.graph);
+  if (own == precision) return network;
+  if (precision == kernels::Precision::kFloat32) {
+    return absl::InvalidArgumentError(fmt::format("the network is {}, expected that or none", kernels::Name(own)));
+  }
+  const Value output = network.graph.Find(network.output);
+  if (!output.valid()) return Wrong("output", fmt::format("the graph has nothing called {}", network.output));
+  auto lowered =
+      kernels::LowerPrecision({std::move(network.graph), std::move(network.weights), {{network.output, output}}});
+  if (!lowered.ok()) return lowered.status();
+  network.graph = std::move(lowered->graph);
+  network.weights = std::move(lowered->weights);
+  return network;
+}
 
 absl::Status Check(const DeployedNetwork& network) {
   const Graph& graph = network.graph;

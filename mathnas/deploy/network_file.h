@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/graph.h"
+#include "kernels/lower_precision.h"
 #include "kernels/tensor.h"
 #include "supernet/safetensors.h"
 
@@ -36,7 +37,7 @@ struct Normalisation {
 };
 
 struct DeployedNetwork {
-  kernels::Graph graph;        // for inference, float32, one input; of any batch size
+  kernels::Graph graph;        // for inference, one input, both ends float32; of any batch size
   kernels::TensorMap weights;  // by the names of the graph's parameters and states
   std::string input;           // name of the input: {batch, .., channels}, for images {batch, height, width, channels}
   Normalisation normalisation;
@@ -44,6 +45,10 @@ struct DeployedNetwork {
   std::vector<std::string> class_names;  // one for each entry of the output's last axis, or none
   std::string information = "{}";        // text of a JSON object
 };
+
+// The network in this precision. A file in bfloat16 stays what it is: its float32 weights are gone. Errors:
+// InvalidArgument names both where float32 is asked for there; those of LowerPrecision.
+absl::StatusOr<DeployedNetwork> WithPrecision(DeployedNetwork network, kernels::Precision precision);
 
 // InvalidArgument says which part breaks a rule given above, or which operator changes states; NotFound names a missing
 // weight. Save and Load check this themselves.

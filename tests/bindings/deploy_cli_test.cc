@@ -48,6 +48,43 @@ class DeployCli : public testing::Test {
 
 TemporaryFolder* DeployCli::folder_ = nullptr;
 
+// Both ways to bfloat16: when the file is written, and when it is run.
+TEST_F(DeployCli, Bfloat16) {
+  const std::vector<std::string> evaluate = {"evaluate", "--checkpoint", Network(),  "--data",
+                                             kData,      "--precision",  "bfloat16", "--json"};
+  setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+  const Finished limited = RunProgram(evaluate);
+  unsetenv("ONEDNN_MAX_CPU_ISA");
+  EXPECT_EQ(limited.exit_status, 2);
+  EXPECT_NE(limited.err.find("--precision: bfloat16: expected a processor with AVX-512 BF16"), std::string::npos)
+      << limited.err;
+
+  const json deployed = Deploy(Network(), {"--data", kData, "--precision", "bfloat16"});
+  EXPECT_EQ(deployed["precision"], "bfloat16");
+  const Finished evaluation = RunProgram(evaluate);
+  if (evaluation.err.find("expected a processor with AVX-512 BF16") != std::string::npos) {
+    GTEST_SKIP() << evaluation.err;
+  }
+  ASSERT_EQ(evaluation.exit_status, 0) << evaluation.err;
+  const json evaluated = evaluation.json(), loss = evaluated["float32"];
+  EXPECT_GT(loss["largest_deviation"], 0);
+  EXPECT_LT(loss["largest_deviation"], 0.05 * loss["largest_logit"].get<double>());
+  const json run = Run({"--data", kData});
+  EXPECT_EQ(run["precision"], "bfloat16");
+  EXPECT_DOUBLE_EQ(run["accuracy"], evaluated["accuracy"]);
+  const Finished wide = RunProgram({"run", File(), "--precision", "float32"});
+  EXPECT_EQ(wide.exit_status, 2);
+  EXPECT_NE(wide.err.find("the network is bfloat16, expected that or none"), std::string::npos) << wide.err;
+
+  EXPECT_EQ(Deploy(Network(), {"--data", kData})["precision"], "float32");
+  EXPECT_EQ(Run({})["precision"], "float32");
+  const json lowered = Run({"--data", kData, "--precision", "bfloat16"});
+  EXPECT_EQ(lowered["output"], run["output"]);
+  EXPECT_EQ(lowered["accuracy"], run["accuracy"]);
+  EXPECT_NE(RunProgram({"run", File(), "--precision", "half"}).err.find("expected float32 or bfloat16"),
+            std::string::npos);
+}
+
 TEST_F(DeployCli, ANetworkOfASupernetIsRecalibrated) {
   const json deployed = Deploy(Supernet(), {"--subnet", kCell, "--data", kData});
   EXPECT_EQ(deployed["statistics"], "recalibrated");

@@ -103,6 +103,11 @@ Graph EveryOperator() {
   AccumulateGradients(g, Differentiate(g, loss));
   g.Apply(Fill{.value = 1e-300, .shape = {3, 1, 4}}, {});
   g.Apply(Fill{.value = 2, .shape = {}}, {});
+  const Value low = g.Apply(Convert{.to = DType::kBf16}, {x})[0];
+  const Value typed = g.TypedParameter("low.weight", {DType::kBf16, {5, 8}});
+  g.Apply(Linear{.has_bias = false, .wide_dst = true}, {low, typed});
+  g.Apply(Add{}, {low, g.TypedInput("low", {DType::kBf16, {2, 9, 7, 8}})});
+  g.Apply(Convert{.to = DType::kF32}, {low});
   return g;
 }
 
@@ -271,7 +276,7 @@ TEST_F(HostileGraphJson, Leaves) {
   EXPECT_EQ(With("/leaves/0/kind", "computed"),
             "leaves[0].kind: found \"computed\", expected input, integers, parameter or state");
   EXPECT_EQ(With("/leaves/1/name", "x"), "leaves[1].name: found \"x\", expected every name once");
-  EXPECT_EQ(With("/leaves/1/colour", "red"), "leaves[1][\"colour\"]: unknown, expected kind, name, shape");
+  EXPECT_EQ(With("/leaves/1/colour", "red"), "leaves[1][\"colour\"]: unknown, expected kind, name, shape, type");
   EXPECT_EQ(Without("/leaves/1", "name"), "leaves[1].name: missing");
   for (const json& extent :
        {json(-1), json(0), json(std::numeric_limits<int64_t>::min()), json(uint64_t{1} << 63),

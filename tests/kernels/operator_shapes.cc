@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/ops/element_types.h"
 #include "kernels/status.h"
 
 namespace mathnas::kernels::testing {
@@ -29,7 +30,13 @@ std::vector<OperatorShape> AllOperatorShapes() {
   for (const OperatorCase& entry : OperatorCases()) {
     auto lines = ReadShapes(entry.shapes, entry.keys);
     if (!lines.ok()) continue;
-    for (ShapeLine& line : *lines) shapes.push_back({&entry, std::move(line)});
+    for (ShapeLine& line : *lines) {
+      if (TakesBfloat16(entry.build(line).op)) {
+        auto low = ShapeLine::Parse(line.text() + " bfloat16", KeysOf(entry));
+        if (low.ok()) shapes.push_back({&entry, *std::move(low)});
+      }
+      shapes.push_back({&entry, std::move(line)});
+    }
   }
   return shapes;
 }
@@ -37,7 +44,8 @@ std::vector<OperatorShape> AllOperatorShapes() {
 std::vector<OperatorShape> DifferentiableShapes() {
   std::vector<OperatorShape> shapes = AllOperatorShapes();
   std::erase_if(shapes, [](const OperatorShape& s) {
-    return s.entry->gradient_step == 0 || (s.entry->has_gradient != nullptr && !s.entry->has_gradient(s.problem().op));
+    return s.problem().bfloat16 || s.entry->gradient_step == 0 ||
+           (s.entry->has_gradient != nullptr && !s.entry->has_gradient(s.problem().op));
   });
   return shapes;
 }

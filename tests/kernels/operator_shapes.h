@@ -20,10 +20,11 @@ struct OperatorShape {
   ShapeLine line;
 
   std::string name() const { return std::string(entry->name) + "_" + line.name(); }
-  Problem problem() const { return entry->build(line); }
+  Problem problem() const { return BuildProblem(*entry, line); }
 };
 
-// Every line of every entry. Files that cannot be read are missing (a test of its own says so).
+// Every line of every entry, of operators with bfloat16 also with that word. Files that cannot be read are missing (a
+// test of its own says so).
 std::vector<OperatorShape> AllOperatorShapes();
 // Those with a gradient.
 std::vector<OperatorShape> DifferentiableShapes();

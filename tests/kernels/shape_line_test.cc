@@ -77,7 +77,7 @@ TEST(ParseProblem, ReadsWhatIsDocumented) {
 TEST(LineOf, IsTheInverseOfParseProblem) {
   for (const OperatorShape& shape : AllOperatorShapes()) {
     const Problem problem = shape.problem();
-    const Descs inputs = InputDescs(problem, DType::kF32);
+    const Descs inputs = InputDescs(problem, DType::kF32, true);
     const auto line = LineOf(problem.op, inputs);
     ASSERT_TRUE(line.ok()) << shape.name() << ": " << Message(line.status());
     auto operands = OutputDescs(problem.op, inputs, DType::kF32);
@@ -89,7 +89,7 @@ TEST(LineOf, IsTheInverseOfParseProblem) {
       continue;
     }
     ASSERT_TRUE(again.ok()) << *line << ": " << Message(again.status());
-    EXPECT_TRUE(InputDescs(*again, DType::kF32) == inputs) << shape.name() << " is not " << *line;
+    EXPECT_TRUE(InputDescs(*again, DType::kF32, true) == inputs) << shape.name() << " is not " << *line;
     // What takes no time is not written: the number of tokens, the row of an embedding that is no word.
     if (!std::holds_alternative<SinusoidalPositions>(problem.op)) {
       EXPECT_TRUE(again->op == problem.op) << shape.name() << " is not " << *line;

@@ -1,12 +1,13 @@
-// Serial kernels over ranges of floats, compiled once per instruction set and chosen at run time. Threads, shapes and
-// operators are the business of the callers in kernels/cpu.
-// Matrices are dense and row-major. Where nothing else is said, an output is either apart from all inputs or exactly
-// one of them. Sums are added in an order that depends on the sizes and the instruction set alone.
+// Serial kernels over ranges of floats, a few of bfloat16, compiled once per instruction set and chosen at run time.
+// Threads, shapes and operators are the business of the callers in kernels/cpu. Matrices are dense and row-major. Where
+// nothing else is said, an output is either apart from all inputs or exactly one of them. Sums are added in an order
+// that depends on the sizes and the instruction set alone.
 #ifndef MATHNAS_KERNELS_CPU_VECTOR_VECTOR_KERNELS_H_
 #define MATHNAS_KERNELS_CPU_VECTOR_VECTOR_KERNELS_H_
 
 #include <cstdint>
 
+#include "kernels/bfloat16.h"
 #include "kernels/dropout_keys.h"
 
 namespace mathnas::kernels::cpu {
@@ -107,6 +108,18 @@ struct VectorKernels {
   void (*fill)(float value, float* y, int64_t n);
   void (*accumulate)(const float* x, float* sum, int64_t n);
   void (*add_scaled)(float factor, const float* x, float* sum, int64_t n);  // sum += factor x
+
+  // bfloat16.inc; as those of floats of the same name, sums and products in float
+  void (*widen)(const Bfloat16* x, float* y, int64_t n);
+  void (*narrow)(const float* x, Bfloat16* y, int64_t n);  // to nearest even
+  void (*relu_bfloat16)(const Bfloat16* x, Bfloat16* y, int64_t n);
+  void (*hard_swish_bfloat16)(const Bfloat16* x, Bfloat16* y, int64_t n);
+  void (*hard_sigmoid_bfloat16)(const Bfloat16* x, Bfloat16* y, int64_t n);
+  void (*swish_bfloat16)(const Bfloat16* x, Bfloat16* y, int64_t n);
+  void (*scale_bfloat16)(float factor, const Bfloat16* x, Bfloat16* y, int64_t n);
+  void (*add_bfloat16)(const Bfloat16* const* x, int64_t count, Bfloat16* y, int64_t n);
+  void (*scale_columns_bfloat16)(const Bfloat16* x, const Bfloat16* scale, Bfloat16* y, int64_t rows, int64_t columns);
+  void (*column_means_bfloat16)(const Bfloat16* x, int64_t stride, int64_t rows, int64_t columns, Bfloat16* mean);
 
   // dropout.inc
   // y[j] = factor * x[j], or 0 where the DropoutMask of these keys drops index + j. In place, too.

@@ -1,0 +1,41 @@
+// A network for inference in bfloat16: half the memory that activations and weights move, and the matrix units of
+// processors that have them for it. A graph in, a graph of the same network out.
+#ifndef MATHNAS_KERNELS_LOWER_PRECISION_H_
+#define MATHNAS_KERNELS_LOWER_PRECISION_H_
+
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "kernels/fold.h"
+
+namespace mathnas::kernels {
+
+// What a network computes in.
+enum class Precision : uint8_t { kFloat32, kBfloat16 };
+// "float32", "bfloat16".
+std::string_view Name(Precision precision);
+// InvalidArgument lists the names that are known.
+absl::StatusOr<Precision> ParsePrecision(std::string_view name);
+
+// Returns a graph that computes the same outputs from the same inputs, both float32 still, up to the rounding of what
+// lies between to the 8 bits of bfloat16:
+//  - Convolutions and linear layers read bfloat16 and add up in float32. Their constant weights are rounded once: of
+//    "x.weight" the graph reads "x.weight.bfloat16". Biases stay float32.
+//  - Activations, sums, pooling and what else is cheap (ops/element_types.h) are bfloat16 where all that they read is.
+//  - What is delicate stays float32: normalisations, attention with its softmax, embeddings, resizing, and every
+//    operator that has no bfloat16. Convert operators stand between; a linear layer that such an operator or an output
+//    reads gives its float32 sums as they are (Linear::wide_dst).
+//  - ExpandDepthwise becomes its two convolutions: oneDNN's in bfloat16 take 0.95 to 1.18 times what the one operator
+//    takes in float32 (56x56 and 112x112 pixels, batch 32), and it would need conversions at both ends.
+// Values, blocks and outputs keep their names. Whether a device runs it fast: Device::CheckBfloat16.
+//
+// Errors: the graph's own; InvalidArgument for a graph that is not float32 throughout; NotFound names a weight that is
+// missing.
+absl::StatusOr<FoldedGraph> LowerPrecision(const FoldedGraph& network);
+
+// Whether a graph has values of bfloat16.
+Precision PrecisionOf(const Graph& graph);
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_LOWER_PRECISION_H_

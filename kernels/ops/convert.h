@@ -1,0 +1,26 @@
+// Between float32 and bfloat16.
+#ifndef MATHNAS_KERNELS_OPS_CONVERT_H_
+#define MATHNAS_KERNELS_OPS_CONVERT_H_
+
+#include "kernels/ops/rules.h"
+
+namespace mathnas::kernels {
+
+// y = x as float32 or bfloat16 (`to`), rounded to nearest even. In a graph of float64, which is exact arithmetic, y =
+// x.
+struct Convert {
+  DType to = DType::kBf16;
+
+  static constexpr std::string_view kName = "convert";
+  template <typename V>
+  void Visit(V&& v) {
+    v("to", to);
+  }
+  bool operator==(const Convert&) const = default;
+};
+
+absl::StatusOr<Descs> InferOutputs(const Convert& op, DescSpan inputs);
+
+}  // namespace mathnas::kernels
+
+#endif  // MATHNAS_KERNELS_OPS_CONVERT_H_

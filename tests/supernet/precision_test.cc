@@ -1,0 +1,127 @@
+// Networks of all spaces in bfloat16: the logits of float32 up to rounding, and a kernel of its own for every operator.
+#include <cmath>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/lower_precision.h"
+#include "kernels/plan.h"
+#include "kernels/random.h"
+#include "kernels/status.h"
+#include "supernet/evaluation.h"
+#include "supernet/mobilenetv3/space.h"
+#include "supernet/nasbench201/space.h"
+#include "supernet/supertransformer/space.h"
+#include "supernet/supervit/space.h"
+#include "supernet/training/sampling.h"
+#include "supernet/weights.h"
+
+namespace mathnas::supernet {
+namespace {
+
+using kernels::Precision;
+
+std::shared_ptr<kernels::Device> Bfloat16Device() {
+  auto cpu = kernels::CpuDevice(2);
+  return cpu.ok() && (*cpu)->CheckBfloat16().ok() ? *cpu : nullptr;
+}
+
+struct Result {
+  std::vector<float> logits;
+  int convolutions = 0;  // and linear layers, that read bfloat16
+};
+
+Result Run(const kernels::FoldedGraph& network, const std::shared_ptr<kernels::Device>& device, int64_t tokens) {
+  Result result;
+  const auto plan = kernels::Plan::Create(network.graph, network.outputs, *device, {.constant_weights = true});
+  EXPECT_TRUE(plan.ok()) << kernels::Message(plan.status());
+  if (!plan.ok()) return result;
+  for (const kernels::Plan::Step& step : (*plan)->steps()) {
+    if (step.input_descs.empty() || step.input_descs[0].dtype != kernels::DType::kBf16) continue;
+    const std::string name = step.kernel->implementation();
+    for (const char* naive : {"ref", "simple"}) {
+      EXPECT_EQ(name.find(naive), std::string::npos) << NameOf(step.op) << ": " << name;
+    }
+    const bool product =
+        std::holds_alternative<kernels::Conv2d>(step.op) || std::holds_alternative<kernels::Linear>(step.op);
+    result.convolutions += product ? 1 : 0;
+  }
+  const auto context = kernels::Context::Create(*plan, {&network.weights});
+  EXPECT_TRUE(context.ok()) << kernels::Message(context.status());
+  if (!context.ok()) return result;
+  kernels::Random random(5);
+  for (const kernels::Plan::Port& port : (*plan)->inputs()) {
+    const kernels::TensorView view = *(*context)->Input(port.name);
+    if (view.desc.dtype == kernels::DType::kI64) {
+      for (int64_t& id : view.as<int64_t>()) id = 4 + random.Below(static_cast<uint32_t>(tokens - 4));
+    } else {
+      for (float& v : view.as<float>()) v = static_cast<float>(random.Normal());
+    }
+  }
+  EXPECT_TRUE((*context)->Run().ok());
+  const auto logits = (*context)->Output("logits")->as<float>();
+  result.logits.assign(logits.begin(), logits.end());
+  return result;
+}
+
+double Norm(const std::vector<float>& a, const std::vector<float>& b) {
+  double squares = 0;
+  for (size_t i = 0; i < a.size(); ++i) squares += std::pow(static_cast<double>(a[i]) - b[i], 2);
+  return std::sqrt(squares);
+}
+
+// Every convolution and linear layer rounds its weights and its result, by 2^-8 of each number at most and by
+// 2^-8 / sqrt(3) / 1.4 in the quadratic mean over mantissas. The errors are independent of each other, so that their
+// squares add up: of L layers, which do not amplify what is relative, at most sqrt(2 L) 2^-8 of the norm of the logits.
+void ExpectRoundingAlone(const SearchSpace& space, const Choice& choice, int64_t batch,
+                         const std::shared_ptr<kernels::Device>& device) {
+  kernels::TensorMap weights = AllocateWeights(space.Network(choice, {}).graph);
+  InitializeWeights(weights, 3, space.initialization());
+  const auto wide = FoldedNetwork(space, choice, weights, batch);
+  const auto low = FoldedNetwork(space, choice, weights, batch, Precision::kBfloat16);
+  ASSERT_TRUE(wide.ok() && low.ok()) << wide.status() << low.status();
+  EXPECT_EQ(kernels::PrecisionOf(low->graph), Precision::kBfloat16);
+  const Result expected = Run(*wide, device, space.classes()), result = Run(*low, device, space.classes());
+  EXPECT_EQ(expected.convolutions, 0);
+  EXPECT_GT(result.convolutions, 0);
+  ASSERT_EQ(result.logits.size(), expected.logits.size());
+  const double relative =
+      Norm(result.logits, expected.logits) / Norm(expected.logits, std::vector<float>(expected.logits.size()));
+  std::cout << space.name() << ": " << result.convolutions << " layers, off by " << relative << "\n";
+  EXPECT_LT(relative, std::sqrt(2.0 * result.convolutions) * 0x1p-8);
+  EXPECT_GT(relative, 0);
+}
+
+TEST(Precision, NasBench201) {
+  const auto device = Bfloat16Device();
+  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
+  const auto space = *NasBench201({.cells = 2});
+  for (int64_t i = 0; i < 4; ++i) ExpectRoundingAlone(*space, RandomChoice(*space, 7, i), i % 2 == 0 ? 1 : 8, device);
+}
+
+TEST(Precision, MobileNetV3) {
+  const auto device = Bfloat16Device();
+  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
+  const auto space = *MobileNetV3({.resolutions = {96, 128}});
+  for (int64_t i = 0; i < 3; ++i) ExpectRoundingAlone(*space, RandomChoice(*space, 7, i), i % 2 == 0 ? 1 : 4, device);
+}
+
+TEST(Precision, SuperVit) {
+  const auto device = Bfloat16Device();
+  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
+  const auto space = *SuperVit({});
+  ExpectRoundingAlone(*space, RandomChoice(*space, 7, 0), 1, device);
+}
+
+TEST(Precision, SuperTransformer) {
+  const auto device = Bfloat16Device();
+  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
+  const auto space = *SuperTransformer({.source_vocabulary = 500, .target_vocabulary = 500});
+  ExpectRoundingAlone(*space, RandomChoice(*space, 7, 0), 2, device);
+}
+
+}  // namespace
+}  // namespace mathnas::supernet
