@@ -47,8 +47,11 @@ std::map<int32_t, Tensor> EvaluateDirectly(const Graph& graph, Device& device, c
     for (Value v : node.inputs) {
       const bool state = graph.info(v).kind == ValueKind::kState;
       if (state) results.push_back(v.id);
-      problem.inputs.push_back(
-          {state ? testing::InputSpec::kState : testing::InputSpec::kActivation, graph.desc(v).shape});
+      const bool labels = graph.desc(v).dtype == DType::kI64;
+      problem.inputs.push_back({state    ? testing::InputSpec::kState
+                                : labels ? testing::InputSpec::kLabels
+                                         : testing::InputSpec::kActivation,
+                                graph.desc(v).shape});
       operands.push_back(values.at(v.id).Clone());
     }
     auto run = RunOperator(device, problem, operands);
