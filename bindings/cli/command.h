@@ -50,7 +50,7 @@ int ExitStatus();
 absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const Common& common);
 
 // Set by Ctrl-C; a second Ctrl-C ends the process. To be called while no other thread runs: the signal is delivered to
-// none but the one that waits for it. A handler on a thread inside oneDNN 2.6.3 corrupts the heap (AVX-512 with AMX: 5
+// none but the one that waits for it. A handler on a thread inside oneDNN 2.6.3 corrupts the heap (AVX-512 with AMX: 8
 // of 59 runs).
 const std::atomic<bool>* Interrupted();
 void CatchInterrupt();
