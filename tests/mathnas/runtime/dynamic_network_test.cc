@@ -1,5 +1,6 @@
-// The dynamic network: which network is chosen, when a measured latency calls for another, and whether every answer is
-// that of the subnet that it is said to be of, while subnets change.
+// Whether every answer is that of the subnet that it is said to be of, while subnets change.
+#include "mathnas/runtime/dynamic_network.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -15,14 +16,13 @@
 #include "gtest/gtest.h"
 #include "kernels/plan.h"
 #include "kernels/random.h"
-#include "kernels/status.h"
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/profile/profiler.h"
-#include "mathnas/runtime/dynamic_network.h"
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/training/sampling.h"
 #include "supernet/weights.h"
+#include "tests/mathnas/runtime/runtime_test.h"
 #include "tests/supernet/test_files.h"
 
 namespace mathnas::runtime {
@@ -31,241 +31,6 @@ namespace {
 using core::Limit;
 using core::LimitOp;
 using supernet::Choice;
-using Verdict = LatencyFollower::Verdict;
-
-void ExpectError(const absl::Status& status, absl::StatusCode code, const std::vector<std::string>& fragments) {
-  EXPECT_EQ(status.code(), code) << status;
-  for (const std::string& f : fragments) {
-    EXPECT_NE(kernels::Message(status).find(f), std::string::npos)
-        << "\"" << f << "\" in: " << kernels::Message(status);
-  }
-}
-
-// ---- Following a latency, with a clock that the test moves
-
-// A machine on which networks 0 .. n-1 take table[i] * residual[i] * load ms: the larger the better. Chooses as the
-// dynamic network does: the largest that is predicted to be fast enough.
-struct Machine {
-  std::vector<double> table, residual;
-  double limit = 10;
-  LatencyFollower follower;
-  size_t present = 0;
-  double now = 0;
-  int switches = 0;
-
-  Machine(FollowOptions options, std::vector<double> t, std::vector<double> r)
-      : table(std::move(t)), residual(std::move(r)), follower(std::move(options)) {
-    follower.SetLimit(limit);
-    present = Choose(0);
-    follower.Switched(table[present], Verdict::kStay, now);
-  }
-  size_t Choose(double margin) const {
-    size_t best = 0;
-    for (size_t i = 0; i < table.size(); ++i) {
-      if (table[i] * follower.factor() <= limit * (1 - margin)) best = i;
-    }
-    return best;
-  }
-  void Run(double seconds, double load) {
-    for (const double end = now + seconds; now < end;) {
-      const double ms = table[present] * residual[present] * load;
-      now += ms / 1e3;
-      const Verdict verdict = follower.Measured(ms, now);
-      if (verdict == Verdict::kStay) continue;
-      const size_t next = Choose(follower.options().margin);
-      if (next == present) {
-        follower.Stayed(now);
-        continue;
-      }
-      present = next;
-      ++switches;
-      follower.Switched(table[present], verdict, now);
-    }
-  }
-};
-
-TEST(LatencyFollower, FollowsASlowMachineAndComesBack) {
-  Machine machine({}, {2, 4, 6, 8, 9.5}, {1, 1, 1, 1, 1});
-  EXPECT_EQ(machine.present, 4u);
-  machine.Run(30, 1);
-  EXPECT_EQ(machine.switches, 0);
-  machine.Run(3, 2);  // twice as slow: 4 would take 19 ms, 1 takes 8
-  EXPECT_EQ(machine.present, 1u);
-  EXPECT_EQ(machine.switches, 1);
-  EXPECT_DOUBLE_EQ(machine.follower.factor(), 2);
-  machine.Run(30, 2);
-  EXPECT_EQ(machine.switches, 1);
-  machine.Run(30, 1);
-  EXPECT_EQ(machine.present, 4u);
-  EXPECT_EQ(machine.switches, 2);
-  machine.Run(30, 1.03);  // within the band
-  EXPECT_EQ(machine.switches, 2);
-}
-
-// The table is 12 % wrong about the network at the limit: it is taken when there is room, and given up.
-TEST(LatencyFollower, DoesNotFlapWhereTheTableIsWrong) {
-  const FollowOptions options = {.dwell = 1, .longest_patience = 64};
-  Machine machine(options, {2, 4, 6, 8, 9.5}, {1, 1, 1, 1, 1.12});
-  machine.Run(2 * options.longest_patience, 1);
-  EXPECT_GE(machine.switches, 3) << "the case is none";
-  EXPECT_LE(machine.switches, 2 * std::log2(options.longest_patience / options.dwell) + 2);
-  EXPECT_DOUBLE_EQ(machine.follower.patience(), options.longest_patience);
-  const int before = machine.switches;
-  machine.Run(10 * options.longest_patience, 1);
-  EXPECT_LE(machine.switches - before, 2 * 10);
-  // A slow machine is still followed at once.
-  machine.Run(3, 3);
-  EXPECT_LE(machine.table[machine.present] * 3, 10 * 1.05);
-}
-
-TEST(LatencyFollower, DwellsAndIgnoresTheFirstRuns) {
-  LatencyFollower follower({.warmup = 3, .window = 4, .dwell = 5, .longest_patience = 5});
-  follower.SetLimit(10);
-  follower.Switched(8, Verdict::kStay, 100);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(follower.Measured(1000, 101), Verdict::kStay);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(follower.Measured(20, 102), Verdict::kStay);
-  EXPECT_FALSE(follower.measured_ms());
-  EXPECT_EQ(follower.Measured(1e6, 102), Verdict::kStay) << "too early";
-  EXPECT_DOUBLE_EQ(*follower.measured_ms(), 20) << "the median";
-  EXPECT_DOUBLE_EQ(follower.factor(), 2.5);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(follower.Measured(20, 105), Verdict::kStay);
-  EXPECT_EQ(follower.Measured(20, 105), Verdict::kTooSlow);
-  follower.SetLimit(std::nullopt);
-  for (int i = 0; i < 8; ++i) EXPECT_EQ(follower.Measured(20, 200), Verdict::kStay);
-}
-
-// The loop of the reference: ten batches of warm-up, the mean of twenty, out of [latency_min, limit] means another.
-TEST(LatencyFollower, ReferenceDemo) {
-  const FollowOptions demo = FollowOptions::ReferenceDemo(500, 400);
-  EXPECT_TRUE(Check(demo).ok());
-  LatencyFollower follower(demo);
-  follower.SetLimit(500);
-  follower.Switched(480, Verdict::kStay, 0);
-  const auto run = [&](double ms, int times) {
-    Verdict verdict = Verdict::kStay;
-    for (int i = 0; i < times; ++i) verdict = follower.Measured(ms, 0);
-    return verdict;
-  };
-  EXPECT_EQ(run(501, 29), Verdict::kStay);
-  EXPECT_EQ(run(501, 1), Verdict::kTooSlow);
-  EXPECT_EQ(run(500, 20), Verdict::kStay);
-  EXPECT_EQ(run(400, 20), Verdict::kStay);
-  EXPECT_EQ(run(399, 20), Verdict::kRoom);
-  EXPECT_DOUBLE_EQ(follower.factor(), 399.0 / 480);
-}
-
-TEST(FollowOptions, SaysWhatIsWrong) {
-  ExpectError(Check({.window = 0}), absl::StatusCode::kInvalidArgument, {"follow.window: 0", "at least 1"});
-  ExpectError(Check({.under = 0.1, .margin = 0.1}), absl::StatusCode::kInvalidArgument, {"follow.margin: 0.1"});
-  ExpectError(Check({.dwell = 9, .longest_patience = 8}), absl::StatusCode::kInvalidArgument, {"longest_patience"});
-  ExpectError(Check({.over = std::nan("")}), absl::StatusCode::kInvalidArgument, {"follow.over"});
-}
-
-// ---- Choosing
-
-// What is best when large is a saving, all else a cost.
-core::Metric MetricOf(const std::string& unit, core::Goal goal, double base) {
-  core::Metric metric;
-  metric.unit = unit;
-  metric.goal = goal;
-  metric.form = goal == core::Goal::kMax ? core::Form::kSaving : core::Form::kCost;
-  metric.slices.resize(1);
-  metric.slices[0].base = base;
-  return metric;
-}
-
-// Two metrics of four nodes with three candidates, nothing in it additive by accident.
-core::BlockTable SmallTable() {
-  core::BlockTable table;
-  table.space = "any";
-  core::Metric accuracy = MetricOf("%", core::Goal::kMax, 80);
-  core::Metric latency = MetricOf("ms", core::Goal::kMin, 3);
-  core::Metric size = MetricOf("1", core::Goal::kMin, 0);
-  kernels::Random random(11);
-  for (int i = 0; i < 4; ++i) {
-    table.nodes.push_back({"n" + std::to_string(i), {"a", "b", "c"}, 2});
-    auto row = [&](core::Metric& metric, std::vector<double> values) { metric.slices[0].values.push_back(values); };
-    row(accuracy, {1 + random.Uniform(), random.Uniform(), 0});
-    row(latency, {1 + random.Uniform(), 3 + random.Uniform(), 5 + random.Uniform()});
-    row(size, {10 + i * 1.0, 20 + i * 2.0, 40 + i * 3.0});
-  }
-  table.metrics = {{"accuracy", accuracy}, {"latency", latency}, {"size", size}};
-  return table;
-}
-
-double Value(const core::BlockTable& table, const std::string& metric, const core::Choice& choice) {
-  const core::Metric& m = table.metrics.at(metric);
-  double sum = 0;
-  for (size_t i = 0; i < choice.size(); ++i) sum += m.slices[0].values[i][static_cast<size_t>(choice[i])];
-  return m.slices[0].base + (m.form == core::Form::kCost ? sum : -sum);
-}
-
-// The rule of the reference's demo, written down once more from spec/mathnas.md 3.7.
-TEST(Choose, LightSearchIsThatOfTheReference) {
-  const core::BlockTable table = SmallTable();
-  ChoosingOptions options = {.strategy = Strategy::kLight, .law = PowerLaw{.size_metric = "size"}};
-  options.request.estimator.kind = core::EstimatorKind::kLinear;
-  kernels::Random random(3);
-  int light = 0, heavy = 0;
-  for (int repetition = 0; repetition < 300; ++repetition) {
-    profile::TableNetwork present = {{0, 0, 0, 0}, 0};
-    for (int& c : present.choice) c = static_cast<int>(random.Below(3));
-    const double limit = 9 + 20 * random.Uniform();  // 8.69 is the least
-    const double now = Value(table, "latency", present.choice);
-    core::Choice best;
-    double best_score = -1e9;
-    for (size_t i = 0; i < 4; ++i) {
-      core::Choice moved = present.choice;
-      moved[i] += limit < now ? -1 : 1;
-      if (moved[i] < 0 || moved[i] > 2 || Value(table, "latency", moved) > limit) continue;
-      const double loss = 80 - Value(table, "accuracy", moved);
-      const double score = 80 - loss / (0.19 * std::pow(Value(table, "size", moved), 0.3));
-      if (score > best_score) best_score = score, best = moved;
-    }
-    const auto chosen = Choose(table, options, {{.metric = "latency", .value = limit}}, &present);
-    ASSERT_TRUE(chosen.ok()) << chosen.status();
-    EXPECT_EQ(chosen->light, !best.empty());
-    EXPECT_LE(Value(table, "latency", chosen->network.choice), limit);
-    if (best.empty()) {
-      ++heavy;
-      continue;
-    }
-    ++light;
-    EXPECT_EQ(chosen->network.choice, best);
-    EXPECT_NEAR(chosen->objective, best_score, 1e-9);
-  }
-  EXPECT_GT(light, 50);
-  EXPECT_GT(heavy, 10);
-}
-
-TEST(Choose, SaysWhyNothingFits) {
-  const core::BlockTable table = SmallTable();
-  ChoosingOptions options;
-  options.request.estimator.kind = core::EstimatorKind::kLinear;
-  const std::vector<Limit> limits = {{.metric = "latency", .value = 2}};
-  ExpectError(Choose(table, options, limits, nullptr).status(), absl::StatusCode::kFailedPrecondition,
-              {"no network keeps latency<=2 (alone ", "nearest budget that can be met: latency<="});
-  options.nearest = true;
-  const auto nearest = Choose(table, options, limits, nullptr);
-  ASSERT_TRUE(nearest.ok());
-  EXPECT_FALSE(nearest->within_limits);
-  EXPECT_EQ(nearest->network.choice, core::Choice({0, 0, 0, 0})) << "the fastest";
-  ExpectError(Choose(table, options, {{.metric = "speed", .value = 2}}, nullptr).status(),
-              absl::StatusCode::kInvalidArgument, {"speed"});
-}
-
-TEST(Scaled, EveryNetworkTakesAsMuchLonger) {
-  const core::BlockTable table = SmallTable();
-  const auto scaled = Scaled(table, "latency", 1.5);
-  ASSERT_TRUE(scaled.ok());
-  for (const core::Choice& c : {core::Choice{0, 1, 2, 0}, core::Choice{2, 2, 1, 1}}) {
-    EXPECT_NEAR(Value(*scaled, "latency", c), 1.5 * Value(table, "latency", c), 1e-12);
-    EXPECT_EQ(Value(*scaled, "accuracy", c), Value(table, "accuracy", c));
-  }
-  EXPECT_EQ(Scaled(table, "speed", 2).status().code(), absl::StatusCode::kNotFound);
-}
-
-// ---- Serving
 
 // Images that fail to be read when the test says so, or wait until it says otherwise.
 class Images : public supernet::ImageSource {
