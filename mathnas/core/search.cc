@@ -14,14 +14,22 @@ namespace {
 // Up to here a walk over all networks is as quick as a solver.
 constexpr double kFewNetworks = 4096;
 
+// A front of sums in one metric alone, which the solver lists without looking at every network.
+bool IsFrontOfSums(const Estimator& estimator, const SearchRequest& request) {
+  const Structure& structure = estimator.table().structure;
+  return request.fronts.size() == 1 && request.top == 1 && request.limits.empty() && request.forbidden_pairs.empty() &&
+         request.estimator.kind == EstimatorKind::kLinear && !structure.cell && structure.depth.empty();
+}
+
 absl::StatusOr<SearchResult> Answer(const Estimator& estimator, const SearchRequest& request,
                                     const internal::Problem& problem) {
   const absl::StatusOr<double> count = CountNetworks(estimator, problem.metrics, problem.filter);
   if (!count.ok()) return count.status();
   const bool fits = *count <= kMaxEnumerated;
   const bool lists = request.top > 1 || !request.fronts.empty();
+  const bool sums = IsFrontOfSums(estimator, request);
   if (request.method == SearchMethod::kEnumerate ||
-      (request.method == SearchMethod::kAuto &&
+      (request.method == SearchMethod::kAuto && !sums &&
        (*count <= kFewNetworks || (fits && (lists || estimator.table().structure.cell))))) {
     if (fits) return internal::SearchByEnumeration(estimator, request, problem);
     return absl::ResourceExhaustedError(

@@ -379,6 +379,40 @@ TEST(Search, FrontIsExactlyTheNonDominatedPoints) {
   EXPECT_GT(longest, 10);
 }
 
+// Sums of few small integers are nearly all equal: the networks named are those that enumeration names.
+TEST(Search, FrontOfEqualSumsNamesTheSmallestChoices) {
+  std::mt19937_64 random(17);
+  int64_t ties = 0;
+  for (int round = 0; round < 200; ++round) {
+    SCOPED_TRACE(round);
+    BlockTable table;
+    table.space = "ties";
+    Metric accuracy, latency;
+    accuracy.goal = Goal::kMax, accuracy.form = Form::kSaving;
+    latency.goal = Goal::kMin, latency.form = Form::kCost;
+    for (Metric* metric : {&accuracy, &latency}) metric->slices.resize(1);
+    const size_t nodes = 2 + random() % 4;
+    for (size_t i = 0; i < nodes; ++i) {
+      table.nodes.push_back({"n" + std::to_string(i), {"a", "b", "c", "d"}, 0});
+      for (Metric* metric : {&accuracy, &latency}) {
+        std::vector<double>& row = metric->slices[0].values.emplace_back();
+        for (int j = 0; j < 4; ++j) row.push_back(static_cast<double>(random() % 4));
+      }
+    }
+    table.metrics = {{"accuracy", accuracy}, {"latency", latency}};
+    SearchRequest request{.estimator = kLinear, .fronts = {"latency"}};
+    const SearchResult listed = MustSearch(table, request);
+    EXPECT_EQ(listed.method, SearchMethod::kSolve);
+    request.method = SearchMethod::kEnumerate;
+    const SearchResult walked = MustSearch(table, request);
+    ASSERT_EQ(listed.front.size(), walked.front.size());
+    for (size_t k = 0; k < walked.front.size(); ++k) EXPECT_EQ(listed.front[k].choice, walked.front[k].choice);
+    EXPECT_EQ(listed.networks[0].choice, walked.networks[0].choice);
+    ties += walked.explored - std::ssize(walked.front);
+  }
+  EXPECT_GT(ties, 10000);
+}
+
 TEST(Search, FixedAndForbiddenAreAboutTheReportedChoice) {
   std::mt19937_64 random(14);
   for (int round = 0; round < 300; ++round) {

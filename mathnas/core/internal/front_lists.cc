@@ -72,8 +72,14 @@ class FrontLists {
     return nullptr;
   }
 
-  // lo and hi as integers over 2^shift_, rounded outward.
+  // lo and hi as integers over 2^shift_, rounded outward, where the objective is a ratio.
   absl::Status RangeOfRatios() {
+    const auto any = [](const std::vector<int64_t>& values) {
+      return std::ranges::any_of(values, [](int64_t f) { return f != 0; });
+    };
+    fractional_ = std::ranges::any_of(program_.nodes, [&](const Program::Node& node) { return any(node.f); }) ||
+                  std::ranges::any_of(program_.chains, [&](const Program::Chain& chain) { return any(chain.end_f); });
+    if (!fractional_) return absl::OkStatus();
     Program free = program_;
     free.limits.clear();
     for (Program::Node& node : free.nodes) node.w.clear();
@@ -85,13 +91,10 @@ class FrontLists {
     free.a0 = -free.a0;
     for (Program::Node& node : free.nodes) {
       for (int64_t& a : node.a) a = -a;
-      for (int64_t f : node.f) fractional_ |= f != 0;
     }
     for (Program::Chain& chain : free.chains) {
       for (int64_t& a : chain.end_a) a = -a;
-      for (int64_t f : chain.end_f) fractional_ |= f != 0;
     }
-    if (!fractional_) return absl::OkStatus();
     const absl::StatusOr<Solution> greatest = Solve(free, {.cancel = cancel_});
     if (!greatest.ok()) return greatest.status();
     const double lo = static_cast<double>(least->a) / static_cast<double>(least->f);
@@ -185,10 +188,12 @@ class FrontLists {
       size_t k = 0;
       for (size_t s = 0; s < list.size() && list.w[s] + w <= most; ++s) {
         const Point point = {list.w[s] + w, list.a[s] + a, s, j};
-        // Of equal ones the first stays.
-        while (k < kept.size() && (kept[k].w < point.w || (kept[k].w == point.w && kept[k].a <= point.a))) {
-          keep(kept[k++]);
-        }
+        const auto goes_first = [&](const Point& other) {
+          if (other.w != point.w) return other.w < point.w;
+          if (other.a != point.a) return other.a < point.a;
+          return FirstByChoice(list.step[other.from], other.candidate, list.step[s], j);
+        };
+        while (k < kept.size() && goes_first(kept[k])) keep(kept[k++]);
         keep(point);
       }
       for (; k < kept.size(); ++k) keep(kept[k]);
@@ -206,6 +211,18 @@ class FrontLists {
     }
     list = std::move(next);
     return std::ssize(steps_) > kMaxFrontStates ? TooMany() : absl::OkStatus();
+  }
+
+  // Of two partial networks with the same nodes, each a last candidate behind steps: whether the first has the
+  // lexicographically smaller choice.
+  bool FirstByChoice(int step, int candidate, int other_step, int other_candidate) const {
+    int difference = candidate - other_candidate;
+    for (; step != other_step && step != kNoStep && other_step != kNoStep;
+         step = steps_[step].before, other_step = steps_[other_step].before) {
+      const int here = steps_[step].candidate - steps_[other_step].candidate;
+      if (here != 0) difference = here;  // what comes earlier decides
+    }
+    return difference < 0;
   }
 
   absl::Status WalkChain(const Program::Chain& chain, const std::vector<int64_t>& rest, List& list) {
