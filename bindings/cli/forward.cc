@@ -9,6 +9,7 @@
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "kernels/internal/json_text.h"
 #include "kernels/plan.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
@@ -78,8 +79,15 @@ struct Images {
   std::vector<float> values;
 };
 
+// Networks of mobilenetv3 take images of their own size alone, which the subnet says; what else is wrong with it is
+// found when it is read.
 std::string DefaultShape(const Options& o) {
-  if (o.space.name == "mobilenetv3") return "1x3x224x224";
+  if (o.space.name == "mobilenetv3") {
+    const auto text = InlineOrFile(o.subnet);
+    const nlohmann::json subnet = kernels::internal::ParseJson(text.value_or(""));
+    const bool says = subnet.is_object() && subnet.contains("resolution") && subnet["resolution"].is_number_integer();
+    return fmt::format("1x3x{0}x{0}", says ? subnet["resolution"].get<int64_t>() : 224);
+  }
   return o.space.name == "supervit" ? "1x3x192x192" : "1x3x32x32";
 }
 
@@ -358,7 +366,7 @@ void AddForward(CLI::App& app) {
   command->add_option("--input", o.input, "A safetensors file with a tensor \"input\" F32 NCHW, or synthetic");
   command->add_option(
       "--shape", o.shape,
-      "Shape of the synthetic input, NCHW (default 1x3x32x32, mobilenetv3 1x3x224x224, supervit 1x3x192x192)");
+      "Shape of the synthetic input, NCHW (default 1x3x32x32, mobilenetv3 that of the subnet, supervit 1x3x192x192)");
   command->add_option(
       "--source", o.source,
       "supertransformer: rows of source tokens, padded on the left with 1: '[[1,5,2],[7,8,2]]', or @FILE");

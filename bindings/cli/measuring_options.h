@@ -8,6 +8,7 @@
 
 #include "CLI/App.hpp"
 #include "mathnas/profile/latency.h"
+#include "supernet/data/image_source.h"
 #include "supernet/evaluation.h"
 #include "supernet/recalibration.h"
 
@@ -16,7 +17,7 @@ namespace mathnas::cli {
 struct MeasuringOptions {
   profile::LatencyOptions latency;
   supernet::RecalibrationOptions recalibration;
-  int64_t validation = 5000;
+  int64_t validation = supernet::kUsualHoldOut;
   std::vector<std::string> metrics = {"accuracy", "latency", "energy", "flops", "parameters", "memory"};
 
   void AddTo(CLI::App* command) {
@@ -25,8 +26,8 @@ struct MeasuringOptions {
         ->delimiter(',');
     command
         ->add_option("--validation", validation,
-                     "Training images held out to score blocks on, or the most of validation images of the set's own")
-        ->capture_default_str()
+                     "Training images held out to score blocks on, or the most of validation images of the set's own "
+                     "(default: 5000, of a training part below 50,000 a tenth)")
         ->check(CLI::Range(1, 1 << 30));
     command->add_option("--latency-batch", latency.batch, "Images or sentences per inference when latency is measured")
         ->capture_default_str()

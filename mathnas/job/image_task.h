@@ -16,7 +16,7 @@ namespace mathnas::job {
 
 struct ImageTaskOptions {
   std::shared_ptr<const supernet::SearchSpace> space;
-  int64_t validation_images = 5000;  // HoldOut: blocks are scored on them
+  int64_t validation_images = supernet::kUsualHoldOut;  // HoldOut: blocks are scored on them
   supernet::ReadingOptions reading = {};
   supernet::RecalibrationOptions recalibration = {};
   supernet::TrainingRecipe supernet;

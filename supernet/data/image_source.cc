@@ -95,6 +95,9 @@ absl::StatusOr<SourceSplit> SplitTrainValidation(const ImageSourcePtr& source, i
 }
 
 absl::StatusOr<SourceSplit> HoldOut(const ImageSources& images, int64_t validation_count, uint64_t seed) {
+  if (validation_count == kUsualHoldOut) {
+    validation_count = images.validation != nullptr ? 5000 : std::clamp<int64_t>(images.train->count() / 10, 1, 5000);
+  }
   if (images.validation == nullptr) return SplitTrainValidation(images.train, validation_count, seed);
   if (images.validation->count() <= validation_count) return SourceSplit{images.train, images.validation};
   absl::StatusOr<SourceSplit> some = SplitTrainValidation(images.validation, validation_count, seed);

@@ -108,6 +108,9 @@ TEST(ElasticCli, SpaceAndOneInference) {
           "--json"});
   EXPECT_EQ(codes["output"]["shape"], json({1, 7}));
   EXPECT_EQ(codes["output"], blocks["output"]);
+  // The subnet says how large its images are.
+  const json own = Ok({"forward", "mobilenetv3", "--subnet", R"({"ks":3,"e":3,"d":2,"resolution":32})", "--json"});
+  EXPECT_EQ(own["output"]["shape"], json({1, 1000}));
 }
 
 TEST(ElasticCli, BadInput) {

@@ -117,6 +117,10 @@ TEST_F(FolderInput, HoldOut) {
   }
   // A validation part of the set's own takes nothing from the training part.
   WritePart(Noise("memory/val", 7, 3), folder_ / "val");
+  // A tenth of few images unless told.
+  const auto usual = HoldOut({Referring(train_), Referring(test_), nullptr}, kUsualHoldOut, 0);
+  ASSERT_TRUE(usual.ok()) << usual.status();
+  EXPECT_EQ(usual->validation->count(), 2);
   const auto own = HoldOut(Folder(), 100, 0);
   ASSERT_TRUE(own.ok());
   EXPECT_EQ(own->train->count(), 24);
