@@ -3,13 +3,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
+#include <numeric>
 
+#include "kernels/random.h"
 #include "mathnas/core/statistics.h"
 
 namespace mathnas::profile {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kOrderSeed = 0x0DE5;
 
 // Median time of a run in one round, in milliseconds.
 absl::StatusOr<double> OneRound(const std::function<absl::Status()>& run, double seconds) {
@@ -63,8 +68,13 @@ absl::Status MeasureInTurn(absl::Span<const std::function<absl::Status()>> runs,
       if (auto r = OneRound(run, options.round_seconds / 2); !r.ok()) return r.status();
     }
   }
+  // In an order of its own every round: what comes first after the pause between two rounds was seen to take up to four
+  // times as long, and must not be the same run again and again.
+  std::vector<uint32_t> order(runs.size());
+  std::iota(order.begin(), order.end(), 0);
   for (int round = 0; !all_settled(); ++round) {
-    for (size_t i = 0; i < runs.size(); ++i) {
+    kernels::Random(kOrderSeed, static_cast<uint64_t>(round)).Shuffle(order);
+    for (uint32_t i : order) {
       if (cancel != nullptr && cancel->load()) return absl::CancelledError("latency measurement interrupted");
       auto sample = OneRound(runs[i], options.round_seconds);
       if (!sample.ok()) return sample.status();

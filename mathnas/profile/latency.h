@@ -35,8 +35,9 @@ absl::StatusOr<LatencyStats> Summarise(const std::vector<double>& samples_ms);
 // Whether the samples are enough by the options.
 bool Settled(const std::vector<double>& samples_ms, const LatencyOptions& options);
 
-// Calls all of `runs` in turn, round after round, and appends to samples_ms[i] the median time of runs[i] in each
-// round. `after_round` is told the number of rounds done. Cancelled when the flag is set; errors of the runs.
+// Calls all of `runs` in turn, round after round, each round in an order of its own, and appends to samples_ms[i] the
+// median time of runs[i] in each round. `after_round` is told the number of rounds done. Cancelled when the flag is
+// set; errors of the runs.
 absl::Status MeasureInTurn(absl::Span<const std::function<absl::Status()>> runs, const LatencyOptions& options,
                            std::vector<std::vector<double>>& samples_ms,
                            const std::function<absl::Status(int rounds)>& after_round, const std::atomic<bool>* cancel);

@@ -1,10 +1,12 @@
 // Counting, Algorithm 1's list of networks, measuring in turn, energy counters, the journal of measurements, and the
 // table that comes of it.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -210,11 +212,7 @@ class InTurn : public ::testing::Test {
   static LatencyOptions Options(int rounds) {
     return {.warmup_rounds = 2, .min_rounds = rounds, .max_rounds = rounds, .round_seconds = 0};
   }
-  static std::vector<int64_t> Rounds(int rounds) {
-    std::vector<int64_t> runs;
-    for (int r = 0; r < rounds; ++r) runs.insert(runs.end(), {1, 2, 3});
-    return runs;
-  }
+  static constexpr std::array<int64_t, 3> kRuns = {1, 2, 3};
 
   Recorder recorder_;
   std::vector<std::unique_ptr<kernels::Context>> owned_;
@@ -230,13 +228,24 @@ TEST_F(InTurn, RoundAfterRound) {
     return absl::OkStatus();
   };
   ASSERT_TRUE(MeasureInTurn(runs_, Options(5), samples_, after_round, nullptr).ok());
-  EXPECT_EQ(recorder_.runs, Rounds(2 + 5));
+  ASSERT_EQ(recorder_.runs.size(), 3U * (2 + 5));
+  for (auto round = recorder_.runs.begin(); round != recorder_.runs.end(); round += 3) {
+    EXPECT_TRUE(std::is_permutation(round, round + 3, kRuns.begin()));
+  }
   EXPECT_EQ(told, std::vector<int>({1, 2, 3, 4, 5}));
   ASSERT_EQ(samples_.size(), 3U);
   for (const auto& s : samples_) {
     ASSERT_EQ(s.size(), 5U);
     for (double v : s) EXPECT_GE(v, 0);
   }
+}
+
+// What comes first in a round may be at a disadvantage.
+TEST_F(InTurn, EveryRunComesFirstNowAndThen) {
+  ASSERT_TRUE(MeasureInTurn(runs_, Options(60), samples_, nullptr, nullptr).ok());
+  std::map<int64_t, int> first;
+  for (size_t i = 0; i < recorder_.runs.size(); i += 3) ++first[recorder_.runs[i]];
+  for (int64_t run : kRuns) EXPECT_GE(first[run], 10) << run;
 }
 
 TEST_F(InTurn, UntilAllAreSettled) {
