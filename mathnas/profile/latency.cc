@@ -68,8 +68,7 @@ absl::Status MeasureInTurn(absl::Span<const std::function<absl::Status()>> runs,
       if (auto r = OneRound(run, options.round_seconds / 2); !r.ok()) return r.status();
     }
   }
-  // In an order of its own every round: what comes first after the pause between two rounds was seen to take up to four
-  // times as long, and must not be the same run again and again.
+  // In an order of its own every round: a place in the round must not favour or harm the same run again and again.
   std::vector<uint32_t> order(runs.size());
   std::iota(order.begin(), order.end(), 0);
   for (int round = 0; !all_settled(); ++round) {
