@@ -45,7 +45,7 @@ ImageWorkload::ImageWorkload(std::shared_ptr<const supernet::SearchSpace> space,
 Conventions ImageWorkload::conventions() const {
   return {.accuracy_unit = "%",
           .accuracy = "weights inherited from the supernet, statistics recalibrated, validation images",
-          .latency = "median of rounds over all networks in turn, folded for inference",
+          .latency = "median of rounds over all networks in turn, caches warm, folded for inference",
           .memory = "folded weights, activations and scratch memory of one context",
           .energy = "processor packages by RAPL, one run"};
 }

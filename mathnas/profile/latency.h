@@ -18,7 +18,7 @@ struct LatencyOptions {
   int warmup_rounds = 2;
   int min_rounds = 10;
   int max_rounds = 100;          // also where it is less than min_rounds
-  double round_seconds = 0.004;  // of one network in one round, at least one run
+  double round_seconds = 0.004;  // of one network in one round after a run that fills the caches, at least one run
   // Stop when the standard error of every median is below this fraction of it.
   double relative_error = 0.01;
 };
@@ -36,8 +36,8 @@ absl::StatusOr<LatencyStats> Summarise(const std::vector<double>& samples_ms);
 bool Settled(const std::vector<double>& samples_ms, const LatencyOptions& options);
 
 // Calls all of `runs` in turn, round after round, each round in an order of its own, and appends to samples_ms[i] the
-// median time of runs[i] in each round. `after_round` is told the number of rounds done. Cancelled when the flag is
-// set; errors of the runs.
+// median time of runs[i] in each round, with its weights in the caches: the first run of a round does not count.
+// `after_round` is told the number of rounds done. Cancelled when the flag is set; errors of the runs.
 absl::Status MeasureInTurn(absl::Span<const std::function<absl::Status()>> runs, const LatencyOptions& options,
                            std::vector<std::vector<double>>& samples_ms,
                            const std::function<absl::Status(int rounds)>& after_round, const std::atomic<bool>* cancel);

@@ -93,8 +93,8 @@ Conventions TranslationWorkload::conventions() const {
   return {.accuracy_unit = bleu ? "BLEU" : "%",
           .accuracy =
               fmt::format("weights inherited from the supernet, {} held-out pairs: {}", pairs_.source.size(), score),
-          .latency = fmt::format("median of rounds over all networks in turn: {} tokens encoded, as many decoded token "
-                                 "by token with beam {}",
+          .latency = fmt::format("median of rounds over all networks in turn, caches warm: {} tokens encoded, as many "
+                                 "decoded token by token with beam {}",
                                  choices.length, beam),
           .memory = "own weights, activations, scratch memory and caches of encoder and decoder",
           .energy = "processor packages by RAPL, one translation as for latency"};
