@@ -1,4 +1,5 @@
-// bench_solver: the exact solver on the instances of tests/solver-instances, one JSON object a line, then a table.
+// bench_solver: the exact solver on the instances of tests/solver-instances, one JSON object a line, then a table; and
+// fronts of the published tables.
 #include "mathnas/core/solver.h"
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
 #include "fmt/format.h"
+#include "mathnas/core/block_table_json.h"
+#include "mathnas/core/search.h"
 #include "nlohmann/json.hpp"
 #include "tests/core/solver_instances.h"
 
@@ -58,12 +61,48 @@ double Median(std::vector<double> v) {
   return v.empty() ? 0 : v[(v.size() - 1) / 2];
 }
 
+// Whole searches with the linear model, from a table in memory to networks with names.
+absl::Status TimeFronts(const std::string& tables, double seconds) {
+  struct Case {
+    const char *table, *metric, *resolution;
+  };
+  static constexpr Case kCases[] = {{"mobilenetv3-gpu", "latency_tx2gpu", ""},
+                                    {"mobilenetv3-cpu", "latency_raspberrypi", ""},
+                                    {"supervit", "flops", "192"},
+                                    {"supervit", "flops", "224"},
+                                    {"supervit", "flops", "256"},
+                                    {"supervit", "flops", "288"},
+                                    {"supertransformer-xeon", "latency", ""}};
+  fmt::print(stderr, "{:<36} {:>7} {:>12}\n", "front of accuracy and", "points", "ms");
+  for (const Case& c : kCases) {
+    const auto table = Load(fmt::format("{}/{}.json", tables, c.table));
+    if (!table.ok()) return table.status();
+    SearchRequest request = {.estimator = {.kind = EstimatorKind::kLinear}, .fronts = {c.metric}};
+    if (*c.resolution != 0) request.fixed = {{"resolution", c.resolution}};
+    double ms = std::numeric_limits<double>::infinity();
+    size_t points = 0;
+    const auto begin = Clock::now();
+    do {
+      const auto start = Clock::now();
+      const auto result = Search(*table, request);
+      ms = std::min(ms, 1e3 * std::chrono::duration<double>(Clock::now() - start).count());
+      if (!result.ok()) return result.status();
+      points = result->front.size();
+    } while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds);
+    fmt::print(stderr, "{:<36} {:>7} {:>12.4f}\n", fmt::format("{} {} {}", c.table, c.metric, c.resolution), points,
+               ms);
+  }
+  return absl::OkStatus();
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("The exact solver on instances with known optima. A time is the least of the repetitions.");
-  std::string folder = MATHNAS_TEST_DATA "/../solver-instances", file, write;
+  std::string folder = MATHNAS_TEST_DATA "/../solver-instances", tables = MATHNAS_TEST_DATA "/../../mathnas/tables";
+  std::string file, write;
   double time_limit = 1, seconds = 0.05;
   app.add_option("--instances", folder, "Folder of instance files")->capture_default_str();
-  app.add_option("--file", file, "Only this file, e.g. published");
+  app.add_option("--tables", tables, "Folder of the published tables")->capture_default_str();
+  app.add_option("--file", file, "Only this file, e.g. published, or fronts");
   app.add_option("--time-limit", time_limit, "Seconds for one solution")->capture_default_str();
   app.add_option("--seconds", seconds, "Repeat for this long")->capture_default_str();
   app.add_option("--write", write, "Also writes the whole programs to this file, one a line");
@@ -113,6 +152,12 @@ int Main(int argc, char** argv) {
                *std::max_element(f.gaps.begin(), f.gaps.end()));
   }
   fmt::print(stderr, "wrong: {}\n", wrong);
+  if (file.empty() || file == "fronts") {
+    if (const absl::Status status = TimeFronts(tables, std::max(seconds, 0.2)); !status.ok()) {
+      fmt::print(stderr, "{}\n", status.ToString());
+      return 1;
+    }
+  }
   return wrong == 0 ? 0 : 1;
 }
 

@@ -31,7 +31,7 @@ struct TranslationRecipe {
   uint64_t seed = 0;
 };
 
-// WMT and IWSLT: the reference's, of a supernet or of one network alone. Small: this project's, five minutes on two
+// WMT and IWSLT: the reference's, of a supernet or of one network alone. Small: this project's, ten minutes on two
 // cores.
 TranslationRecipe PublishedRecipe(supertransformer::Task task, bool one_network);
 std::string ToJson(const TranslationRecipe& recipe);
