@@ -77,20 +77,21 @@ absl::Status TimeFronts(const std::string& tables, double seconds) {
   for (const Case& c : kCases) {
     const auto table = Load(fmt::format("{}/{}.json", tables, c.table));
     if (!table.ok()) return table.status();
-    SearchRequest request = {.estimator = {.kind = EstimatorKind::kLinear}, .fronts = {c.metric}};
+    SearchRequest request;
+    request.estimator.kind = EstimatorKind::kLinear;
+    request.fronts = {c.metric};
     if (*c.resolution != 0) request.fixed = {{"resolution", c.resolution}};
     double ms = std::numeric_limits<double>::infinity();
-    size_t points = 0;
+    absl::StatusOr<SearchResult> result;
     const auto begin = Clock::now();
     do {
       const auto start = Clock::now();
-      const auto result = Search(*table, request);
+      result = Search(*table, request);
       ms = std::min(ms, 1e3 * std::chrono::duration<double>(Clock::now() - start).count());
       if (!result.ok()) return result.status();
-      points = result->front.size();
     } while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds);
-    fmt::print(stderr, "{:<36} {:>7} {:>12.4f}\n", fmt::format("{} {} {}", c.table, c.metric, c.resolution), points,
-               ms);
+    fmt::print(stderr, "{:<36} {:>7} {:>12.4f}\n", fmt::format("{} {} {}", c.table, c.metric, c.resolution),
+               result->front.size(), ms);
   }
   return absl::OkStatus();
 }
