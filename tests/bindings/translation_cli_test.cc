@@ -133,7 +133,7 @@ TEST_F(TrainedOnNumbers, ANetworkFromItsPartOfASupernet) {
   const json supernet = Ok(Train("supernet"));
   const json network = Ok(Train("network", {"--subnet", kNetwork, "--from", folder_ / "supernet/checkpoint.safetensors",
                                             "--source-vocabulary-file", folder_ / "supernet/vocabulary.model",
-                                            "--updates", "500", "--lr", "0.003", "--warmup-updates", "50"}));
+                                            "--updates", "500", "--lr", "0.0015", "--warmup-updates", "50"}));
   const json evaluated = Ok({"evaluate", "--checkpoint", folder_ / "network/checkpoint.safetensors", "--data",
                              "parallel:" + (folder_ / "text"), "--json"});
   EXPECT_GT(evaluated["bleu"].get<double>(), 20);
