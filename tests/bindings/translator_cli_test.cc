@@ -38,7 +38,7 @@ class TranslatorCli : public testing::Test {
     Ok(With(train, {"--out", *folder_ / "supernet", "--vocabulary", "64", "--updates", "6"}));
     Ok(With(train,
             {"--out", *folder_ / "network", "--subnet", kNetwork, "--from", Supernet(), "--source-vocabulary-file",
-             *folder_ / "supernet/vocabulary.model", "--updates", "400", "--lr", "0.0015", "--warmup-updates", "50"}));
+             *folder_ / "supernet/vocabulary.model", "--updates", "200", "--lr", "0.001", "--warmup-updates", "20"}));
     deployed_ = Ok({"deploy", "--checkpoint", Checkpoint(), "--out", Network(), "--json"});
   }
   static void TearDownTestSuite() {
