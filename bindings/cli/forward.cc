@@ -81,12 +81,15 @@ struct Images {
 
 // Networks of mobilenetv3 take images of their own size alone, which the subnet says; what else is wrong with it is
 // found when it is read.
+constexpr int64_t kLargestSide = 1 << 16;  // more than any space takes
+
 std::string DefaultShape(const Options& o) {
   if (o.space.name == "mobilenetv3") {
     const auto text = InlineOrFile(o.subnet);
     const nlohmann::json subnet = kernels::internal::ParseJson(text.value_or(""));
-    const bool says = subnet.is_object() && subnet.contains("resolution") && subnet["resolution"].is_number_integer();
-    return fmt::format("1x3x{0}x{0}", says ? subnet["resolution"].get<int64_t>() : 224);
+    const auto says = subnet.is_object() ? subnet.find("resolution") : subnet.end();
+    const bool possible = says != subnet.end() && says->is_number_integer() && *says > 0 && *says <= kLargestSide;
+    return fmt::format("1x3x{0}x{0}", possible ? says->get<int64_t>() : 224);
   }
   return o.space.name == "supervit" ? "1x3x192x192" : "1x3x32x32";
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "tests/bindings/block_set.h"
 #include "tests/bindings/process.h"
@@ -127,6 +128,10 @@ TEST(ElasticCli, BadInput) {
                 "resolution: 128, this space has 64, 96");
   ExpectRefused(count({"--subnet", R"({"ks": 3, "e": 3, "d": 2, "resolution": 128})"}),
                 "resolution: 128, this space has 64, 96");
+  for (const char* resolution : {"99999999999", "18446744073709551615", "-4"}) {
+    const std::string subnet = fmt::format(R"({{"ks": 3, "e": 3, "d": 2, "resolution": {}}})", resolution);
+    ExpectRefused({"forward", "mobilenetv3", "--subnet", subnet}, "expected a multiple of 4 from 32 to 1024");
+  }
   ExpectRefused({"count", "nasbench201", "--blocks", "cpu", "--subnet", "[3,3,3,1,3,3]"},
                 "nasbench201 has no such parameter");
   std::ofstream(folder / "bad.json") << R"({"format": "mathnas-block-set/1", "stages": [[], [], [], [], []]})";

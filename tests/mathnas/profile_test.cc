@@ -238,7 +238,15 @@ TEST_F(InTurn, RoundAfterRound) {
       measured.push_back(round[i]);
     }
     EXPECT_TRUE(std::is_permutation(measured.begin(), measured.end(), kRuns.begin()));
+    const bool warms_up = round - recorder_.runs.begin() < 2 * 6;
+    if (warms_up) {
+      EXPECT_TRUE(std::equal(measured.begin(), measured.end(), kRuns.begin()));
+    }
   }
+  const std::vector<int64_t> before = std::exchange(recorder_.runs, {});
+  std::vector<std::vector<double>> again;
+  ASSERT_TRUE(MeasureInTurn(runs_, Options(5), again, nullptr, nullptr).ok());
+  EXPECT_EQ(recorder_.runs, before) << "the same order every time";
   EXPECT_EQ(told, std::vector<int>({1, 2, 3, 4, 5}));
   ASSERT_EQ(samples_.size(), 3U);
   for (const auto& s : samples_) {
