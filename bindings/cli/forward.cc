@@ -79,10 +79,10 @@ struct Images {
   std::vector<float> values;
 };
 
-// Networks of mobilenetv3 take images of their own size alone, which the subnet says; what else is wrong with it is
-// found when it is read.
 constexpr int64_t kLargestSide = 1 << 16;  // more than any space takes
 
+// Networks of mobilenetv3 take images of their own size alone, which the subnet says; what else is wrong with it is
+// found when it is read.
 std::string DefaultShape(const Options& o) {
   if (o.space.name == "mobilenetv3") {
     const auto text = InlineOrFile(o.subnet);
