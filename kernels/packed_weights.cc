@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/internal/large_pages.h"
+
 namespace mathnas::kernels {
 
 absl::StatusOr<std::shared_ptr<const Tensor>> PackedWeights::Get(const void* kernel, const void* source,
@@ -21,7 +23,21 @@ absl::StatusOr<std::shared_ptr<const Tensor>> PackedWeights::Get(const void* ker
   if (!tensor.ok()) return tensor.status();
   auto shared = std::make_shared<const Tensor>(*std::move(tensor));
   entry = shared;
+  fresh_.push_back(shared);
   return shared;
+}
+
+void PackedWeights::PreferLargePages() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<const Tensor>> held;
+  std::vector<internal::Extent> extents;
+  for (const auto& weak : std::exchange(fresh_, {})) {
+    if (auto tensor = weak.lock()) {
+      extents.emplace_back(tensor->data(), tensor->desc().bytes());
+      held.push_back(std::move(tensor));
+    }
+  }
+  internal::PreferLargePages(extents);
 }
 
 PackedWeights::Stats PackedWeights::stats() const {

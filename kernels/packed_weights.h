@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
@@ -22,6 +23,10 @@ class PackedWeights {
   // The packed form of the tensor at `source` for `kernel`, made by `pack` if nobody holds it.
   absl::StatusOr<std::shared_ptr<const Tensor>> Get(const void* kernel, const void* source,
                                                     absl::FunctionRef<absl::StatusOr<Tensor>()> pack);
+
+  // Puts what was packed since the last time in large pages (internal/large_pages.h), for contexts that are ready to
+  // run.
+  void PreferLargePages();
 
   // Bytes of the packed tensors that are in use.
   size_t bytes() const { return stats().bytes; }
@@ -40,6 +45,7 @@ class PackedWeights {
   size_t sweep_at_ = kLeastSweep;
   int64_t hits_ = 0, misses_ = 0;
   std::map<std::pair<const void*, const void*>, std::weak_ptr<const Tensor>> entries_;
+  std::vector<std::weak_ptr<const Tensor>> fresh_;
 };
 
 }  // namespace mathnas::kernels

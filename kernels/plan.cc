@@ -324,6 +324,7 @@ absl::StatusOr<std::unique_ptr<Context>> Context::Create(std::shared_ptr<const P
     if (!kernel.ok()) return Annotate(kernel.status(), NameOf(step.op));
     context->kernels_.push_back(*std::move(kernel));
   }
+  if (plan->options_.constant_weights) plan->packed_->PreferLargePages();
   context->plan_ = std::move(plan);
   return context;
 }
