@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/internal/large_pages.h"
 #include "kernels/memory_planner.h"
 #include "kernels/status.h"
 #include "kernels/zeros.h"
@@ -279,8 +280,7 @@ void* Workspace::Reserve(size_t bytes) {
     if (borrowed_ != nullptr) throw std::bad_alloc();
     bytes = (bytes + kAlignment - 1) / kAlignment * kAlignment;
     memory_.reset();  // first, so that both are never held
-    memory_.reset(std::aligned_alloc(kAlignment, bytes));
-    if (memory_ == nullptr) throw std::bad_alloc();
+    memory_.reset(internal::AllocatePreferringLargePages(kAlignment, bytes));
     bytes_ = bytes;
   }
   return borrowed_ != nullptr ? borrowed_ : memory_.get();

@@ -2,11 +2,11 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <new>
 #include <utility>
 
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "kernels/internal/large_pages.h"
 
 namespace mathnas::kernels {
 namespace {
@@ -58,11 +58,7 @@ size_t Allocated(const TensorDesc& desc) {
   return (std::max<size_t>(desc.bytes(), 1) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-void* Allocate(const TensorDesc& desc) {
-  void* memory = std::aligned_alloc(kAlignment, Allocated(desc));
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
+void* Allocate(const TensorDesc& desc) { return internal::AllocatePreferringLargePages(kAlignment, Allocated(desc)); }
 
 }  // namespace
 

@@ -206,6 +206,19 @@ inline dnnl::matmul::primitive_desc Matmul(const Md& src, const Md& weights, con
 #endif
 }
 
+// diff_src{N,I} of a linear layer, from weights{O,I} and diff_dst{N,O}.
+inline dnnl::inner_product_backward_data::primitive_desc LinearBackwardData(const Md& diff_src, const Md& weights,
+                                                                            const Md& diff_dst) {
+  constexpr auto kProp = dnnl::prop_kind::forward_training;
+#if DNNL_VERSION_MAJOR >= 3
+  const dnnl::inner_product_forward::primitive_desc hint(Engine(), kProp, diff_src, weights, diff_dst, Attributes());
+  return {Engine(), diff_src, weights, diff_dst, hint, Attributes()};
+#else
+  const dnnl::inner_product_forward::primitive_desc hint({kProp, diff_src, weights, diff_dst}, Attributes(), Engine());
+  return {{diff_src, weights, diff_dst}, Attributes(), Engine(), hint};
+#endif
+}
+
 // diff_weights{O,I} and diff_bias{O} of a linear layer, from src{N,I} and diff_dst{N,O}.
 inline dnnl::inner_product_backward_weights::primitive_desc LinearBackwardWeights(const Md& src, const Md& diff_weights,
                                                                                   const Md& diff_bias,
