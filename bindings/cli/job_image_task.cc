@@ -61,7 +61,7 @@ absl::StatusOr<std::unique_ptr<job::Task>> MakeImageTask(JobOptions& o) {
   if (!stages.ok()) return stages.status();
   options.stages = *std::move(stages);
   options.fine_tuning.epochs = o.fine_tune_epochs;
-  options.fine_tuning.learning_rate = o.fine_tune_rate.value_or(0.05);
+  options.fine_tuning.learning_rate = o.fine_tune_rate.value_or(recipe->learning_rate / 2);
   options.fine_tuning.warmup_epochs = std::min(options.fine_tuning.warmup_epochs, o.fine_tune_epochs - 1);
   if (auto s = supernet::Check(options.fine_tuning); !s.ok()) return s;
   options.reading = o.data.Reading(o.common);

@@ -121,8 +121,7 @@ void AddSearchNetwork(CLI::App& app) {
       ->add_option("--fine-tune-updates", o.fine_tune_updates,
                    "supertransformer: its updates (default: a third of the supernet's)")
       ->check(CLI::PositiveNumber);
-  command->add_option("--fine-tune-lr", o.fine_tune_rate,
-                      "Its learning rate (default: 0.05; supertransformer: half of the supernet's)");
+  command->add_option("--fine-tune-lr", o.fine_tune_rate, "Its learning rate (default: half of the supernet's)");
   command
       ->add_option("--test-sentences", o.test_sentences,
                    "supertransformer: sentences of the test part that are translated for BLEU (0: all)")
