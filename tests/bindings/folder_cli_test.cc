@@ -4,6 +4,7 @@
 
 #include "fmt/format.h"
 #include "gtest/gtest.h"
+#include "supernet/training/checkpoint.h"
 #include "tests/bindings/block_set.h"
 #include "tests/bindings/process.h"
 #include "tests/supernet/image_files.h"
@@ -99,6 +100,9 @@ TEST_F(FolderCli, MobileNetV3) {
                                                  "--lr", "0.02", "--fine-tune-epochs", "1", "--audit", "2", "--json"} +
                         measuring_);
   EXPECT_EQ(found["damaged_images"], 0);
+  const auto tuned = supernet::LoadCheckpoint(job + "/finetuned.safetensors");
+  ASSERT_TRUE(tuned.ok()) << tuned.status();
+  EXPECT_EQ(json::parse(tuned->recipe)["lr"], 0.01) << "half of the supernet's";
   const json ran = Ok({"run", job, "--runs", "2", "--data", data(), "--json"});
   EXPECT_EQ(ran["accuracy"], found["test_accuracy"]);
   const std::string report = ReadFile(found["report"]);
