@@ -108,12 +108,41 @@ std::vector<ParameterGradient> Differentiate(Graph& graph, Value loss) {
   return gradients;
 }
 
+namespace {
+
+// state += gradient. What flows into a table of embeddings goes to its rows right there: a batch touches few of them.
+void AccumulateInto(Graph& graph, Value state, Value gradient) {
+  const auto node_of = [&](Value v) { return graph.info(v).node < 0 ? nullptr : &graph.nodes()[graph.info(v).node]; };
+  const Graph::Node* producer = node_of(gradient);
+  const Values terms =
+      producer != nullptr && std::holds_alternative<Add>(producer->op) ? producer->inputs : Values{gradient};
+  std::vector<Graph::Node> tables;
+  Values others;
+  for (Value term : terms) {
+    const Graph::Node* node = node_of(term);
+    if (node != nullptr && std::holds_alternative<EmbeddingBackward>(node->op)) {
+      tables.push_back(*node);
+    } else {
+      others.push_back(term);
+    }
+  }
+  if (tables.empty()) others = {gradient};
+  if (others.size() > 1) others = {graph.Apply(Add{}, others)[0]};
+  if (!others.empty()) graph.Apply(Accumulate{}, {state, others[0]});
+  for (const Graph::Node& table : tables) {
+    const auto& op = std::get<EmbeddingBackward>(table.op);
+    graph.Apply(AccumulateRows{op.scale, op.padding}, {state, table.inputs[0], table.inputs[1]});
+  }
+}
+
+}  // namespace
+
 void AccumulateGradients(Graph& graph, const std::vector<ParameterGradient>& gradients) {
   for (const ParameterGradient& g : gradients) {
     const Value leaf = graph.LeafOf(g.parameter);
     Value sum = graph.State(GradientName(graph.info(leaf).name), Shape(graph.desc(leaf).shape));
     if (leaf != g.parameter) sum = graph.Apply(Operator(graph.nodes()[graph.info(g.parameter).node].op), {sum})[0];
-    graph.Apply(Accumulate{}, {sum, g.gradient});
+    AccumulateInto(graph, sum, g.gradient);
   }
 }
 

@@ -100,8 +100,10 @@ class PlanBuilder {
     std::vector<std::vector<size_t>> followers(reduced_.nodes.size());
     std::vector<bool> placed(reduced_.nodes.size(), false);
     for (size_t n = 0; n < reduced_.nodes.size(); ++n) {
-      if (!live_[n] || !std::holds_alternative<Accumulate>(reduced_.nodes[n].op)) continue;
-      const int32_t producer = graph_.info(reduced_.nodes[n].inputs[1]).node;
+      const Operator& op = reduced_.nodes[n].op;
+      if (!live_[n] || !(std::holds_alternative<Accumulate>(op) || std::holds_alternative<AccumulateRows>(op)))
+        continue;
+      const int32_t producer = graph_.info(reduced_.nodes[n].inputs.back()).node;
       if (producer < 0) continue;
       followers[producer].push_back(n);
       placed[n] = true;

@@ -60,6 +60,7 @@ KernelOr Make(const LayerNorm& op, const Request& request);
 KernelOr Make(const LayerNormBackward& op, const Request& request);
 KernelOr Make(const Embedding& op, const Request& request);
 KernelOr Make(const EmbeddingBackward& op, const Request& request);
+KernelOr Make(const AccumulateRows& op, const Request& request);
 KernelOr Make(const SinusoidalPositions& op, const Request& request);
 KernelOr Make(const Dropout& op, const Request& request);
 KernelOr Make(const Store& op, const Request& request);

@@ -1,5 +1,6 @@
 // Embeddings: own vector code. The table may be a slice. In the gradient every thread adds all rows of its own columns,
 // so that the order of the sums does not depend on the threads.
+#include <algorithm>
 #include <limits>
 
 #include "kernels/cpu/cpu_kernels.h"
@@ -30,24 +31,55 @@ KernelOr Make(const Embedding& op, const Request& r) {
                             });
 }
 
-KernelOr Make(const EmbeddingBackward& op, const Request& r) {
-  if (r.inputs[1].elements() == 0) return ZeroOutputs(r);
-  const VectorKernels& v = Vector();
-  const int64_t ids = r.inputs[0].elements(), features = r.outputs[0].shape[1];
-  return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
+namespace {
+
+// sum[id] += scale * y over the places of each id: every thread adds all rows of its own columns.
+struct RowSums {
+  int64_t ids, rows, features, stride;  // of the sum
+  float scale;
+  int32_t padding;
+  int threads;
+
+  RowSums(const TensorDesc& ids_desc, const TensorDesc& sum, double scale, int32_t padding, int threads)
+      : ids(ids_desc.elements()),
+        rows(sum.shape[0]),
+        features(sum.shape[1]),
+        stride(sum.row_elements()),
+        scale(static_cast<float>(scale)),
+        padding(padding),
+        threads(threads) {}
+
+  void AddTo(float* sum, const int64_t* id, const float* y) const {
     constexpr int64_t kColumns = 16;  // a cache line
+    const VectorKernels& v = Vector();
     const int64_t pieces = (features + kColumns - 1) / kColumns;
-    ParallelElements(threads, int64_t{op.rows} * features,
-                     [&](int64_t begin, int64_t size) { v.fill(0, o.out<float>(0) + begin, size); });
     ParallelFor(threads, pieces, GrainOf(ids * kColumns), [&](int, int64_t begin, int64_t end) {
       const int64_t first = begin * kColumns, width = std::min(end * kColumns, features) - first;
       for (int64_t i = 0; i < ids; ++i) {
-        const int64_t id = o.in<int64_t>(0)[i];
-        if (id < 0 || id >= op.rows || id == op.padding) continue;
-        v.add_scaled(static_cast<float>(op.scale), o.in<float>(1) + i * features + first,
-                     o.out<float>(0) + id * features + first, width);
+        if (id[i] < 0 || id[i] >= rows || id[i] == padding) continue;
+        v.add_scaled(scale, y + i * features + first, sum + id[i] * stride + first, width);
       }
     });
+  }
+};
+
+}  // namespace
+
+KernelOr Make(const EmbeddingBackward& op, const Request& r) {
+  if (r.inputs[1].elements() == 0) return ZeroOutputs(r);
+  const VectorKernels& v = Vector();
+  const RowSums rows(r.inputs[0], r.outputs[0], op.scale, op.padding, r.threads);
+  return MakeFunctionKernel(v.name, 0, [=, &v](const Operands& o) {
+    ParallelElements(rows.threads, rows.rows * rows.features,
+                     [&](int64_t begin, int64_t size) { v.fill(0, o.out<float>(0) + begin, size); });
+    rows.AddTo(o.out<float>(0), o.in<int64_t>(0), o.in<float>(1));
+  });
+}
+
+KernelOr Make(const AccumulateRows& op, const Request& r) {
+  const RowSums rows(r.inputs[1], r.inputs[0], op.scale, op.padding, r.threads);
+  return MakeFunctionKernel(Vector().name, 0, [=](const Operands& o) {
+    rows.AddTo(static_cast<float*>(o.inputs[0]), o.in<int64_t>(1), o.in<float>(2));
   });
 }
 

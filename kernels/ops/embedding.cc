@@ -27,6 +27,13 @@ absl::StatusOr<Descs> InferOutputs(const EmbeddingBackward& op, DescSpan inputs)
   return Descs{{inputs[1].dtype, {op.rows, diff_y.back()}}};
 }
 
+absl::StatusOr<Descs> InferOutputs(const AccumulateRows& op, DescSpan inputs) {
+  if (auto s = CheckInputs(op.kName, inputs, {2, kIntegers, kAnyRank}); !s.ok()) return s;
+  const Shape expected = WithFeatures(inputs[1].shape, inputs[0].shape[1]);
+  if (auto s = CheckSame(op.kName, "diff_y", inputs[2].shape, expected); !s.ok()) return s;
+  return Descs{};
+}
+
 Gradients Gradient(const Embedding& op, const GradientRequest& r) {
   Gradients gradients(2);
   const auto rows = static_cast<int32_t>(r.graph.desc(r.inputs[1]).shape[0]);

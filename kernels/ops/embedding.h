@@ -37,8 +37,24 @@ struct EmbeddingBackward {
   bool operator==(const EmbeddingBackward&) const = default;
 };
 
+// sum[id] += scale * diff_y over the places of each id, in place: the same gradient where it is summed, for tables of
+// which a batch touches few rows. Inputs: sum{rows,D} (of Graph::State, or a slice of one), ids{..}, diff_y{..,D}. No
+// outputs.
+struct AccumulateRows {
+  double scale = 1;
+  int32_t padding = -1;
+
+  static constexpr std::string_view kName = "accumulate_rows";
+  template <typename V>
+  void Visit(V&& v) {
+    v("scale", scale), v("padding", padding);
+  }
+  bool operator==(const AccumulateRows&) const = default;
+};
+
 absl::StatusOr<Descs> InferOutputs(const Embedding& op, DescSpan inputs);
 absl::StatusOr<Descs> InferOutputs(const EmbeddingBackward& op, DescSpan inputs);
+absl::StatusOr<Descs> InferOutputs(const AccumulateRows& op, DescSpan inputs);
 Gradients Gradient(const Embedding& op, const GradientRequest& request);
 Counts Count(const Embedding& op, DescSpan inputs, DescSpan outputs);
 

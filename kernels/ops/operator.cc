@@ -11,7 +11,8 @@ std::string_view NameOf(const Operator& op) {
 bool ChangesState(const Operator& op) {
   if (const auto* bn = std::get_if<BatchNormTraining>(&op)) return bn->track;
   if (const auto* moments = std::get_if<BatchNormMoments>(&op)) return moments->track;
-  return std::holds_alternative<Accumulate>(op) || std::holds_alternative<Store>(op);
+  return std::holds_alternative<Accumulate>(op) || std::holds_alternative<AccumulateRows>(op) ||
+         std::holds_alternative<Store>(op);
 }
 
 Counts CountOf(const Operator& op, DescSpan inputs, DescSpan outputs) {

@@ -42,7 +42,7 @@ using Operator = std::variant<Conv2d, Conv2dBackwardData, Conv2dBackwardWeights,
                               Swish, SwishBackward,                                                            //
                               LayerNorm, LayerNormBackward, LayerScale, LayerScaleBackwardTable,               //
                               Attention, AttentionBackward, TalkingHeads, TalkingHeadsBackward,                //
-                              Embedding, EmbeddingBackward, Concat, Part, Resize,                              //
+                              Embedding, EmbeddingBackward, AccumulateRows, Concat, Part, Resize,              //
                               SinusoidalPositions,                                                             //
                               Dropout,                                                                         //
                               Store, Convert,                                                                  //

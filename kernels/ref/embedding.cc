@@ -24,20 +24,49 @@ KernelPtr Make(const Embedding& op, const Request& request) {
   return MakeKernel(request, run);
 }
 
-KernelPtr Make(const EmbeddingBackward& op, const Request& request) {
-  const int64_t ids = request.inputs[0].elements(), rows = op.rows, features = request.outputs[0].shape[1];
-  auto run = [=](auto zero, const Operands& o) {
-    using T = decltype(zero);
-    double* sums = static_cast<double*>(o.scratch);
+namespace {
+
+// sums{rows,features} of the rows of y over the places of each id.
+struct RowSums {
+  int64_t ids, rows, features;
+  int32_t padding;
+
+  template <typename T>
+  const double* Of(const int64_t* id, const T* y, void* scratch) const {
+    double* sums = static_cast<double*>(scratch);
     std::fill_n(sums, rows * features, 0.0);
     for (int64_t i = 0; i < ids; ++i) {
-      const int64_t id = o.in<int64_t>(0)[i];
-      if (id < 0 || id >= rows || id == op.padding) continue;
-      for (int64_t d = 0; d < features; ++d) sums[id * features + d] += o.in<T>(1)[i * features + d];
+      if (id[i] < 0 || id[i] >= rows || id[i] == padding) continue;
+      for (int64_t d = 0; d < features; ++d) sums[id[i] * features + d] += y[i * features + d];
     }
-    for (int64_t k = 0; k < rows * features; ++k) o.out<T>(0)[k] = static_cast<T>(op.scale * sums[k]);
+    return sums;
+  }
+};
+
+}  // namespace
+
+KernelPtr Make(const EmbeddingBackward& op, const Request& request) {
+  const RowSums rows = {request.inputs[0].elements(), op.rows, request.outputs[0].shape[1], op.padding};
+  const int64_t elements = rows.rows * rows.features;
+  auto run = [=](auto zero, const Operands& o) {
+    using T = decltype(zero);
+    const double* sums = rows.Of(o.in<int64_t>(0), o.in<T>(1), o.scratch);
+    for (int64_t k = 0; k < elements; ++k) o.out<T>(0)[k] = static_cast<T>(op.scale * sums[k]);
   };
-  return MakeKernel(request, run, rows * features);
+  return MakeKernel(request, run, elements);
+}
+
+KernelPtr Make(const AccumulateRows& op, const Request& request) {
+  const Shape& shape = request.inputs[0].shape;
+  const RowSums rows = {request.inputs[1].elements(), shape[0], shape[1], op.padding};
+  const int64_t elements = rows.rows * rows.features;
+  auto run = [=](auto zero, const Operands& o) {
+    using T = decltype(zero);
+    const double* sums = rows.Of(o.in<int64_t>(1), o.in<T>(2), o.scratch);
+    T* state = static_cast<T*>(o.inputs[0]);
+    for (int64_t k = 0; k < elements; ++k) state[k] = static_cast<T>(state[k] + op.scale * sums[k]);
+  };
+  return MakeKernel(request, run, elements);
 }
 
 }  // namespace mathnas::kernels::ref

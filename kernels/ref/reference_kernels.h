@@ -60,6 +60,7 @@ KernelPtr Make(const LayerNorm& op, const Request& request);
 KernelPtr Make(const LayerNormBackward& op, const Request& request);
 KernelPtr Make(const Embedding& op, const Request& request);
 KernelPtr Make(const EmbeddingBackward& op, const Request& request);
+KernelPtr Make(const AccumulateRows& op, const Request& request);
 KernelPtr Make(const SinusoidalPositions& op, const Request& request);
 KernelPtr Make(const Dropout& op, const Request& request);
 KernelPtr Make(const Store& op, const Request& request);

@@ -30,6 +30,7 @@ struct TermsVisitor {
   int64_t operator()(const LinearBackwardWeights&) const { return RowsOf(shape(0)); }
   int64_t operator()(const LayerScaleBackwardTable&) const { return RowsOf(shape(0)) + 1; }
   int64_t operator()(const EmbeddingBackward&) const { return NumElements(shape(0)) + 1; }
+  int64_t operator()(const AccumulateRows&) const { return NumElements(shape(1)) + 2; }
   template <typename Elementwise>
   int64_t operator()(const Elementwise&) const {
     return static_cast<int64_t>(inputs.size());

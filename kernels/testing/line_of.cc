@@ -168,6 +168,11 @@ struct Writer {
     Size("rows", op.rows), Size("d", shape(1).back()), Size("padding", op.padding, -1);
     line.Add("scale", op.scale, 1);
   }
+  void operator()(const AccumulateRows& op) {
+    Ids(shape(1));
+    Size("rows", shape(0)[0]), Size("d", shape(0)[1]), Size("padding", op.padding, -1);
+    line.Add("scale", op.scale, 1);
+  }
   void operator()(const SinusoidalPositions& op) {
     Ids(shape(0));
     Size("columns", op.columns, 4), Size("width", op.width, 4), Size("rows", op.rows), Size("padding", op.padding, 0);

@@ -328,6 +328,13 @@ Problem BuildEmbeddingBackward(const ShapeLine& l) {
           {Ids(l), {Role::kActivation, {l.Get("n", 1), l.Get("t", 1), l.Get("d", 1)}}}};
 }
 
+Problem BuildAccumulateRows(const ShapeLine& l) {
+  return {AccumulateRows{l.Number("scale", 1), static_cast<int32_t>(l.Get("padding", -1))},
+          {{Role::kState, {l.Get("rows", 1), l.Get("d", 1)}},
+           Ids(l),
+           {Role::kActivation, {l.Get("n", 1), l.Get("t", 1), l.Get("d", 1)}}}};
+}
+
 constexpr std::string_view kPositionsKeys = "n t columns width rows padding tokens";
 
 // Tokens are few, so that some are padding; then no position is beyond the rows.
@@ -552,6 +559,7 @@ const std::vector<OperatorCase>& OperatorCases() {
       {"talking_heads_backward", "talking_heads", kTalkingHeadsKeys, BuildTalkingHeadsBackward, OfTalkingHeadsBackward},
       {"embedding", "embedding", kEmbeddingKeys, BuildEmbedding, Rounded, {}, kLinear},
       {"embedding_backward", "embedding", kEmbeddingKeys, BuildEmbeddingBackward, OfSums},
+      {"accumulate_rows", "embedding", kEmbeddingKeys, BuildAccumulateRows, OfSums},
       {"sinusoidal_positions", "positions", kPositionsKeys, BuildSinusoidalPositions, Rounded},
       {"dropout", "dropout", kDropoutKeys, BuildDropout, Rounded, {0}, kLinear},
       {"store", "store", kStoreKeys, BuildStore, Exact},

@@ -21,6 +21,7 @@ struct Bytes {
   double operator()(const kernels::Part&) const { return 2 * BytesOf(outputs); }
   double operator()(const kernels::Embedding&) const { return of_input(0) + 2 * BytesOf(outputs); }
   double operator()(const kernels::Accumulate&) const { return 2 * of_input(0) + of_input(1); }
+  double operator()(const kernels::AccumulateRows&) const { return of_input(1) + 3 * of_input(2); }
   double operator()(const kernels::Store&) const { return 2 * of_input(1); }
   double operator()(const kernels::Slice&) const { return 0; }
   template <typename Any>

@@ -67,10 +67,12 @@ class Builder {
     const Value gate = g.Apply(Linear{}, {pooled, Weight("squeeze", {16, 24, 1, 1}, {.rows = 12, .columns = 12}),
                                           Weight("squeeze.bias", {16}, {.begin = 3, .rows = 12})})[0];
     x = g.Apply(ScaleChannels{}, {x, g.Apply(HardSigmoid{}, {gate})[0]})[0];
-    const Value logits = g.Apply(
-        Linear{}, {g.Apply(GlobalAvgPool{}, {x})[0], Weight("w", {9, 30}, {.begin = 2, .rows = 4, .columns = 12}),
-                   Weight("w.bias", {4}, {.rows = 4})})[0];
-    const Value loss = g.Apply(SoftmaxCrossEntropy{}, {logits, g.Labels("labels", 3)})[0];
+    // A table that is both embedding and last layer.
+    const Value table = Weight("w", {9, 30}, {.begin = 2, .rows = 4, .columns = 12}), labels = g.Labels("labels", 3);
+    const Value features = g.Apply(Add{}, {g.Apply(GlobalAvgPool{}, {x})[0],
+                                           g.Apply(Embedding{.scale = 0.5, .padding = 1}, {labels, table})[0]})[0];
+    const Value logits = g.Apply(Linear{}, {features, table, Weight("w.bias", {4}, {.rows = 4})})[0];
+    const Value loss = g.Apply(SoftmaxCrossEntropy{}, {logits, labels})[0];
     AccumulateGradients(g, Differentiate(g, loss));
     outputs = {{"loss", loss}, {"logits", logits}};
   }
