@@ -17,17 +17,22 @@ bool IsWorthConverting(const Operator& op) {
          std::holds_alternative<Linear>(op);
 }
 
+// The graph `old` as one in which what pays is bfloat16.
 class Lowerer {
  public:
-  explicit Lowerer(const FoldedGraph& network)
-      : network_(network),
-        old_(network.graph),
+  // `wide`: values that will be asked for in float32. Weights that `constants` has are rounded once; null: they are
+  // parameters, which change, and all leaves are there also where nothing reads them.
+  Lowerer(const Graph& old, absl::Span<const Value> wide, const TensorMap* constants)
+      : old_(old),
+        constants_(constants),
         low_(old_.nodes().size(), false),
         read_wide_(old_.values().size(), false),
         real_(old_.values().size()),
-        narrow_(old_.values().size()) {}
+        narrow_(old_.values().size()) {
+    for (Value v : wide) read_wide_[v.id] = true;
+  }
 
-  absl::StatusOr<FoldedGraph> Run() {
+  absl::Status Run() {
     if (!old_.status().ok()) return old_.status();
     if (old_.real() != DType::kF32 || PrecisionOf(old_) != Precision::kFloat32) {
       return absl::InvalidArgumentError(
@@ -35,12 +40,44 @@ class Lowerer {
                       old_.real() == DType::kF32 ? "bfloat16 in parts" : Name(old_.real()), Name(DType::kF32)));
     }
     Choose();
-    for (const std::string& block : old_.blocks()) new_.graph.SetBlock(block);
-    new_.graph.SetBlock("");
-    for (Value v : old_.Leaves(ValueKind::kInput)) Real(v);  // also those that nobody reads
+    for (const std::string& block : old_.blocks()) graph_.SetBlock(block);
+    graph_.SetBlock("");
+    for (size_t i = 0; i < old_.values().size(); ++i) {
+      const ValueKind kind = old_.values()[i].kind;
+      if (kind == ValueKind::kComputed || (constants_ != nullptr && kind != ValueKind::kInput)) continue;
+      Real(Value{static_cast<int32_t>(i)});
+    }
     for (size_t n = 0; n < old_.nodes().size() && status_.ok(); ++n) Build(n);
-    return Finish();
+    graph_.SetBlock("");
+    status_.Update(graph_.status());
+    return status_;
   }
+
+  // The value in float32, or integers.
+  Value Real(Value v) {
+    Value& value = real_[v.id];
+    if (value.valid()) return value;
+    const Graph::ValueInfo& info = old_.info(v);
+    if (info.kind == ValueKind::kComputed) return value = graph_.Apply(Convert{DType::kF32}, {narrow_[v.id]})[0];
+    if (info.kind == ValueKind::kInput) return value = graph_.TypedInput(info.name, info.desc);
+    if (constants_ != nullptr) {
+      if (const Tensor* tensor = Find(info.name)) weights_.Put(info.name, tensor->Clone());
+    }
+    return value = info.kind == ValueKind::kParameter ? graph_.Parameter(info.name, info.desc.shape)
+                                                      : graph_.State(info.name, info.desc.shape);
+  }
+  // What stands for a value in the new graph.
+  Value At(Value v) const { return real_[v.id].valid() ? real_[v.id] : narrow_[v.id]; }
+  // Activations keep their names.
+  void TakeNames() {
+    for (size_t i = 0; i < old_.values().size(); ++i) {
+      const Graph::ValueInfo& info = old_.values()[i];
+      if (info.kind != ValueKind::kComputed || info.name.empty()) continue;
+      graph_.SetName(At(Value{static_cast<int32_t>(i)}), info.name);
+    }
+  }
+  Graph& graph() { return graph_; }
+  TensorMap& weights() { return weights_; }
 
  private:
   // Which nodes run in bfloat16, and which values are read as float32.
@@ -48,18 +85,23 @@ class Lowerer {
     std::vector<bool> is_low(old_.values().size(), false);
     for (size_t n = 0; n < old_.nodes().size(); ++n) {
       const Graph::Node& node = old_.nodes()[n];
-      const bool follows = TakesBfloat16(node.op) && !node.inputs.empty() &&
-                           std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value v) { return is_low[v.id]; });
+      bool follows = TakesBfloat16(node.op) && !node.inputs.empty();
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        follows = follows && (is_low[node.inputs[i].id] || TypeOfInput(node.op, i) == OperandType::kReal);
+      }
       low_[n] = IsWorthConverting(node.op) || follows;
-      for (Value v : node.outputs) is_low[v.id] = low_[n];
+      for (size_t k = 0; k < node.outputs.size(); ++k) is_low[node.outputs[k].id] = low_[n] && IsLow(node.op, k);
       for (Value v : node.inputs) read_wide_[v.id] = read_wide_[v.id] || !low_[n];
     }
-    for (const PlanOutput& o : network_.outputs) read_wide_[o.value.id] = true;
+  }
+  // Whether an output of an operator that runs in bfloat16 is that.
+  static bool IsLow(const Operator& op, size_t output) {
+    return std::holds_alternative<ExpandDepthwise>(op) || TypeOfOutput(op, output) != OperandType::kReal;
   }
 
   void Build(size_t n) {
     const Graph::Node& node = old_.nodes()[n];
-    Graph& g = new_.graph;
+    Graph& g = graph_;
     g.SetBlock(old_.blocks()[node.block]);
     Values inputs;
     if (!low_[n]) {
@@ -68,7 +110,6 @@ class Lowerer {
       for (size_t k = 0; k < node.outputs.size(); ++k) real_[node.outputs[k].id] = outputs[k];
       return;
     }
-    const Value result = node.outputs[0];  // all of these have one
     if (const auto* pair = std::get_if<ExpandDepthwise>(&node.op)) {
       const Conv2d expand = {.has_bias = true, .activation = pair->expand_activation};
       const Conv2d depthwise = {.stride = pair->stride,
@@ -77,7 +118,7 @@ class Lowerer {
                                 .has_bias = true,
                                 .activation = pair->activation};
       const Value between = g.Apply(expand, {Narrow(node.inputs[0]), Weights(node.inputs[1]), Real(node.inputs[2])})[0];
-      narrow_[result.id] = g.Apply(depthwise, {between, Weights(node.inputs[3]), Real(node.inputs[4])})[0];
+      narrow_[node.outputs[0].id] = g.Apply(depthwise, {between, Weights(node.inputs[3]), Real(node.inputs[4])})[0];
       return;
     }
     for (size_t i = 0; i < node.inputs.size(); ++i) {
@@ -86,79 +127,50 @@ class Lowerer {
       inputs.push_back(type == OperandType::kReal ? Real(v) : type == OperandType::kWeights ? Weights(v) : Narrow(v));
     }
     Operator op = node.op;
-    auto* linear = std::get_if<Linear>(&op);
-    const bool wide = linear != nullptr && read_wide_[result.id];
-    if (wide) linear->wide_dst = true;
-    (wide ? real_ : narrow_)[result.id] = g.Apply(std::move(op), inputs)[0];
-  }
-
-  // The value in float32, or integers.
-  Value Real(Value v) {
-    Value& value = real_[v.id];
-    if (value.valid()) return value;
-    const Graph::ValueInfo& info = old_.info(v);
-    if (info.kind == ValueKind::kComputed) return value = new_.graph.Apply(Convert{DType::kF32}, {narrow_[v.id]})[0];
-    if (info.kind == ValueKind::kInput) return value = new_.graph.TypedInput(info.name, info.desc);
-    if (const Tensor* tensor = Find(info.name)) new_.weights.Put(info.name, tensor->Clone());
-    return value = info.kind == ValueKind::kParameter ? new_.graph.Parameter(info.name, info.desc.shape)
-                                                      : new_.graph.State(info.name, info.desc.shape);
+    if (auto* linear = std::get_if<Linear>(&op)) linear->wide_dst = read_wide_[node.outputs[0].id];
+    const Values outputs = g.Apply(op, inputs);
+    for (size_t k = 0; k < node.outputs.size(); ++k) {
+      (IsLow(op, k) ? narrow_ : real_)[node.outputs[k].id] = outputs[k];
+    }
   }
 
   Value Narrow(Value v) {
     Value& value = narrow_[v.id];
-    return value.valid() ? value : value = new_.graph.Apply(Convert{DType::kBf16}, {Real(v)})[0];
+    return value.valid() ? value : value = graph_.Apply(Convert{DType::kBf16}, {Real(v)})[0];
   }
 
-  // Weights: constants rounded, others as they are.
+  // Constants rounded, or else a conversion; but what an inference computes of constants is as it is.
   Value Weights(Value v) {
+    if (constants_ == nullptr) return Narrow(v);
     const Graph::ValueInfo& info = old_.info(v);
     if (info.kind == ValueKind::kComputed) return Real(v);
     const Tensor* tensor = Find(info.name);
     if (tensor == nullptr) return {};
     const std::string name = info.name + ".bfloat16";
-    if (!new_.weights.contains(name)) {
+    if (!weights_.contains(name)) {
       if (old_.Find(name).valid()) {
         status_.Update(absl::InvalidArgumentError(fmt::format("\"{}\": a name that rounded weights need", name)));
       }
       Tensor rounded(DType::kBf16, info.desc.shape);
       const auto from = tensor->as<float>();
       std::transform(from.begin(), from.end(), rounded.as<Bfloat16>().begin(), Bfloat16::Rounded);
-      new_.weights.Put(name, std::move(rounded));
+      weights_.Put(name, std::move(rounded));
     }
-    return new_.graph.TypedParameter(name, {DType::kBf16, info.desc.shape});
+    return graph_.TypedParameter(name, {DType::kBf16, info.desc.shape});
   }
 
   const Tensor* Find(const std::string& name) {
-    const Tensor* tensor = network_.weights.Find(name);
+    const Tensor* tensor = constants_->Find(name);
     if (tensor == nullptr) status_.Update(absl::NotFoundError(fmt::format("tensor \"{}\": missing", name)));
     return tensor;
   }
 
-  absl::StatusOr<FoldedGraph> Finish() {
-    new_.graph.SetBlock("");
-    if (status_.ok()) {
-      for (const PlanOutput& o : network_.outputs) {
-        const Value value = Real(o.value);
-        new_.outputs.push_back({o.name, value});
-        if (!o.name.empty()) new_.graph.SetName(value, o.name);
-      }
-      for (size_t i = 0; i < old_.values().size(); ++i) {
-        const Graph::ValueInfo& info = old_.values()[i];
-        if (info.kind == ValueKind::kComputed && !info.name.empty()) {
-          new_.graph.SetName(real_[i].valid() ? real_[i] : narrow_[i], info.name);
-        }
-      }
-    }
-    if (!status_.ok()) return status_;
-    if (!new_.graph.status().ok()) return new_.graph.status();
-    return std::move(new_);
-  }
-
-  const FoldedGraph& network_;
   const Graph& old_;
+  const TensorMap* constants_;
   std::vector<bool> low_;        // by node
   std::vector<bool> read_wide_;  // by value
-  FoldedGraph new_;
+  Graph graph_;
+  TensorMap weights_;
   std::vector<Value> real_, narrow_;  // by old value: what stands for it, if there is such a one
   absl::Status status_;
 };
@@ -174,7 +186,39 @@ absl::StatusOr<Precision> ParsePrecision(std::string_view name) {
   return absl::InvalidArgumentError(fmt::format("precision \"{:.100}\": expected float32 or bfloat16", name));
 }
 
-absl::StatusOr<FoldedGraph> LowerPrecision(const FoldedGraph& network) { return Lowerer(network).Run(); }
+absl::StatusOr<FoldedGraph> LowerPrecision(const FoldedGraph& network) {
+  std::vector<Value> wide;
+  for (const PlanOutput& o : network.outputs) wide.push_back(o.value);
+  Lowerer lowerer(network.graph, wide, &network.weights);
+  if (auto s = lowerer.Run(); !s.ok()) return s;
+  FoldedGraph result;
+  for (const PlanOutput& o : network.outputs) {
+    const Value value = lowerer.Real(o.value);
+    result.outputs.push_back({o.name, value});
+    if (!o.name.empty()) lowerer.graph().SetName(value, o.name);
+  }
+  lowerer.TakeNames();
+  if (!lowerer.graph().status().ok()) return lowerer.graph().status();
+  result.graph = std::move(lowerer.graph());
+  result.weights = std::move(lowerer.weights());
+  return result;
+}
+
+FusedGraph LowerForTraining(FusedGraph network, absl::Span<const Value> kept) {
+  std::vector<Value> wide;
+  for (Value v : kept) wide.push_back(network[v]);
+  Lowerer lowerer(network.graph, wide, /*constants=*/nullptr);
+  FusedGraph result;
+  if (auto s = lowerer.Run(); !s.ok()) {
+    result.graph.Fail(std::move(s));
+    return result;
+  }
+  for (Value v : wide) lowerer.Real(v);
+  lowerer.TakeNames();
+  for (Value v : network.values) result.values.push_back(v.valid() ? lowerer.At(v) : Value{});
+  result.graph = std::move(lowerer.graph());
+  return result;
+}
 
 Precision PrecisionOf(const Graph& graph) {
   const bool low = std::any_of(graph.values().begin(), graph.values().end(),

@@ -1,12 +1,14 @@
-// A network for inference in bfloat16: half the memory that activations and weights move, and the matrix units of
-// processors that have them for it. A graph in, a graph of the same network out.
+// A network in bfloat16, for inference or for training: half the memory that activations and weights move, and the
+// matrix units of processors that have them for it. A graph in, a graph of the same network out.
 #ifndef MATHNAS_KERNELS_LOWER_PRECISION_H_
 #define MATHNAS_KERNELS_LOWER_PRECISION_H_
 
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "kernels/fold.h"
+#include "kernels/fuse.h"
 
 namespace mathnas::kernels {
 
@@ -32,6 +34,17 @@ absl::StatusOr<Precision> ParsePrecision(std::string_view name);
 // Errors: the graph's own; InvalidArgument for a graph that is not float32 throughout; NotFound names a weight that is
 // missing.
 absl::StatusOr<FoldedGraph> LowerPrecision(const FoldedGraph& network);
+
+// The same for training, of a forward graph that is to be differentiated; `kept` are values of the graph that was
+// fused, which the result has in float32, as it has all leaves. What it does otherwise than LowerPrecision:
+//  - Weights are parameters of float32, rounded by a Convert in every run; so their gradients, of the same names and
+//    slices, are float32 (ops/element_types.h).
+//  - Batch normalisation in training, and its sums, take and give bfloat16; their statistics, scales and shifts are
+//    float32.
+// The backward pass follows: what flows back into a value has its type. Gradients need no scaling, the exponents of
+// bfloat16 are those of float32. Errors are those of the result's graph: its own, and InvalidArgument for a graph that
+// is not float32 throughout.
+FusedGraph LowerForTraining(FusedGraph network, absl::Span<const Value> kept);
 
 // Whether a graph has values of bfloat16.
 Precision PrecisionOf(const Graph& graph);

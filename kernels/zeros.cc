@@ -9,7 +9,7 @@ namespace {
 // Whether zeros in the first input make zeros of the output.
 bool KeepsZero(const Operator& op) {
   if (const auto* conv = std::get_if<Conv2d>(&op)) return !conv->has_bias && !conv->has_addend;
-  return std::holds_alternative<Relu>(op) || std::holds_alternative<Scale>(op) ||
+  return std::holds_alternative<Relu>(op) || std::holds_alternative<Scale>(op) || std::holds_alternative<Convert>(op) ||
          std::holds_alternative<Dropout>(op) ||  //
          std::holds_alternative<AvgPool2d>(op) || std::holds_alternative<GlobalAvgPool>(op);
 }

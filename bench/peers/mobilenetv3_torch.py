@@ -8,7 +8,7 @@
 
 A subnet is largest (k7 e6 d4), middle (k5 e4 d3), smallest (k3 e3 d2) or JSON, {"ks": 20, "e": 20, "d": 5 numbers, or one in
 place of a list}. A training step is: forward, label-smoothed cross-entropy, backward, SGD with Nesterov momentum 0.9 and
-weight decay 3e-5 on weights, zero_grad(set_to_none=True). All in float32. The modes are those of common/torch_modes.py; they
+weight decay 3e-5 on weights, zero_grad(set_to_none=True). All in --precision. The modes are those of common/torch_modes.py; they
 take turns. Times are in milliseconds: minimum, lower quartile, median. Phases are lower quartiles too, each by itself.
 """
 import argparse
@@ -29,6 +29,7 @@ def parse_args():
     p.add_argument("--inference", action="store_true", help="eval-mode forward pass instead of a training step")
     p.add_argument("--optimizer", choices=("fused", "foreach", "loop"), default="fused")
     p.add_argument("--lr", type=float, default=1e-3)
+    arguments.add_precision(p)
     arguments.add_timing(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     p.add_argument("--check-training", metavar="TRAINING.json", help="the same for losses and gradients")
@@ -62,7 +63,7 @@ def prepare(mode, batch):
         return torch_modes.inference_step(mode, net, x)
     labels = torch.randint(args.classes, (batch,))
     optimizer = torch_modes.sgd(network.parameter_groups(net), args.lr, 0.0, args.optimizer)
-    return torch_modes.training_step(mode, net, x, labels, network.loss, optimizer)
+    return torch_modes.training_step(mode, net, x, labels, network.loss, optimizer, args.precision)
 
 
 def main():
@@ -80,7 +81,7 @@ def main():
     machine = torch_modes.machine()
     record = {"program": "pytorch", "what": "inference" if args.inference else "training step", "space": "mobilenetv3",
               "subnet": args.subnet, "width": args.width, "classes": args.classes, "input": [3, args.size, args.size],
-              "threads": args.threads, "dtype": "float32",
+              "threads": args.threads, "dtype": args.precision,
               "parameters": sum(p.numel() for p in network.Network(args.subnet, args.width, args.classes).parameters()),
               "optimizer": None if args.inference else f"sgd nesterov ({args.optimizer})",
               "checked": bool(args.check or args.check_training), "machine": machine, "runs": []}

@@ -11,7 +11,7 @@ ARCH is an architecture string, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, or six op
 
 The network is that of the specification (spec/search-spaces.md, section 2) with the reference's tensor names, written
 anew. A training step is: forward, mean cross-entropy, backward, SGD with Nesterov momentum 0.9 and weight decay 5e-4 on
-everything, zero_grad(set_to_none=True). All in float32. The modes are those of common/torch_modes.py, and
+everything, zero_grad(set_to_none=True). All in --precision. The modes are those of common/torch_modes.py, and
 
     channels_last_tuned           channels_last with one ReLU per node instead of one per edge, sums in place, by hand
 
@@ -66,6 +66,7 @@ def parse_args():
     p.add_argument("--inference", action="store_true", help="eval-mode forward pass instead of a training step")
     p.add_argument("--optimizer", choices=("fused", "foreach", "loop"), default="fused")
     p.add_argument("--lr", type=float, default=1e-3)
+    arguments.add_precision(p)
     arguments.add_timing(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     p.add_argument("--check-training", metavar="TRAINING.json", help="the same for losses, gradients and updates")
@@ -316,7 +317,8 @@ def prepare(mode, batch):
     if args.inference:
         return torch_modes.inference_step(mode, net, x)
     labels = torch.randint(args.classes, (batch,))
-    return torch_modes.training_step(mode, net, x, labels, F.cross_entropy, make_sgd(net, args.lr, args.optimizer))
+    optimizer = make_sgd(net, args.lr, args.optimizer)
+    return torch_modes.training_step(mode, net, x, labels, F.cross_entropy, optimizer, args.precision)
 
 
 def main():
@@ -334,7 +336,7 @@ def main():
     machine = torch_modes.machine()
     record = {"program": "pytorch", "what": "inference" if args.inference else "training step", "space": "nasbench201",
               "arch": arch_string(args.arch), "channels": args.channels, "cells": args.cells, "classes": args.classes,
-              "input": [args.input_channels, args.size, args.size], "threads": args.threads, "dtype": "float32",
+              "input": [args.input_channels, args.size, args.size], "threads": args.threads, "dtype": args.precision,
               "parameters": sum(p.numel() for p in Network(args.arch, args.channels, args.cells, args.classes,
                                                            args.input_channels).parameters()),
               "optimizer": None if args.inference else f"sgd nesterov ({args.optimizer})",

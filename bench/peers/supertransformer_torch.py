@@ -9,7 +9,7 @@
 
 A subnet is titanxp57 (titanxp@57.1ms), largest, or JSON as HAT writes it. A training step is: forward, label-smoothed
 cross-entropy summed over the tokens, backward, Adam, zero_grad(set_to_none=True); no dropout, as in our program's. Decoding
-keeps keys and values, takes the most probable token of each row, and reorders nothing. All in float32. Rows have no padding,
+keeps keys and values, takes the most probable token of each row, and reorders nothing. All in --precision. Rows have no padding,
 so no mask is made. Modes:
 
     eager          as written; when decoding, attention reads as much of the caches as is filled
@@ -39,6 +39,7 @@ def parse_args():
     what.add_argument("--inference", action="store_true", help="eval-mode forward pass instead of a training step")
     what.add_argument("--decode", action="store_true", help="decoding token by token instead")
     p.add_argument("--lr", type=float, default=1e-5)
+    arguments.add_precision(p)
     arguments.add_timing(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     p.add_argument("--check-training", metavar="TRAINING.json", help="the same for losses and gradients")
@@ -123,7 +124,7 @@ def prepare(mode, batch):
     if args.inference:
         return torch_modes.inference_step(mode, net, (source, previous))
     optimizer = torch.optim.Adam(net.parameters(), lr=args.lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
-    return torch_modes.training_step(mode, net, (source, previous), labels, network.loss, optimizer)
+    return torch_modes.training_step(mode, net, (source, previous), labels, network.loss, optimizer, args.precision)
 
 
 def main():
@@ -142,7 +143,7 @@ def main():
     trains = not (args.inference or args.decode)
     record = {"program": "pytorch", "what": "training step" if trains else "decoding" if args.decode else "inference",
               "space": "supertransformer", "subnet": args.subnet, "task": args.task, "vocabulary": args.vocabulary,
-              "input": [args.length], "beam": args.beam if args.decode else None, "threads": args.threads, "dtype": "float32",
+              "input": [args.length], "beam": args.beam if args.decode else None, "threads": args.threads, "dtype": args.precision,
               "parameters": sum(p.numel() for p in network.Network(args.subnet, args.vocabulary, args.task).parameters()),
               "optimizer": "adam (fused)" if trains else None,
               "checked": bool(args.check or args.check_training), "machine": machine, "runs": []}

@@ -7,7 +7,7 @@
                                                                               --check-only nothing is timed)
 
 A subnet is smallest (at 192), t3 (T3 of MathNAS, at 256), largest (at 288) or JSON as NASViT writes it; images have its
-resolution. A training step is: forward, cross-entropy, backward, AdamW, zero_grad(set_to_none=True). All in float32. The modes
+resolution. A training step is: forward, cross-entropy, backward, AdamW, zero_grad(set_to_none=True). All in --precision. The modes
 are those of common/torch_modes.py; they take turns. Times are in milliseconds: minimum, lower quartile, median. Phases are
 lower quartiles too, each by itself.
 """
@@ -26,6 +26,7 @@ def parse_args():
     p.add_argument("--batch", type=int, nargs="+", help="8; with --inference: 1")
     p.add_argument("--inference", action="store_true", help="eval-mode forward pass instead of a training step")
     p.add_argument("--lr", type=float, default=1e-4)
+    arguments.add_precision(p)
     arguments.add_timing(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     p.add_argument("--check-training", metavar="TRAINING.json", help="the same for losses and gradients")
@@ -58,7 +59,7 @@ def prepare(mode, batch):
         return torch_modes.inference_step(mode, net, x)
     labels = torch.randint(args.classes, (batch,))
     optimizer = torch.optim.AdamW(net.parameters(), lr=args.lr, weight_decay=0.0, fused=True)
-    return torch_modes.training_step(mode, net, x, labels, network.loss, optimizer)
+    return torch_modes.training_step(mode, net, x, labels, network.loss, optimizer, args.precision)
 
 
 def main():
@@ -76,7 +77,7 @@ def main():
     machine, side = torch_modes.machine(), args.subnet["resolution"]
     record = {"program": "pytorch", "what": "inference" if args.inference else "training step", "space": "supervit",
               "subnet": args.subnet, "classes": args.classes, "input": [3, side, side], "threads": args.threads,
-              "dtype": "float32",
+              "dtype": args.precision,
               "parameters": sum(p.numel() for p in network.Network(args.subnet, args.classes).parameters()),
               "optimizer": None if args.inference else "adamw (fused)",
               "checked": bool(args.check or args.check_training), "machine": machine, "runs": []}

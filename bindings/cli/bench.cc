@@ -137,7 +137,10 @@ absl::StatusOr<Answer> Step(const Options& o) {
   const kernels::TensorMap noise = Noise(o, *subject);
   std::vector<supernet::StepInput> inputs;
   for (const kernels::TensorMap::Entry& e : noise.entries()) inputs.push_back({e.name, e.tensor.view()});
-  const supernet::StepOptions options = benchmark::StepOptionsOf(*space);
+  const auto precision = o.precision.GetFor(*device);
+  if (!precision.ok()) return precision.status();
+  supernet::StepOptions options = benchmark::StepOptionsOf(*space);
+  options.precision = *precision;
   supernet::TrainingStep step(space, device, weights, options);
   const auto run = [&]() -> absl::Status {
     auto result = step.Backward(subject->choice, inputs);
@@ -152,6 +155,7 @@ absl::StatusOr<Answer> Step(const Options& o) {
   if (!planned.ok()) return planned.status();
   auto answer = Report(o, *subject, Repeat(o, run));
   if (!answer.ok()) return answer.status();
+  answer->json["precision"] = kernels::Name(*precision);
   const double planning_ms = 1e3 * again.planning_seconds();
   answer->json["planning_ms"] = planning_ms;
   answer->text += fmt::format("planning of a network not seen before: {:.3f} ms, {:.2f} % of the median step\n",
@@ -276,8 +280,10 @@ void AddBench(CLI::App& app) {
     command->add_flag("--verbose", o.verbose, "Also hits, misses and sizes of the caches");
     return command;
   };
-  add("step", "Forward, backward and update of one network, and planning of a new one",
-      "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });
+  o.precision.AddTo(
+      add("step", "Forward, backward and update of one network, and planning of a new one",
+          "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); }),
+      "What the step computes in");
   o.precision.AddTo(add("inference", "A network folded for inference",
                         "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1",
                         [] { return Inference(o); }));

@@ -27,7 +27,7 @@ struct Options {
     command->add_option("--batch", batch, "Images, or rows of tokens")
         ->capture_default_str()
         ->check(CLI::Range(1, 65536));
-    precision.AddTo(command, "What an inference computes in");
+    precision.AddTo(command, "What the network computes in");
     command->add_option("--length", length, "supertransformer: tokens of source and target (default: the space's own)")
         ->check(CLI::Range(1, 1024));
   }

@@ -9,6 +9,7 @@
 
 #include "CLI/App.hpp"
 #include "absl/status/statusor.h"
+#include "bindings/cli/precision_option.h"
 #include "kernels/status.h"
 #include "supernet/training/trainer.h"
 
@@ -26,6 +27,7 @@ struct RecipeOptions {
   std::string sampling = "uniform", optimizer = "sgd";
   std::string rate_update = "epoch";
   std::string rand_augment = "none";
+  PrecisionOption precision;
   bool no_augment = false;
   bool no_nesterov = false;
   CLI::App* command = nullptr;
@@ -73,6 +75,7 @@ struct RecipeOptions {
     command->add_flag("--no-nesterov", no_nesterov, "Plain momentum");
     command->add_option("--weight-decay", recipe.weight_decay, "Weight decay, on all parameters (stages: on weights)")
         ->capture_default_str();
+    precision.AddTo(command, "What training computes in, from master weights in float32");
     command->add_option("--label-smoothing", recipe.label_smoothing, "Label smoothing")->capture_default_str();
     command
         ->add_option("--sampling", sampling,
@@ -124,6 +127,9 @@ struct RecipeOptions {
     auto operations = supernet::ParseRandAugment(rand_augment);
     if (!operations.ok()) return kernels::Annotate(operations.status(), "--rand-augment");
     made.rand_augment = *operations;
+    const auto computed = precision.Get();
+    if (!computed.ok()) return computed.status();
+    made.precision = *computed;
     made.rate_per_step = rate_update == "step";
     const auto asked = [&](const char* option) { return command->count(option) > 0; };
     if (purpose.space == "supervit") {

@@ -99,6 +99,7 @@ absl::StatusOr<Answer> Train(Options& o) {
   if (!space.ok()) return space.status();
   auto device = OpenDevice(o.common);
   if (!device.ok()) return device.status();
+  if (auto precision = o.recipe.precision.GetFor(**device); !precision.ok()) return precision.status();
   auto shrinking = StageOf(o, **space);
   if (!shrinking.ok()) return shrinking.status();
   auto recipe =

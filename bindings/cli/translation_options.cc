@@ -1,6 +1,8 @@
 #include "bindings/cli/translation_options.h"
 
 #include "fmt/format.h"
+#include "kernels/lower_precision.h"
+#include "kernels/status.h"
 
 namespace mathnas::cli {
 
@@ -49,6 +51,11 @@ absl::StatusOr<supernet::TranslationRecipe> TranslationRecipeOptions::Make(super
   take("--dropout", recipe.dropout);
   take("--attention-dropout", recipe.attention_dropout);
   take("--clip-norm", recipe.clip_norm);
+  std::string precision(kernels::Name(recipe.precision));
+  take("--precision", precision);
+  const auto computed = kernels::ParsePrecision(precision);
+  if (!computed.ok()) return kernels::Annotate(computed.status(), "--precision");
+  recipe.precision = *computed;
   recipe.seed = seed;
   if (auto s = supernet::Check(recipe); !s.ok()) return s;
   return recipe;

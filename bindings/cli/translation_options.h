@@ -29,7 +29,8 @@ struct TranslationRecipeOptions {
   CLI::App* command = nullptr;
 
   void AddTo(CLI::App* to);
-  // Options that other spaces have too (--lr, --weight-decay, --label-smoothing, --clip-norm) count where given.
+  // Options that other spaces have too (--lr, --weight-decay, --label-smoothing, --clip-norm, --precision) count where
+  // given.
   absl::StatusOr<supernet::TranslationRecipe> Make(supernet::supertransformer::Task task, bool one_network,
                                                    uint64_t seed) const;
 };

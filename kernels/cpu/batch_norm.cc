@@ -22,8 +22,8 @@ struct TrainingScratch {
 };
 
 // What BatchNormTraining and BatchNormMoments say of the statistics. Calls set(channel, mean, inv_std), both in double.
-template <typename Op, typename Set>
-void ComputeStatistics(const VectorKernels& v, const WideMatrix& m, const Op& op, const float* x, float* running_mean,
+template <typename T, typename Op, typename Set>
+void ComputeStatistics(const VectorKernels& v, const WideMatrix& m, const Op& op, const T* x, float* running_mean,
                        float* running_var, const ColumnSums& moments, const Set& set) {
   ComputeMoments(v, m, x, moments);
   const double n = static_cast<double>(m.rows), inverse_n = 1 / n, unbiased = 1 / (m.rows > 1 ? n - 1 : n);
@@ -38,9 +38,10 @@ void ComputeStatistics(const VectorKernels& v, const WideMatrix& m, const Op& op
   }
 }
 
+template <typename T>
 void RunTraining(const VectorKernels& v, const WideMatrix& m, const BatchNormTraining& op, const Operands& o) {
   TrainingScratch scratch(m, Carver(o.scratch));
-  const float* x = o.in<float>(0);
+  const T* x = o.in<T>(0);
   const float* gamma = op.affine ? o.in<float>(1) : nullptr;
   const float* beta = op.affine ? o.in<float>(2) : nullptr;
   const size_t running = op.affine ? 3 : 1;
@@ -54,7 +55,7 @@ void RunTraining(const VectorKernels& v, const WideMatrix& m, const BatchNormTra
                     });
   scratch.coefficients.Repeat(m);
   m.ForAllBackwards(kPiece, [&](int, int64_t at, int64_t rows, int64_t columns) {
-    v.normalize(x + at, o.out<float>(0) + at, rows, columns, scratch.coefficients.columns());
+    BatchNormOf<T>(v).normalize(x + at, o.out<T>(0) + at, rows, columns, scratch.coefficients.columns());
   });
 }
 
@@ -64,11 +65,12 @@ struct MomentsScratch {
   size_t bytes;
 };
 
+template <typename T>
 void RunMoments(const VectorKernels& v, const WideMatrix& m, const BatchNormMoments& op, const Operands& o) {
   MomentsScratch scratch(m, Carver(o.scratch));
   float* running_mean = op.track ? static_cast<float*>(o.inputs[1]) : nullptr;
   float* running_var = op.track ? static_cast<float*>(o.inputs[2]) : nullptr;
-  ComputeStatistics(v, m, op, o.in<float>(0), running_mean, running_var, scratch.moments,
+  ComputeStatistics(v, m, op, o.in<T>(0), running_mean, running_var, scratch.moments,
                     [&](int64_t c, double mean, double inv_std) {
                       o.out<float>(0)[c] = static_cast<float>(mean);
                       o.out<float>(1)[c] = static_cast<float>(inv_std);
@@ -85,27 +87,29 @@ struct BackwardScratch {
 };
 
 // Leaves sum diff_y and sum diff_y * (x - mean) of each channel at the beginning of scratch.sums.
-void ComputeBackwardSums(const VectorKernels& v, const WideMatrix& m, const float* x, const float* diff_y,
+template <typename T>
+void ComputeBackwardSums(const VectorKernels& v, const WideMatrix& m, const T* x, const T* diff_y,
                          const BackwardScratch& scratch) {
   const auto add = [&](int64_t part, int64_t at, int64_t rows, int64_t columns) {
     scratch.sums.Clear(part);
-    v.normalize_backward_sums(x + at, diff_y + at, rows, columns, scratch.coefficients.mean,
-                              scratch.sums.first_of(part), scratch.sums.second_of(part));
+    BatchNormOf<T>(v).backward_sums(x + at, diff_y + at, rows, columns, scratch.coefficients.mean,
+                                    scratch.sums.first_of(part), scratch.sums.second_of(part));
   };
   m.ParallelRows([&](int part, int64_t begin, int64_t end) { add(part, begin * m.columns, end - begin, m.columns); });
   add(m.parts, m.elements_before_rest(), m.rest, m.channels);
   AddToFirst(m, scratch.sums);
 }
 
+template <typename T>
 void RunBackward(const VectorKernels& v, const WideMatrix& m, bool affine, const Operands& o) {
   BackwardScratch scratch(m, Carver(o.scratch));
-  const float *x = o.in<float>(0), *diff_y = o.in<float>(1);
+  const T *x = o.in<T>(0), *diff_y = o.in<T>(1);
   scratch.coefficients.SetMean(m, o.in<float>(2));
   ComputeBackwardSums(v, m, x, diff_y, scratch);
   scratch.coefficients.Set(m, scratch.sums, o.in<float>(3), affine ? o.in<float>(4) : nullptr,
                            affine ? o.out<float>(1) : nullptr, affine ? o.out<float>(2) : nullptr);
   m.ForAllBackwards(kPiece, [&](int, int64_t at, int64_t rows, int64_t columns) {
-    v.normalize_backward(x + at, diff_y + at, o.out<float>(0) + at, rows, columns, scratch.coefficients.columns());
+    BatchNormOf<T>(v).backward(x + at, diff_y + at, o.out<T>(0) + at, rows, columns, scratch.coefficients.columns());
   });
 }
 
@@ -124,7 +128,7 @@ void RunInference(const VectorKernels& v, const WideMatrix& m, const BatchNormIn
                              op.affine ? o.in<float>(2)[c] : 0);
   }
   scratch.coefficients.Repeat(m);
-  const auto normalize = op.relu ? v.normalize_relu : v.normalize;
+  const auto normalize = op.relu ? v.batch_norm.normalize_relu : v.batch_norm.normalize;
   m.ForAllBackwards(kPiece, [&](int, int64_t at, int64_t rows, int64_t columns) {
     normalize(o.in<float>(0) + at, o.out<float>(0) + at, rows, columns, scratch.coefficients.columns());
   });
@@ -135,23 +139,26 @@ void RunInference(const VectorKernels& v, const WideMatrix& m, const BatchNormIn
 KernelOr Make(const BatchNormTraining& op, const Request& r) {
   const VectorKernels& v = Vector();
   const WideMatrix m(r.inputs[0], r.threads);
+  const auto run = IsBfloat16(r.inputs[0]) ? RunTraining<Bfloat16> : RunTraining<float>;
   return MakeFunctionKernel(v.name, TrainingScratch(m, Carver(nullptr)).bytes,
-                            [&v, m, op](const Operands& o) { RunTraining(v, m, op, o); });
+                            [&v, m, op, run](const Operands& o) { run(v, m, op, o); });
 }
 
 KernelOr Make(const BatchNormMoments& op, const Request& r) {
   const VectorKernels& v = Vector();
   const WideMatrix m(r.inputs[0], r.threads);
+  const auto run = IsBfloat16(r.inputs[0]) ? RunMoments<Bfloat16> : RunMoments<float>;
   return MakeFunctionKernel(v.name, MomentsScratch(m, Carver(nullptr)).bytes,
-                            [&v, m, op](const Operands& o) { RunMoments(v, m, op, o); });
+                            [&v, m, op, run](const Operands& o) { run(v, m, op, o); });
 }
 
 KernelOr Make(const BatchNormBackward& op, const Request& r) {
   if (r.inputs[0].elements() == 0) return ZeroOutputs(r);
   const VectorKernels& v = Vector();
   const WideMatrix m(r.inputs[0], r.threads);
+  const auto run = IsBfloat16(r.inputs[0]) ? RunBackward<Bfloat16> : RunBackward<float>;
   return MakeFunctionKernel(v.name, BackwardScratch(m, Carver(nullptr)).bytes,
-                            [&v, m, affine = op.affine](const Operands& o) { RunBackward(v, m, affine, o); });
+                            [&v, m, affine = op.affine, run](const Operands& o) { run(v, m, affine, o); });
 }
 
 KernelOr Make(const BatchNormInference& op, const Request& r) {

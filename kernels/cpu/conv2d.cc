@@ -65,14 +65,15 @@ KernelOr Make(const Conv2d& op, const Request& r) {
 KernelOr Make(const Conv2dBackwardData& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   const Shape &diff_dst = r.inputs[0].shape, &weights = r.inputs[1].shape, &diff_src = r.outputs[0].shape;
+  const DType type = r.inputs[0].dtype;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
-    const auto pd =
-        onednn::ConvolutionBackwardData(Image(diff_src), Any(WeightDims(weights, op.groups)), Image(diff_dst),
-                                        MakeWindow(diff_src, diff_dst, weights[2], weights[3], op.stride, op.padding));
+    const auto pd = onednn::ConvolutionBackwardData(
+        Image(diff_src, type), Any(WeightDims(weights, op.groups), type), Image(diff_dst, type),
+        MakeWindow(diff_src, diff_dst, weights[2], weights[3], op.stride, op.padding));
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
-    kernel->Add(pd, {{DNNL_ARG_DIFF_DST, PrimitiveKernel::Input(0, Image(diff_dst))},
+    kernel->Add(pd, {{DNNL_ARG_DIFF_DST, PrimitiveKernel::Input(0, Image(diff_dst, type))},
                      {DNNL_ARG_WEIGHTS, kernel->Packed(1, PlainWeights(r.inputs[1], op.groups), pd.weights_desc())},
-                     {DNNL_ARG_DIFF_SRC, PrimitiveKernel::Output(0, Image(diff_src))}});
+                     {DNNL_ARG_DIFF_SRC, PrimitiveKernel::Output(0, Image(diff_src, type))}});
     return kernel;
   });
 }
@@ -81,18 +82,19 @@ KernelOr Make(const Conv2dBackwardWeights& op, const Request& r) {
   if (r.inputs[0].elements() == 0 || r.inputs[1].elements() == 0) return ZeroOutputs(r);
   if (IsDepthwise(op, r)) return MakeDepthwise(op, r);
   const Shape &src = r.inputs[0].shape, &diff_dst = r.inputs[1].shape, &weights = r.outputs[0].shape;
+  const DType type = r.inputs[0].dtype;  // of the images: gradients of weights are float32
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md diff_bias = op.has_bias ? Dense({weights[0]}, Tag::a) : Md();
-    const auto pd =
-        onednn::ConvolutionBackwardWeights(Image(src), Any(WeightDims(weights, op.groups)), diff_bias, Image(diff_dst),
-                                           MakeWindow(src, diff_dst, weights[2], weights[3], op.stride, op.padding));
+    const auto pd = onednn::ConvolutionBackwardWeights(
+        Image(src, type), Any(WeightDims(weights, op.groups), type), Any(WeightDims(weights, op.groups)), diff_bias,
+        Image(diff_dst, type), MakeWindow(src, diff_dst, weights[2], weights[3], op.stride, op.padding));
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     const Md plain = PlainWeights(r.outputs[0], op.groups);
     const bool is_plain = pd.diff_weights_desc() == plain;
     const PrimitiveKernel::Slot diff_weights =
         is_plain ? PrimitiveKernel::Output(0, plain) : kernel->Scratch(pd.diff_weights_desc());
-    PrimitiveKernel::Arguments arguments = {{DNNL_ARG_SRC, PrimitiveKernel::Input(0, Image(src))},
-                                            {DNNL_ARG_DIFF_DST, PrimitiveKernel::Input(1, Image(diff_dst))},
+    PrimitiveKernel::Arguments arguments = {{DNNL_ARG_SRC, PrimitiveKernel::Input(0, Image(src, type))},
+                                            {DNNL_ARG_DIFF_DST, PrimitiveKernel::Input(1, Image(diff_dst, type))},
                                             {DNNL_ARG_DIFF_WEIGHTS, diff_weights}};
     if (op.has_bias) arguments.emplace_back(DNNL_ARG_DIFF_BIAS, PrimitiveKernel::Output(1, diff_bias));
     kernel->Add(pd, std::move(arguments));

@@ -49,7 +49,8 @@ class Cpu : public Device {
     return std::holds_alternative<Conv2d>(op) || std::holds_alternative<Conv2dBackwardData>(op) ||
            std::holds_alternative<Linear>(op) || std::holds_alternative<LinearBackwardData>(op) ||
            std::holds_alternative<Embedding>(op) || std::holds_alternative<Accumulate>(op) ||
-           std::holds_alternative<AccumulateRows>(op) || std::holds_alternative<Store>(op);
+           std::holds_alternative<AccumulateRows>(op) || std::holds_alternative<Convert>(op) ||
+           std::holds_alternative<Store>(op);
   }
 
  private:

@@ -25,6 +25,38 @@ std::vector<Tile> TilesOf(int64_t channels) {
   return tiles;
 }
 
+int64_t SourceElements(const DepthwiseShape& s) { return s.height * s.width * s.channels; }
+int64_t ResultElements(const DepthwiseShape& s) { return s.out_height * s.out_width * s.channels; }
+
+// The sums of the taps over images, of the channels of a tile. Of floats, as they are.
+void SumTile(const VectorKernels& v, const DepthwiseShape& s, const Operands& o, int64_t first, int64_t images,
+             const Tile& tile, float* sums) {
+  v.depthwise_backward_weights(s, o.in<float>(0) + first * SourceElements(s) + tile.channel,
+                               o.in<float>(1) + first * ResultElements(s) + tile.channel, images, tile.width, sums);
+}
+
+// Of bfloat16: every tap reads each element once more, so the channels of an image are widened first, into `piece`,
+// where they also lie next to one another.
+void SumTileOfBfloat16(const VectorKernels& v, const DepthwiseShape& s, const Operands& o, int64_t first,
+                       int64_t images, const Tile& tile, float* piece, float* sums) {
+  const int64_t pixels = s.height * s.width, results = s.out_height * s.out_width, taps = int64_t{s.kernel} * s.kernel;
+  DepthwiseShape dense = s;
+  dense.channels = tile.width;
+  float *src = piece, *diff = piece + pixels * tile.width, *of_image = diff + results * tile.width;
+  std::fill_n(sums, taps * tile.width, 0.0F);
+  for (int64_t n = first; n < first + images; ++n) {
+    v.widen_columns(o.in<Bfloat16>(0) + n * SourceElements(s) + tile.channel, s.channels, pixels, tile.width, src);
+    v.widen_columns(o.in<Bfloat16>(1) + n * ResultElements(s) + tile.channel, s.channels, results, tile.width, diff);
+    v.depthwise_backward_weights(dense, src, diff, 1, tile.width, of_image);
+    v.accumulate(of_image, sums, taps * tile.width);
+  }
+}
+
+// Floats of `piece`.
+int64_t PieceFloats(const DepthwiseShape& s) {
+  return (s.height * s.width + s.out_height * s.out_width + int64_t{s.kernel} * s.kernel) * 16;
+}
+
 }  // namespace
 
 bool IsDepthwise(const Conv2dBackwardWeights& op, const Request& r) {
@@ -49,19 +81,26 @@ KernelOr MakeDepthwise(const Conv2dBackwardWeights& op, const Request& r) {
   const auto count = static_cast<int64_t>(tiles.size());
   // Where there are too few channels for all threads, they share the images.
   const int64_t parts = std::clamp<int64_t>((r.threads + count - 1) / count, 1, images);
+  const bool low = IsBfloat16(r.inputs[0]);
+  const int64_t piece = low ? PieceFloats(shape) : 0;  // of each thread
+  const int64_t sum_floats = parts * shape.channels * taps;
   Carver books(nullptr);
-  books.Take<float>(parts * shape.channels * taps);
+  books.Take<float>(sum_floats);
+  books.Take<float>(piece * r.threads);
   return MakeFunctionKernel(v.name, books.bytes(), [=, &v, threads = r.threads](const Operands& o) {
-    auto* sums = static_cast<float*>(o.scratch);
+    Carver scratch(o.scratch);
+    float *sums = scratch.Take<float>(sum_floats), *pieces = scratch.Take<float>(piece * threads);
     const int64_t grain = GrainOf(images / parts * shape.out_height * shape.out_width * taps * 16);
-    ParallelFor(threads, parts * count, grain, [&](int, int64_t begin, int64_t end) {
+    ParallelFor(threads, parts * count, grain, [&](int thread, int64_t begin, int64_t end) {
       for (int64_t item = begin; item < end; ++item) {
         const Tile& tile = tiles[item % count];
         const int64_t part = item / count, first = images * part / parts, last = images * (part + 1) / parts;
-        v.depthwise_backward_weights(
-            shape, o.in<float>(0) + first * shape.height * shape.width * shape.channels + tile.channel,
-            o.in<float>(1) + first * shape.out_height * shape.out_width * shape.channels + tile.channel, last - first,
-            tile.width, sums + (part * shape.channels + tile.channel) * taps);
+        float* of_tile = sums + (part * shape.channels + tile.channel) * taps;
+        if (low) {
+          SumTileOfBfloat16(v, shape, o, first, last - first, tile, pieces + thread * piece, of_tile);
+        } else {
+          SumTile(v, shape, o, first, last - first, tile, of_tile);
+        }
       }
     });
     for (const Tile& tile : tiles) {

@@ -19,6 +19,11 @@ std::shared_ptr<const Kernel> MakeElementwise(int threads, int64_t count, const 
 }
 
 std::shared_ptr<const Kernel> MakeFill(float value, const Request& r) {
+  if (IsBfloat16(r.outputs[0])) {
+    const auto n = static_cast<size_t>(r.outputs[0].elements());
+    return MakeFunctionKernel(
+        "fill", 0, [low = Bfloat16::Rounded(value), n](const Operands& o) { std::fill_n(o.out<Bfloat16>(0), n, low); });
+  }
   return MakeElementwise(r.threads, r.outputs[0].elements(),
                          [value](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
                            v.fill(value, o.out<float>(0) + begin, size);
@@ -40,11 +45,17 @@ KernelOr Make(const Relu&, const Request& r) {
                          });
 }
 
+template <typename T>
+KernelOr MakeReluBackward(void (*relu_backward)(const T*, const T*, T*, int64_t), const Request& r) {
+  return MakeElementwise(r.threads, r.outputs[0].elements(),
+                         [=](const VectorKernels&, const Operands& o, int64_t begin, int64_t size) {
+                           relu_backward(o.in<T>(0) + begin, o.in<T>(1) + begin, o.out<T>(0) + begin, size);
+                         });
+}
+
 KernelOr Make(const ReluBackward&, const Request& r) {
-  return MakeElementwise(
-      r.threads, r.outputs[0].elements(), [](const VectorKernels& v, const Operands& o, int64_t begin, int64_t size) {
-        v.relu_backward(o.in<float>(0) + begin, o.in<float>(1) + begin, o.out<float>(0) + begin, size);
-      });
+  const VectorKernels& v = Vector();
+  return IsBfloat16(r.inputs[0]) ? MakeReluBackward(v.relu_backward_bfloat16, r) : MakeReluBackward(v.relu_backward, r);
 }
 
 template <typename T>
@@ -75,12 +86,7 @@ KernelOr Make(const Scale& op, const Request& r) {
                          });
 }
 
-KernelOr Make(const Zero&, const Request& r) {
-  if (!IsBfloat16(r.outputs[0])) return MakeFill(0, r);
-  return MakeFunctionKernel("fill", 0, [n = static_cast<size_t>(r.outputs[0].elements())](const Operands& o) {
-    std::fill_n(o.out<Bfloat16>(0), n, Bfloat16{});
-  });
-}
+KernelOr Make(const Zero&, const Request& r) { return MakeFill(0, r); }
 KernelOr Make(const Fill& op, const Request& r) { return MakeFill(static_cast<float>(op.value), r); }
 
 KernelOr Make(const Accumulate&, const Request& r) {

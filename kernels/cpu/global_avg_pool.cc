@@ -27,6 +27,21 @@ KernelOr MakeMeans(void (*column_means)(const T*, int64_t, int64_t, int64_t, T*)
   });
 }
 
+template <typename T>
+KernelOr MakeBroadcast(void (*broadcast_row)(float, const T*, T*, int64_t, int64_t), int64_t pixels, const Request& r) {
+  const int64_t images = r.inputs[0].shape[0], channels = r.inputs[0].shape[1];
+  const float factor = static_cast<float>(1.0 / static_cast<double>(pixels));
+  return MakeFunctionKernel(Vector().name, 0, [=, threads = r.threads](const Operands& o) {
+    ParallelFor(threads, images * pixels, GrainOf(channels), [&](int, int64_t begin, int64_t end) {
+      while (begin < end) {
+        const int64_t image = begin / pixels, rows = std::min(end, (image + 1) * pixels) - begin;
+        broadcast_row(factor, o.in<T>(0) + image * channels, o.out<T>(0) + begin * channels, rows, channels);
+        begin += rows;
+      }
+    });
+  });
+}
+
 }  // namespace
 
 KernelOr Make(const GlobalAvgPool&, const Request& r) {
@@ -36,18 +51,9 @@ KernelOr Make(const GlobalAvgPool&, const Request& r) {
 
 KernelOr Make(const GlobalAvgPoolBackward& op, const Request& r) {
   const VectorKernels& v = Vector();
-  const int64_t images = r.inputs[0].shape[0], channels = r.inputs[0].shape[1];
   const int64_t pixels = int64_t{op.height} * op.width;
-  const float factor = static_cast<float>(1.0 / static_cast<double>(pixels));
-  return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
-    ParallelFor(threads, images * pixels, GrainOf(channels), [&](int, int64_t begin, int64_t end) {
-      while (begin < end) {
-        const int64_t image = begin / pixels, rows = std::min(end, (image + 1) * pixels) - begin;
-        v.broadcast_row(factor, o.in<float>(0) + image * channels, o.out<float>(0) + begin * channels, rows, channels);
-        begin += rows;
-      }
-    });
-  });
+  return IsBfloat16(r.inputs[0]) ? MakeBroadcast(v.broadcast_row_bfloat16, pixels, r)
+                                 : MakeBroadcast(v.broadcast_row, pixels, r);
 }
 
 }  // namespace mathnas::kernels::cpu

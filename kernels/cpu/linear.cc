@@ -102,13 +102,15 @@ KernelOr Make(const Linear& op, const Request& r) {
 KernelOr Make(const LinearBackwardData&, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   const int64_t n = RowsOf(r.inputs[0].shape), out = r.inputs[1].shape[0], in = r.inputs[1].shape[1];
+  const DType type = r.inputs[0].dtype;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
-    const Md diff_dst = Dense({n, out}, Tag::ab), weights = Strided({out, in}, {r.inputs[1].row_elements(), 1}),
-             diff_src = Dense({n, in}, Tag::ab);
+    const Md diff_dst = Dense({n, out}, Tag::ab, type), diff_src = Dense({n, in}, Tag::ab, type);
+    const Md plain = Strided({out, in}, {r.inputs[1].row_elements(), 1}, r.inputs[1].dtype);
+    const Md weights = r.inputs[1].dtype == type ? plain : Dense({out, in}, Tag::ab, type);
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
     const auto add = [&](const auto& pd, int src, int dst) {
       kernel->Add(pd, {{src, PrimitiveKernel::Input(0, diff_dst)},
-                       {DNNL_ARG_WEIGHTS, PrimitiveKernel::Input(1, weights)},
+                       {DNNL_ARG_WEIGHTS, kernel->Packed(1, plain, weights)},
                        {dst, PrimitiveKernel::Output(0, diff_src)}});
     };
     // The product of matrices reads large weights where they lie, column by column: up to 10 % slower than the layer's
@@ -116,7 +118,8 @@ KernelOr Make(const LinearBackwardData&, const Request& r) {
     // stay with the product, though the gradient is up to 40 % faster there: with its rounding the float32 training
     // golden ofa_sandwich misses its bound.
     constexpr int64_t kLargeWeights = 1 << 17, kManyRows = 32;
-    if (r.inputs[1].dense() && out * in >= kLargeWeights && n >= kManyRows) {
+    const bool large = r.inputs[1].dense() && out * in >= kLargeWeights;
+    if (type == DType::kF32 && large && n >= kManyRows) {
       add(onednn::LinearBackwardData(diff_src, weights, diff_dst), DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_SRC);
     } else {
       add(onednn::Matmul(diff_dst, weights, Md(), diff_src), DNNL_ARG_SRC, DNNL_ARG_DST);
@@ -128,8 +131,9 @@ KernelOr Make(const LinearBackwardData&, const Request& r) {
 KernelOr Make(const LinearBackwardWeights& op, const Request& r) {
   if (r.inputs[0].elements() == 0 || r.inputs[1].elements() == 0) return ZeroOutputs(r);
   const int64_t n = RowsOf(r.inputs[0].shape), in = r.inputs[0].shape.back(), out = r.inputs[1].shape.back();
+  const DType type = r.inputs[0].dtype;  // of src and diff_dst: gradients of weights are float32
   return onednn::Guard(r.threads, [&]() -> KernelOr {
-    const Md src = Dense({n, in}, Tag::ab), diff_dst = Dense({n, out}, Tag::ab),
+    const Md src = Dense({n, in}, Tag::ab, type), diff_dst = Dense({n, out}, Tag::ab, type),
              diff_weights = Dense({out, in}, Tag::ab);
     const Md diff_bias = op.has_bias ? Dense({out}, Tag::a) : Md();
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
@@ -137,7 +141,8 @@ KernelOr Make(const LinearBackwardWeights& op, const Request& r) {
                                             {DNNL_ARG_DIFF_DST, PrimitiveKernel::Input(1, diff_dst)},
                                             {DNNL_ARG_DIFF_WEIGHTS, PrimitiveKernel::Output(0, diff_weights)}};
     if (op.has_bias) arguments.emplace_back(DNNL_ARG_DIFF_BIAS, PrimitiveKernel::Output(1, diff_bias));
-    kernel->Add(onednn::LinearBackwardWeights(src, diff_weights, diff_bias, diff_dst), std::move(arguments));
+    kernel->Add(onednn::LinearBackwardWeights(src, Dense({out, in}, Tag::ab, type), diff_weights, diff_bias, diff_dst),
+                std::move(arguments));
     return kernel;
   });
 }

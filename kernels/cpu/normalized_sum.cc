@@ -1,5 +1,9 @@
 // Batch normalisation with the sum and the activation after it: own vector code, in pieces that stay in the first
-// cache, so that every tensor is read and written once. Backward takes two passes: one for sums, one to apply.
+// cache, so that every tensor is read and written once. Backward takes two passes: one for sums, one to apply. T is the
+// type of images, float or Bfloat16; pieces are floats.
+#include <algorithm>
+#include <type_traits>
+
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/vector/vector_kernels.h"
 #include "kernels/cpu/wide_matrix.h"
@@ -46,13 +50,15 @@ class ForTerms {
 };
 
 // The operands of a term, in forward and backward alike.
+template <typename T>
 struct Term {
-  const float *x, *mean, *inv_std, *gamma, *beta;  // the last two null if not affine
+  const T* x;
+  const float *mean, *inv_std, *gamma, *beta;  // the last two null if not affine
 
   template <typename Op>
   Term(const Op& op, const Operands& o, int64_t term) {
     const size_t first = static_cast<size_t>(term) * op.inputs_per_term();
-    x = o.in<float>(first), mean = o.in<float>(first + 1), inv_std = o.in<float>(first + 2);
+    x = o.in<T>(first), mean = o.in<float>(first + 1), inv_std = o.in<float>(first + 2);
     gamma = op.affine ? o.in<float>(first + 3) : nullptr;
     beta = op.affine ? o.in<float>(first + 4) : nullptr;
   }
@@ -61,23 +67,34 @@ struct Term {
 
 // sum = the inputs of o from `first` on, at the elements from `at` on, and before them `sum` itself if it has
 // something.
+template <typename T>
 void AddInputs(const VectorKernels& v, const Operands& o, size_t first, bool has_sum, int64_t at, float* sum,
                int64_t n) {
-  constexpr size_t kMost = 8;
-  const float* terms[kMost];
-  for (size_t i = first; i < o.inputs.size();) {
-    size_t count = 0;
-    if (has_sum) terms[count++] = sum;
-    for (; count < kMost && i < o.inputs.size(); ++i) terms[count++] = o.in<float>(i) + at;
-    v.add(terms, static_cast<int64_t>(count), sum, n);
-    has_sum = true;
+  size_t i = first;
+  if (!has_sum) {
+    constexpr size_t kMost = 8;
+    const T* terms[kMost];
+    for (; i < std::min(o.inputs.size(), first + kMost); ++i) terms[i - first] = o.in<T>(i) + at;
+    BatchNormOf<T>(v).add(terms, static_cast<int64_t>(i - first), sum, n);
   }
+  for (; i < o.inputs.size(); ++i) BatchNormOf<T>(v).accumulate(o.in<T>(i) + at, sum, n);
 }
 
 void Activate(const VectorKernels& v, Activation activation, const float* x, float* y, int64_t n) {
   if (activation == Activation::kRelu) v.relu(x, y, n);
   if (activation == Activation::kHardSwish) v.hard_swish(x, y, n);
   if (activation == Activation::kSwish) v.swish(x, y, n);
+}
+
+// y = the activated sum, which is written over where y is not of floats.
+void Finish(const VectorKernels& v, Activation activation, float* sum, float* y, int64_t n) {
+  if (activation != Activation::kNone) return Activate(v, activation, sum, y, n);
+  const float* only = sum;
+  v.add(&only, 1, y, n);
+}
+void Finish(const VectorKernels& v, Activation activation, float* sum, Bfloat16* y, int64_t n) {
+  Activate(v, activation, sum, sum, n);
+  v.narrow(sum, y, n);
 }
 
 struct SumScratch {
@@ -90,14 +107,16 @@ struct SumScratch {
   size_t bytes;
 };
 
+template <typename T>
 void RunSum(const VectorKernels& v, const WideMatrix& m, const NormalizedSum& op, const Operands& o) {
+  const BatchNormKernels<T>& norm = BatchNormOf<T>(v);
   const SumScratch scratch(m, op, Carver(o.scratch));
   for (int32_t t = 0; t < op.terms; ++t) {
-    const Term term(op, o, t);
+    const Term<T> term(op, o, t);
     Coefficients coefficients = scratch.coefficients.of(t);
     for (int64_t c = 0; c < m.channels; ++c) {
       double shift = 0;  // of all terms, with the first
-      for (int32_t i = 0; op.affine && t == 0 && i < op.terms; ++i) shift += Term(op, o, i).beta[c];
+      for (int32_t i = 0; op.affine && t == 0 && i < op.terms; ++i) shift += Term<T>(op, o, i).beta[c];
       coefficients.Set(c, term.mean[c], term.scale(c), shift);
     }
     coefficients.Repeat(m);
@@ -105,24 +124,19 @@ void RunSum(const VectorKernels& v, const WideMatrix& m, const NormalizedSum& op
   const bool has_addends = o.inputs.size() > op.term_inputs();
   const bool is_simple = op.terms == 1 && !has_addends;
   m.ForAllBackwards(kPiece, [&](int part, int64_t at, int64_t rows, int64_t columns) {
-    const float* x = o.in<float>(0) + at;
-    float* y = o.out<float>(0) + at;
+    const T* x = o.in<T>(0) + at;
+    T* y = o.out<T>(0) + at;
     const NormalizeColumns first = scratch.coefficients.of(0).columns();
-    if (is_simple && op.activation == Activation::kNone) return v.normalize(x, y, rows, columns, first);
-    if (is_simple && op.activation == Activation::kRelu) return v.normalize_relu(x, y, rows, columns, first);
+    if (is_simple && op.activation == Activation::kNone) return norm.normalize(x, y, rows, columns, first);
+    if (is_simple && op.activation == Activation::kRelu) return norm.normalize_relu(x, y, rows, columns, first);
     const int64_t n = rows * columns;
     float* sum = scratch.pieces.of(part);
-    v.normalize(x, sum, rows, columns, first);
+    norm.normalize_to(x, sum, rows, columns, first);
     for (int32_t t = 1; t < op.terms; ++t) {
-      v.normalize_add(Term(op, o, t).x + at, sum, sum, rows, columns, scratch.coefficients.of(t).columns());
+      norm.normalize_add(Term<T>(op, o, t).x + at, sum, sum, rows, columns, scratch.coefficients.of(t).columns());
     }
-    if (has_addends) AddInputs(v, o, op.term_inputs(), /*has_sum=*/true, at, sum, n);
-    if (op.activation == Activation::kNone) {
-      const float* only = sum;
-      v.add(&only, 1, y, n);
-    } else {
-      Activate(v, op.activation, sum, y, n);
-    }
+    if (has_addends) AddInputs<T>(v, o, op.term_inputs(), /*has_sum=*/true, at, sum, n);
+    Finish(v, op.activation, sum, y, n);
   });
 }
 
@@ -142,14 +156,15 @@ struct BackwardScratch {
   size_t bytes;
 };
 
+template <typename T>
 class BackwardRun {
  public:
   BackwardRun(const VectorKernels& v, const WideMatrix& m, const NormalizedSumBackward& op, const Operands& o)
-      : v_(v), m_(m), op_(op), o_(o), scratch_(m, op, Carver(o.scratch)) {}
+      : v_(v), norm_(BatchNormOf<T>(v)), m_(m), op_(op), o_(o), scratch_(m, op, Carver(o.scratch)) {}
 
   void Run() {
     SetForward();
-    for (int32_t t = 0; t < op_.terms; ++t) scratch_.coefficients.of(t).SetMean(m_, Term(op_, o_, t).mean);
+    for (int32_t t = 0; t < op_.terms; ++t) scratch_.coefficients.of(t).SetMean(m_, Term<T>(op_, o_, t).mean);
     m_.ParallelRows([&](int part, int64_t begin, int64_t end) {
       Clear(part);
       const int64_t step = m_.RowsOfPiece(kPiece);
@@ -160,7 +175,7 @@ class BackwardRun {
     Clear(m_.parts);
     AddSums(0, m_.parts, m_.elements_before_rest(), m_.rest, m_.channels);
     for (int32_t t = 0; t < op_.terms; ++t) {
-      const Term term(op_, o_, t);
+      const Term<T> term(op_, o_, t);
       const ColumnSums sums = scratch_.sums.of(t);
       AddToFirst(m_, sums);
       const size_t out = OutputOf(t);
@@ -168,22 +183,22 @@ class BackwardRun {
                                       op_.affine ? o_.out<float>(out + 2) : nullptr);
     }
     m_.ForAllBackwards(kPiece, [&](int part, int64_t at, int64_t rows, int64_t columns) {
-      const float* diff = op_.has_total ? Total() + at : Flow(part, at, rows, columns);
+      const float* diff = FlowAgain(part, at, rows, columns);
       for (int32_t t = 0; t < op_.terms; ++t) {
-        v_.normalize_backward(Term(op_, o_, t).x + at, diff, o_.out<float>(OutputOf(t)) + at, rows, columns,
-                              scratch_.coefficients.of(t).columns());
+        norm_.backward_of(Term<T>(op_, o_, t).x + at, diff, o_.out<T>(OutputOf(t)) + at, rows, columns,
+                          scratch_.coefficients.of(t).columns());
       }
     });
   }
 
  private:
   size_t OutputOf(int32_t term) const { return static_cast<size_t>(term) * op_.outputs_per_term(); }
-  float* Total() const { return o_.out<float>(op_.total_output()); }
+  T* Total() const { return o_.out<T>(op_.total_output()); }
   bool NeedsInner() const { return op_.activation == Activation::kHardSwish || op_.activation == Activation::kSwish; }
 
   void SetForward() {
     if (!NeedsInner()) return;
-    const Term term(op_, o_, 0);
+    const Term<T> term(op_, o_, 0);
     for (int64_t c = 0; c < m_.channels; ++c) {
       scratch_.forward.Set(c, term.mean[c], term.scale(c), term.beta ? term.beta[c] : 0);
     }
@@ -194,22 +209,28 @@ class BackwardRun {
     for (int32_t t = 0; t < op_.terms; ++t) scratch_.sums.of(t).Clear(part);
   }
 
-  // What flows in behind the activation, of a piece: in the total output or in a buffer of the thread, or one of the
-  // inputs as it is.
+  static constexpr bool kOfFloats = std::is_same_v<T, float>;
+
+  // What flows in behind the activation, of a piece: in the total output if that is of floats, or in a buffer of the
+  // thread, or one of the inputs as it is.
   const float* Flow(int64_t thread, int64_t at, int64_t rows, int64_t columns) const {
     const int64_t n = rows * columns;
     const size_t first = op_.first_flow();
-    float* flow = op_.has_total ? Total() + at : scratch_.total.of(thread);
-    const float* sum = o_.in<float>(first) + at;
-    if (o_.inputs.size() > first + 1) {
-      AddInputs(v_, o_, first, /*has_sum=*/false, at, flow, n);
+    float* flow = scratch_.total.of(thread);
+    const float* sum = flow;
+    if constexpr (kOfFloats) {
+      if (op_.has_total) flow = Total() + at;
+      sum = o_.in<float>(first) + at;
+    }
+    if (!kOfFloats || o_.inputs.size() > first + 1) {
+      AddInputs<T>(v_, o_, first, /*has_sum=*/false, at, flow, n);
       sum = flow;
     }
     if (op_.activation == Activation::kRelu) {
-      v_.relu_backward(o_.in<float>(first - 1) + at, sum, flow, n);
+      norm_.relu_backward(o_.in<T>(first - 1) + at, sum, flow, n);
     } else if (NeedsInner()) {
       float* inner = scratch_.inner.of(thread);
-      v_.normalize(o_.in<float>(0) + at, inner, rows, columns, scratch_.forward.columns());
+      norm_.normalize_to(o_.in<T>(0) + at, inner, rows, columns, scratch_.forward.columns());
       const auto backward = op_.activation == Activation::kSwish ? v_.swish_backward : v_.hard_swish_backward;
       backward(inner, sum, flow, n);
     } else if (op_.has_total && sum != flow) {
@@ -220,21 +241,39 @@ class BackwardRun {
     return flow;
   }
 
+  // The same in the second pass, after which the total output has it. A total of bfloat16 is rounded, and may lie where
+  // the first of the tensors that flow in does: it is written now, and they are added once more.
+  const float* FlowAgain(int64_t thread, int64_t at, int64_t rows, int64_t columns) const {
+    if constexpr (kOfFloats) {
+      return op_.has_total ? Total() + at : Flow(thread, at, rows, columns);
+    } else {
+      const float* flow = Flow(thread, at, rows, columns);
+      if (op_.has_total) v_.narrow(flow, Total() + at, rows * columns);
+      return flow;
+    }
+  }
+
   void AddSums(int64_t thread, int64_t part, int64_t at, int64_t rows, int64_t columns) const {
     const float* diff = Flow(thread, at, rows, columns);
     for (int32_t t = 0; t < op_.terms; ++t) {
       const ColumnSums sums = scratch_.sums.of(t);
-      v_.normalize_backward_sums(Term(op_, o_, t).x + at, diff, rows, columns, scratch_.coefficients.of(t).mean,
-                                 sums.first_of(part), sums.second_of(part));
+      norm_.backward_sums_of(Term<T>(op_, o_, t).x + at, diff, rows, columns, scratch_.coefficients.of(t).mean,
+                             sums.first_of(part), sums.second_of(part));
     }
   }
 
   const VectorKernels& v_;
+  const BatchNormKernels<T>& norm_;
   const WideMatrix& m_;
   const NormalizedSumBackward& op_;
   const Operands& o_;
   BackwardScratch scratch_;
 };
+
+template <typename T>
+void RunBackward(const VectorKernels& v, const WideMatrix& m, const NormalizedSumBackward& op, const Operands& o) {
+  BackwardRun<T>(v, m, op, o).Run();
+}
 
 }  // namespace
 
@@ -242,16 +281,18 @@ KernelOr Make(const NormalizedSum& op, const Request& r) {
   if (r.inputs[0].elements() == 0) return ZeroOutputs(r);
   const VectorKernels& v = Vector();
   const WideMatrix m(r.inputs[0], r.threads);
+  const auto run = IsBfloat16(r.inputs[0]) ? RunSum<Bfloat16> : RunSum<float>;
   return MakeFunctionKernel(v.name, SumScratch(m, op, Carver(nullptr)).bytes,
-                            [&v, m, op](const Operands& o) { RunSum(v, m, op, o); });
+                            [&v, m, op, run](const Operands& o) { run(v, m, op, o); });
 }
 
 KernelOr Make(const NormalizedSumBackward& op, const Request& r) {
   if (r.inputs[0].elements() == 0) return ZeroOutputs(r);
   const VectorKernels& v = Vector();
   const WideMatrix m(r.inputs[0], r.threads);
+  const auto run = IsBfloat16(r.inputs[0]) ? RunBackward<Bfloat16> : RunBackward<float>;
   return MakeFunctionKernel(v.name, BackwardScratch(m, op, Carver(nullptr)).bytes,
-                            [&v, m, op](const Operands& o) { BackwardRun(v, m, op, o).Run(); });
+                            [&v, m, op, run](const Operands& o) { run(v, m, op, o); });
 }
 
 }  // namespace mathnas::kernels::cpu

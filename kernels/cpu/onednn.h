@@ -140,9 +140,13 @@ inline dnnl::convolution_backward_data::primitive_desc ConvolutionBackwardData(c
 #endif
 }
 
-inline dnnl::convolution_backward_weights::primitive_desc ConvolutionBackwardWeights(
-    const Md& src, const Md& diff_weights, const Md& diff_bias, const Md& diff_dst, const Window& w) {
-  const auto hint = ConvolutionForward(src, diff_weights, diff_bias, diff_dst, w, Attributes());
+// `weights` are those of the forward pass, which may be of another type than their gradient.
+inline dnnl::convolution_backward_weights::primitive_desc ConvolutionBackwardWeights(const Md& src, const Md& weights,
+                                                                                     const Md& diff_weights,
+                                                                                     const Md& diff_bias,
+                                                                                     const Md& diff_dst,
+                                                                                     const Window& w) {
+  const auto hint = ConvolutionForward(src, weights, diff_bias, diff_dst, w, Attributes());
   constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   return {Engine(),       kAlgorithm,      src,  diff_weights, diff_bias, diff_dst, w.strides,
@@ -219,17 +223,19 @@ inline dnnl::inner_product_backward_data::primitive_desc LinearBackwardData(cons
 #endif
 }
 
-// diff_weights{O,I} and diff_bias{O} of a linear layer, from src{N,I} and diff_dst{N,O}.
-inline dnnl::inner_product_backward_weights::primitive_desc LinearBackwardWeights(const Md& src, const Md& diff_weights,
+// diff_weights{O,I} and diff_bias{O} of a linear layer, from src{N,I} and diff_dst{N,O}; `weights` are those of the
+// forward pass, which may be of another type than their gradient.
+inline dnnl::inner_product_backward_weights::primitive_desc LinearBackwardWeights(const Md& src, const Md& weights,
+                                                                                  const Md& diff_weights,
                                                                                   const Md& diff_bias,
                                                                                   const Md& diff_dst) {
   constexpr auto kProp = dnnl::prop_kind::forward_training;
 #if DNNL_VERSION_MAJOR >= 3
-  const dnnl::inner_product_forward::primitive_desc hint(Engine(), kProp, src, diff_weights, diff_bias, diff_dst,
+  const dnnl::inner_product_forward::primitive_desc hint(Engine(), kProp, src, weights, diff_bias, diff_dst,
                                                          Attributes());
   return {Engine(), src, diff_weights, diff_bias, diff_dst, hint, Attributes()};
 #else
-  const dnnl::inner_product_forward::primitive_desc hint({kProp, src, diff_weights, diff_bias, diff_dst}, Attributes(),
+  const dnnl::inner_product_forward::primitive_desc hint({kProp, src, weights, diff_bias, diff_dst}, Attributes(),
                                                          Engine());
   return {{src, diff_weights, diff_bias, diff_dst}, Attributes(), Engine(), hint};
 #endif

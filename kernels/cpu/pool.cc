@@ -42,12 +42,19 @@ KernelOr Make(const AvgPool2d& op, const Request& r) {
 KernelOr Make(const AvgPool2dBackward& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   const Shape &diff_dst = r.inputs[0].shape, &diff_src = r.outputs[0].shape;
+  // Where windows overlap, their shares are added in the type of diff_src: bfloat16 would be rounded with each (seen in
+  // jit:avx512_core of 2.6.3), so that they are added as floats.
+  const DType type = r.inputs[0].dtype, sums = op.kernel > op.stride ? DType::kF32 : type;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
-    const auto pd = onednn::AvgPoolBackward(Image(diff_src), Image(diff_dst), {op.kernel, op.kernel},
+    const Md from = Image(diff_dst, type), to = Image(diff_src, type);
+    const Md wide_from = Image(diff_dst, sums), wide_to = Image(diff_src, sums);
+    const auto pd = onednn::AvgPoolBackward(wide_to, wide_from, {op.kernel, op.kernel},
                                             MakeWindow(op, diff_src, diff_dst), op.include_padding);
     auto kernel = std::make_shared<PrimitiveKernel>(r.threads);
-    kernel->Add(pd, {{DNNL_ARG_DIFF_DST, PrimitiveKernel::Input(0, Image(diff_dst))},
-                     {DNNL_ARG_DIFF_SRC, PrimitiveKernel::Output(0, Image(diff_src))}});
+    const PrimitiveKernel::Slot source = kernel->Packed(0, from, wide_from);
+    const PrimitiveKernel::Slot target = type == sums ? PrimitiveKernel::Output(0, to) : kernel->Scratch(wide_to);
+    kernel->Add(pd, {{DNNL_ARG_DIFF_DST, source}, {DNNL_ARG_DIFF_SRC, target}});
+    if (type != sums) kernel->Unpack(target, 0, to);
     return kernel;
   });
 }

@@ -28,6 +28,23 @@ KernelOr MakeScaleChannels(void (*scale_columns)(const T*, const T*, T*, int64_t
   });
 }
 
+template <typename T>
+KernelOr MakeDots(void (*dot_columns)(const T*, const T*, int64_t, int64_t, int64_t, T*), const Request& r) {
+  const Shape& x = r.inputs[0].shape;
+  const int64_t images = x[0], pixels = x[1] * x[2], channels = x[3];
+  const int64_t tiles = (channels + kChannels - 1) / kChannels;
+  const int64_t grain = GrainOf(pixels * std::min(channels, kChannels));
+  return MakeFunctionKernel(Vector().name, 0, [=, threads = r.threads](const Operands& o) {
+    ParallelFor(threads, images * tiles, grain, [&](int, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t image = i / tiles, c = i % tiles * kChannels, first = image * pixels * channels + c;
+        dot_columns(o.in<T>(0) + first, o.in<T>(1) + first, channels, pixels, std::min(kChannels, channels - c),
+                    o.out<T>(0) + image * channels + c);
+      }
+    });
+  });
+}
+
 }  // namespace
 
 KernelOr Make(const ScaleChannels&, const Request& r) {
@@ -38,19 +55,7 @@ KernelOr Make(const ScaleChannels&, const Request& r) {
 
 KernelOr Make(const ScaleChannelsBackwardScale&, const Request& r) {
   const VectorKernels& v = Vector();
-  const Shape& x = r.inputs[0].shape;
-  const int64_t images = x[0], pixels = x[1] * x[2], channels = x[3];
-  const int64_t tiles = (channels + kChannels - 1) / kChannels;
-  const int64_t grain = GrainOf(pixels * std::min(channels, kChannels));
-  return MakeFunctionKernel(v.name, 0, [=, &v, threads = r.threads](const Operands& o) {
-    ParallelFor(threads, images * tiles, grain, [&](int, int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t image = i / tiles, c = i % tiles * kChannels, first = image * pixels * channels + c;
-        v.dot_columns(o.in<float>(0) + first, o.in<float>(1) + first, channels, pixels,
-                      std::min(kChannels, channels - c), o.out<float>(0) + image * channels + c);
-      }
-    });
-  });
+  return IsBfloat16(r.inputs[0]) ? MakeDots(v.dot_columns_bfloat16, r) : MakeDots(v.dot_columns, r);
 }
 
 }  // namespace mathnas::kernels::cpu

@@ -2,10 +2,12 @@
 
 namespace mathnas::kernels::cpu {
 
-void ComputeMoments(const VectorKernels& v, const WideMatrix& m, const float* x, const ColumnSums& moments) {
+template <typename T>
+void ComputeMoments(const VectorKernels& v, const WideMatrix& m, const T* x, const ColumnSums& moments) {
+  const auto column_moments = BatchNormOf<T>(v).column_moments;
   if (m.wide_rows > 0) {
     m.ParallelRows([&](int part, int64_t begin, int64_t end) {
-      v.column_moments(x + begin * m.columns, end - begin, m.columns, moments.first_of(part), moments.second_of(part));
+      column_moments(x + begin * m.columns, end - begin, m.columns, moments.first_of(part), moments.second_of(part));
     });
   }
   int64_t rows = m.wide_rows > 0 ? m.rows_of_part(0) : 0;
@@ -25,12 +27,15 @@ void ComputeMoments(const VectorKernels& v, const WideMatrix& m, const float* x,
   if (m.rest > 0) {
     double* mean = m.wide_rows > 0 ? moments.first_of(m.parts) : moments.first;
     double* squares = m.wide_rows > 0 ? moments.second_of(m.parts) : moments.second;
-    v.column_moments(x + m.elements_before_rest(), m.rest, m.channels, mean, squares);
+    column_moments(x + m.elements_before_rest(), m.rest, m.channels, mean, squares);
     if (m.wide_rows > 0) {
       v.merge_moments(moments.first, moments.second, m.rows - m.rest, mean, squares, m.rest, m.channels);
     }
   }
 }
+
+template void ComputeMoments(const VectorKernels&, const WideMatrix&, const float*, const ColumnSums&);
+template void ComputeMoments(const VectorKernels&, const WideMatrix&, const Bfloat16*, const ColumnSums&);
 
 void AddToFirst(const WideMatrix& m, const ColumnSums& sums) {
   for (int64_t part = 0; part <= m.parts; ++part) {

@@ -87,8 +87,10 @@ struct ColumnSums {
   int64_t stride;
 };
 
-// Leaves the mean and the sum of squared distances of each channel at the beginning of `moments`.
-void ComputeMoments(const VectorKernels& v, const WideMatrix& m, const float* x, const ColumnSums& moments);
+// Leaves the mean and the sum of squared distances of each channel at the beginning of `moments`. For float and
+// Bfloat16.
+template <typename T>
+void ComputeMoments(const VectorKernels& v, const WideMatrix& m, const T* x, const ColumnSums& moments);
 
 // Adds the sums of all columns of a channel, in all parts, to those at the beginning of `sums`.
 void AddToFirst(const WideMatrix& m, const ColumnSums& sums);

@@ -7,7 +7,7 @@
 namespace mathnas::kernels {
 
 // y = x as float32 or bfloat16 (`to`), rounded to nearest even. In a graph of float64, which is exact arithmetic, y =
-// x.
+// x. The gradient of x is that of y, converted back; that of weights is float32 already.
 struct Convert {
   DType to = DType::kBf16;
 
@@ -20,6 +20,10 @@ struct Convert {
 };
 
 absl::StatusOr<Descs> InferOutputs(const Convert& op, DescSpan inputs);
+Gradients Gradient(const Convert& op, const GradientRequest& request);
+
+// x as `to`: itself where it is that.
+Value Converted(Graph& graph, Value x, DType to);
 
 }  // namespace mathnas::kernels
 

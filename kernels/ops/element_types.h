@@ -13,6 +13,8 @@ enum class OperandType : uint8_t {
   kLikeFirst,  // as input 0, which may be bfloat16
   kWeights,    // as input 0, or of the graph's type: kernels round them once more where that is wider
 };
+// What flows back into a value in training is of its type, but for weights: their gradients are sums, which stay of the
+// graph's type.
 
 // Of an input, or an output. An operator without bfloat16 has kReal alone.
 OperandType TypeOfInput(const Operator& op, size_t input);

@@ -2,6 +2,7 @@
 
 #include "fmt/format.h"
 #include "kernels/graph.h"
+#include "kernels/ops/convert.h"
 
 namespace mathnas::kernels {
 
@@ -68,11 +69,10 @@ absl::StatusOr<Descs> InferOutputs(const LinearBackwardWeights& op, DescSpan inp
 Gradients Gradient(const Linear& op, const GradientRequest& r) {
   Graph& g = r.graph;
   Gradients gradients(r.inputs.size());
-  if (g.NeedsGradient(r.inputs[0])) {
-    gradients[0] = g.Apply(LinearBackwardData{}, {r.output_gradients[0], r.inputs[1]})[0];
-  }
+  const Value diff_dst = Converted(g, r.output_gradients[0], g.desc(r.inputs[0]).dtype);  // wide_dst
+  if (g.NeedsGradient(r.inputs[0])) gradients[0] = g.Apply(LinearBackwardData{}, {diff_dst, r.inputs[1]})[0];
   const bool convolution = g.desc(r.inputs[1]).shape.size() == 4;
-  const Values diff = g.Apply(LinearBackwardWeights{op.has_bias, convolution}, {r.inputs[0], r.output_gradients[0]});
+  const Values diff = g.Apply(LinearBackwardWeights{op.has_bias, convolution}, {r.inputs[0], diff_dst});
   gradients[1] = diff[0];
   if (op.has_bias) gradients[2] = diff[1];
   return gradients;

@@ -509,7 +509,7 @@ const std::vector<OperatorCase>& OperatorCases() {
   constexpr double kLinear = 0.05, kSmooth = 1e-5;
   static const std::vector<OperatorCase> cases = {
       {"conv2d", "conv2d", kConvKeys, BuildConv2d, OfSums, {}, kLinear, IsUnfused},
-      {"convert", "convert", kConvertKeys, BuildConvert, Exact},
+      {"convert", "convert", kConvertKeys, BuildConvert, Exact, {}, kLinear},
       {"conv2d_backward_data", "conv2d", kConvKeys, BuildConv2dBackwardData, OfSums},
       {"conv2d_backward_weights", "conv2d", kConvKeys, BuildConv2dBackwardWeights, OfSums},
       {"expand_depthwise", "expand_depthwise", kExpandDepthwiseKeys, BuildExpandDepthwise, OfExpandDepthwise},

@@ -1,6 +1,7 @@
 #include "mathnas/benchmark/network_bench.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -168,10 +169,6 @@ supernet::StepOptions StepOptionsOf(const supernet::SearchSpace& space) {
 absl::StatusOr<PassGraph> GraphOf(const NetworkRequest& request, Pass pass) {
   const supernet::SearchSpace& space = *request.space;
   if (auto s = space.Check(request.choice); !s.ok()) return s;
-  if (request.precision != kernels::Precision::kFloat32 && pass != Pass::kInference) {
-    return absl::InvalidArgumentError(
-        fmt::format("precision {}: the {} pass computes in float32", kernels::Name(request.precision), Name(pass)));
-  }
   supernet::GraphRequest form = {
       .batch = request.batch,
       .mode = pass == Pass::kInference ? supernet::Mode::kInference : supernet::Mode::kTraining};
@@ -199,7 +196,9 @@ absl::StatusOr<PassGraph> GraphOf(const NetworkRequest& request, Pass pass) {
   const Value unfused =
       network.graph.Apply(kernels::SoftmaxCrossEntropy{options.label_smoothing, options.ignored_label, options.sum},
                           {network.logits, labels})[0];
-  kernels::FusedGraph fused = kernels::FuseForTraining(network.graph, {unfused, network.logits});  // as TrainingStep
+  const std::array<Value, 2> kept = {unfused, network.logits};
+  kernels::FusedGraph fused = kernels::FuseForTraining(network.graph, kept);  // as TrainingStep
+  if (request.precision == kernels::Precision::kBfloat16) fused = kernels::LowerForTraining(std::move(fused), kept);
   kernels::Graph& g = fused.graph;
   const Value loss = fused[unfused];
   if (!g.status().ok()) return g.status();

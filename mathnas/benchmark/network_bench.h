@@ -21,7 +21,7 @@ struct NetworkRequest {
   int64_t batch = 1;
   int64_t length = 0;                                           // of rows of tokens; 0: the space's own
   uint64_t seed = 0;                                            // of weights and inputs
-  kernels::Precision precision = kernels::Precision::kFloat32;  // of an inference
+  kernels::Precision precision = kernels::Precision::kFloat32;  // of training, that of StepOptions
 };
 
 // Random images and labels, or random rows of tokens: the inputs that networks of the space have, by name.

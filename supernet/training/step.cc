@@ -1,6 +1,7 @@
 #include "supernet/training/step.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -167,7 +168,12 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
   if (!network.ok()) return network.status();
   const auto loss = AddLoss(key, *network);
   if (!loss.ok()) return loss.status();
-  kernels::FusedGraph fused = kernels::FuseForTraining(network->graph, {*loss, network->logits});
+  const std::array<kernels::Value, 2> kept = {*loss, network->logits};
+  kernels::FusedGraph fused = kernels::FuseForTraining(network->graph, kept);
+  if (options_.precision == kernels::Precision::kBfloat16) {
+    if (auto s = device_->CheckBfloat16(); !s.ok()) return s;
+    fused = kernels::LowerForTraining(std::move(fused), kept);
+  }
   kernels::Graph& g = fused.graph;
   const auto gradients = kernels::Differentiate(g, fused[*loss]);
   kernels::AccumulateGradients(g, gradients);

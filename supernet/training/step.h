@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
+#include "kernels/lower_precision.h"
 #include "kernels/plan.h"
 #include "kernels/step_times.h"
 #include "supernet/search_space.h"
@@ -31,6 +32,9 @@ struct StepOptions {
   // GraphRequest: rates above 0 need the input "seed"{1}.
   double dropout = 0, attention_dropout = 0, drop_path = 0;
   OptimizerOptions optimizer = {};
+  // What convolutions, linear layers and the activations between them are in, forward and backward; weights, their
+  // gradients and the state of the optimizer are of the device's type. kBfloat16: of devices that compute in it alone.
+  kernels::Precision precision = kernels::Precision::kFloat32;
 };
 
 // What a network learns from; the inputs of Backward that each needs besides those of the network.

@@ -61,7 +61,8 @@ class Run {
                                      .weight_decay = recipe_.weight_decay,
                                      .decay = recipe_.decay,
                                      .momentum = recipe_.momentum,
-                                     .nesterov = recipe_.nesterov}});
+                                     .nesterov = recipe_.nesterov},
+                       .precision = recipe_.precision});
     std::optional<Teacher> teacher;
     if (options_.teacher != nullptr) teacher.emplace(space_, device_, *options_.teacher);
     step.optimizer().Restore(state_.optimizer);
@@ -91,6 +92,9 @@ class Run {
   absl::Status Start(kernels::TensorMap weights) {
     if (auto s = Check(recipe_); !s.ok()) return s;
     if (auto s = CheckImages(*space_, *images_); !s.ok()) return s;
+    if (recipe_.precision == kernels::Precision::kBfloat16) {
+      if (auto s = device_->CheckBfloat16(); !s.ok()) return kernels::Annotate(s, "precision");
+    }
     if (recipe_.shrinking && space_->name() != "mobilenetv3") {
       return absl::InvalidArgumentError(
           fmt::format("progressive shrinking: expected the space mobilenetv3, found {}", space_->name()));
@@ -422,6 +426,7 @@ std::string ToJson(const TrainingRecipe& r) {
   if (r.drop_path > 0) recipe["drop_path"] = r.drop_path;
   if (r.average > 0) recipe["average"] = r.average;
   if (r.image_size > 0) recipe["image_size"] = r.image_size;
+  if (r.precision != kernels::Precision::kFloat32) recipe["precision"] = kernels::Name(r.precision);
   if (r.rand_augment.layers > 0) recipe["rand_augment"] = ToString(r.rand_augment);
   if (r.erasing > 0) recipe["erasing"] = r.erasing;
   if (r.mixing.any()) {

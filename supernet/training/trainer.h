@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
+#include "kernels/lower_precision.h"
 #include "supernet/data/image_source.h"
 #include "supernet/data/loader.h"
 #include "supernet/data/mixing.h"
@@ -66,6 +67,7 @@ struct TrainingRecipe {
   MixingOptions mixing = {};
   // Side of training images in a space that takes any; its networks resize them. 0: the side of the step's first one.
   int64_t image_size = 0;
+  kernels::Precision precision = kernels::Precision::kFloat32;  // StepOptions; a teacher computes in float32
   uint64_t seed = 0;
 };
 

@@ -8,6 +8,7 @@
 #include "fmt/format.h"
 #include "kernels/internal/json_text.h"
 #include "kernels/random.h"
+#include "kernels/status.h"
 #include "nlohmann/json.hpp"
 #include "supernet/supertransformer/graph.h"
 #include "supernet/text/token_loader.h"
@@ -58,7 +59,8 @@ class Run {
                                      .weight_decay = recipe_.weight_decay,
                                      .beta1 = recipe_.beta1,
                                      .beta2 = recipe_.beta2,
-                                     .epsilon = recipe_.epsilon}});
+                                     .epsilon = recipe_.epsilon},
+                       .precision = recipe_.precision});
     step.optimizer().Restore(state_.optimizer);
     last_checkpoint_ = last_report_ = start_ = Clock::now();
     while (update_ < recipe_.updates) {
@@ -90,6 +92,9 @@ class Run {
  private:
   absl::Status Start(kernels::TensorMap weights) {
     if (auto s = Check(recipe_); !s.ok()) return s;
+    if (recipe_.precision == kernels::Precision::kBfloat16) {
+      if (auto s = device_->CheckBfloat16(); !s.ok()) return kernels::Annotate(s, "precision");
+    }
     if (own_) {
       if (auto s = space_->Check(*own_); !s.ok()) return s;
       state_.subnet = space_->SubnetJson(*own_);
@@ -218,25 +223,27 @@ TranslationRecipe PublishedRecipe(Task task, bool one_network) {
 }
 
 std::string ToJson(const TranslationRecipe& r) {
-  return kernels::internal::JsonText({{"updates", r.updates},
-                                      {"tokens", r.tokens},
-                                      {"accumulate", r.accumulate},
-                                      {"schedule", std::string(Name(r.schedule.form))},
-                                      {"lr", r.schedule.rate},
-                                      {"initial_lr", r.schedule.initial_rate},
-                                      {"final_lr", r.schedule.final_rate},
-                                      {"warmup_updates", r.schedule.warmup_updates},
-                                      {"optimizer", std::string(Name(Algorithm::kFairseqAdam))},
-                                      {"beta1", r.beta1},
-                                      {"beta2", r.beta2},
-                                      {"epsilon", r.epsilon},
-                                      {"weight_decay", r.weight_decay},
-                                      {"clip_norm", r.clip_norm},
-                                      {"label_smoothing", r.label_smoothing},
-                                      {"dropout", r.dropout},
-                                      {"attention_dropout", r.attention_dropout},
-                                      {"vocabulary", r.vocabulary},
-                                      {"seed", r.seed}});
+  nlohmann::json recipe = {{"updates", r.updates},
+                           {"tokens", r.tokens},
+                           {"accumulate", r.accumulate},
+                           {"schedule", std::string(Name(r.schedule.form))},
+                           {"lr", r.schedule.rate},
+                           {"initial_lr", r.schedule.initial_rate},
+                           {"final_lr", r.schedule.final_rate},
+                           {"warmup_updates", r.schedule.warmup_updates},
+                           {"optimizer", std::string(Name(Algorithm::kFairseqAdam))},
+                           {"beta1", r.beta1},
+                           {"beta2", r.beta2},
+                           {"epsilon", r.epsilon},
+                           {"weight_decay", r.weight_decay},
+                           {"clip_norm", r.clip_norm},
+                           {"label_smoothing", r.label_smoothing},
+                           {"dropout", r.dropout},
+                           {"attention_dropout", r.attention_dropout},
+                           {"vocabulary", r.vocabulary},
+                           {"seed", r.seed}};
+  if (r.precision != kernels::Precision::kFloat32) recipe["precision"] = kernels::Name(r.precision);
+  return kernels::internal::JsonText(recipe);
 }
 
 absl::Status Check(const TranslationRecipe& r) {

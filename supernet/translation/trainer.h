@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
+#include "kernels/lower_precision.h"
 #include "supernet/supertransformer/space.h"
 #include "supernet/text/encoded_pairs.h"
 #include "supernet/training/checkpoint.h"
@@ -27,6 +28,7 @@ struct TranslationRecipe {
   double clip_norm = 0;  // of the gradients together, per token; 0: none
   double label_smoothing = 0.1;
   double dropout = 0.1, attention_dropout = 0;
+  kernels::Precision precision = kernels::Precision::kFloat32;  // StepOptions
   std::string vocabulary;  // what tells apart the ones of other runs; for the record
   uint64_t seed = 0;
 };

@@ -18,6 +18,11 @@ def add_timing(p):
     p.add_argument("--check-only", action="store_true")
 
 
+def add_precision(p):
+    p.add_argument("--precision", choices=("float32", "bfloat16"), default="float32",
+                   help="of a training step: float32, or autocast to bfloat16 (float32)")
+
+
 def take_modes(p, args, known):
     """Makes args.modes a tuple, and checks it and the counts."""
     args.modes = (tuple(args.modes.split(",")) if args.modes
@@ -30,3 +35,5 @@ def take_modes(p, args, known):
             p.error(f"--{name} must be positive")
     if min(args.batch) < 1:
         p.error("--batch must be positive")
+    if getattr(args, "precision", "float32") != "float32" and (args.inference or getattr(args, "decode", False)):
+        p.error("--precision: only a training step has another than float32")

@@ -27,6 +27,34 @@ struct NormalizeBackwardColumns {
   const float* offset;
 };
 
+// Batch normalisation of elements of type T: floats, or bfloat16, which is computed with as floats and rounded once
+// when it is stored. See batch_norm.inc.
+template <typename T>
+struct BatchNormKernels {
+  // Mean of each column, and the sum of squared distances from it. Needs a row.
+  void (*column_moments)(const T* x, int64_t rows, int64_t columns, double* mean, double* squares);
+  void (*normalize)(const T* x, T* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
+  void (*normalize_relu)(const T* x, T* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
+  // Adds the sums of diff_y and of diff_y * (x - mean) of each column to those that are there.
+  void (*backward_sums)(const T* x, const T* diff_y, int64_t rows, int64_t columns, const float* mean, double* sum_diff,
+                        double* sum_diff_x);
+  void (*backward)(const T* x, const T* diff_y, T* diff_x, int64_t rows, int64_t columns,
+                   const NormalizeBackwardColumns& with);
+
+  // For sums of several, which are floats whatever T is.
+  void (*normalize_to)(const T* x, float* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
+  // y = sum + what normalize gives.
+  void (*normalize_add)(const T* x, const float* sum, float* y, int64_t rows, int64_t columns,
+                        const NormalizeColumns& with);
+  void (*add)(const T* const* x, int64_t count, float* y, int64_t n);  // as VectorKernels::add
+  void (*accumulate)(const T* x, float* sum, int64_t n);
+  void (*relu_backward)(const T* y, const float* diff_y, float* diff_x, int64_t n);
+  void (*backward_sums_of)(const T* x, const float* diff_y, int64_t rows, int64_t columns, const float* mean,
+                           double* sum_diff, double* sum_diff_x);
+  void (*backward_of)(const T* x, const float* diff_y, T* diff_x, int64_t rows, int64_t columns,
+                      const NormalizeBackwardColumns& with);
+};
+
 // What is known of a row of logits z after its softmax.
 struct SoftmaxRow {
   double max;      // of z
@@ -109,17 +137,26 @@ struct VectorKernels {
   void (*accumulate)(const float* x, float* sum, int64_t n);
   void (*add_scaled)(float factor, const float* x, float* sum, int64_t n);  // sum += factor x
 
-  // bfloat16.inc; as those of floats of the same name, sums and products in float
+  // Of bfloat16: as those of floats of the same name, computed in float and rounded once.
   void (*widen)(const Bfloat16* x, float* y, int64_t n);
   void (*narrow)(const float* x, Bfloat16* y, int64_t n);  // to nearest even
+  // y{rows,columns} = columns of a matrix with `stride` elements from row to row.
+  void (*widen_columns)(const Bfloat16* x, int64_t stride, int64_t rows, int64_t columns, float* y);
   void (*relu_bfloat16)(const Bfloat16* x, Bfloat16* y, int64_t n);
   void (*hard_swish_bfloat16)(const Bfloat16* x, Bfloat16* y, int64_t n);
   void (*hard_sigmoid_bfloat16)(const Bfloat16* x, Bfloat16* y, int64_t n);
   void (*swish_bfloat16)(const Bfloat16* x, Bfloat16* y, int64_t n);
+  void (*relu_backward_bfloat16)(const Bfloat16* y, const Bfloat16* diff_y, Bfloat16* diff_x, int64_t n);
+  void (*hard_swish_backward_bfloat16)(const Bfloat16* x, const Bfloat16* diff_y, Bfloat16* diff_x, int64_t n);
+  void (*hard_sigmoid_backward_bfloat16)(const Bfloat16* x, const Bfloat16* diff_y, Bfloat16* diff_x, int64_t n);
+  void (*swish_backward_bfloat16)(const Bfloat16* x, const Bfloat16* diff_y, Bfloat16* diff_x, int64_t n);
   void (*scale_bfloat16)(float factor, const Bfloat16* x, Bfloat16* y, int64_t n);
   void (*add_bfloat16)(const Bfloat16* const* x, int64_t count, Bfloat16* y, int64_t n);
   void (*scale_columns_bfloat16)(const Bfloat16* x, const Bfloat16* scale, Bfloat16* y, int64_t rows, int64_t columns);
+  void (*dot_columns_bfloat16)(const Bfloat16* a, const Bfloat16* b, int64_t stride, int64_t rows, int64_t columns,
+                               Bfloat16* dot);
   void (*column_means_bfloat16)(const Bfloat16* x, int64_t stride, int64_t rows, int64_t columns, Bfloat16* mean);
+  void (*broadcast_row_bfloat16)(float factor, const Bfloat16* x, Bfloat16* y, int64_t rows, int64_t columns);
 
   // dropout.inc
   // y[j] = factor * x[j], or 0 where the DropoutMask of these keys drops index + j. In place, too.
@@ -134,21 +171,11 @@ struct VectorKernels {
   void (*swish_backward)(const float* x, const float* diff_y, float* diff_x, int64_t n);
 
   // batch_norm.inc
-  // Mean of each column, and the sum of squared distances from it. Needs a row.
-  void (*column_moments)(const float* x, int64_t rows, int64_t columns, double* mean, double* squares);
+  BatchNormKernels<float> batch_norm;
+  BatchNormKernels<Bfloat16> batch_norm_bfloat16;
   // Merges the moments of `other_rows` further rows into those of `rows` rows.
   void (*merge_moments)(double* mean, double* squares, int64_t rows, const double* other_mean,
                         const double* other_squares, int64_t other_rows, int64_t columns);
-  // Adds the sums of diff_y and of diff_y * (x - mean) of each column to those that are there.
-  void (*normalize_backward_sums)(const float* x, const float* diff_y, int64_t rows, int64_t columns, const float* mean,
-                                  double* sum_diff, double* sum_diff_x);
-  void (*normalize)(const float* x, float* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
-  void (*normalize_relu)(const float* x, float* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
-  // y = sum + what normalize gives.
-  void (*normalize_add)(const float* x, const float* sum, float* y, int64_t rows, int64_t columns,
-                        const NormalizeColumns& with);
-  void (*normalize_backward)(const float* x, const float* diff_y, float* diff_x, int64_t rows, int64_t columns,
-                             const NormalizeBackwardColumns& with);
 
   // layer_norm.inc; a group is {rows, columns}, the columns are channels
   // Mean of n values, and the sum of squared distances from it.
@@ -230,6 +257,18 @@ struct VectorKernels {
   // multiply-adds that is.
   int64_t (*multiply_adds)(int64_t rounds, float factor, float* result);
 };
+
+// Those of elements of type T.
+template <typename T>
+const BatchNormKernels<T>& BatchNormOf(const VectorKernels& v);
+template <>
+inline const BatchNormKernels<float>& BatchNormOf<float>(const VectorKernels& v) {
+  return v.batch_norm;
+}
+template <>
+inline const BatchNormKernels<Bfloat16>& BatchNormOf<Bfloat16>(const VectorKernels& v) {
+  return v.batch_norm_bfloat16;
+}
 
 // The best table that this machine can run. The environment variable MATHNAS_ISA (portable, avx2, avx512), read once,
 // sets an upper limit.
