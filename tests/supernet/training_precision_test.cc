@@ -160,22 +160,23 @@ absl::StatusOr<Checkpoint> Train(Precision precision, const std::shared_ptr<kern
   TensorMap weights = AllocateWeights(space->Network(choice, {.mode = Mode::kTraining}).graph);
   InitializeWeights(weights, 1);
   return Train(space, device, Referring(data), choice, std::move(weights),
-               {.epochs = 10, .batch = 32, .learning_rate = 0.05, .crop_padding = 1, .precision = precision, .seed = 4},
+               {.epochs = 6, .batch = 32, .learning_rate = 0.02, .crop_padding = 1, .precision = precision, .seed = 4},
                run);
 }
 
-// The errors of gradients are those of rounding, without a direction of their own: in means over 5 batches of 32
-// images, whose own spread is larger, losses stay within 5 %.
+// The errors of gradients are those of rounding, without a direction of their own: losses, means over 5 batches, stay
+// within 5 % of the one that training begins with, log 4.
 TEST(TrainingPrecision, LossesFollowThoseOfFloat32) {
   const auto device = Bfloat16Device();
   if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
   const auto wide = Train(Precision::kFloat32, device), low = Train(Precision::kBfloat16, device);
   ASSERT_TRUE(wide.ok() && low.ok()) << wide.status() << low.status();
   for (size_t e = 0; e < wide->epochs.size(); ++e) {
-    EXPECT_NEAR(low->epochs[e].loss, wide->epochs[e].loss, 0.05 * wide->epochs[e].loss) << e;
+    EXPECT_NEAR(low->epochs[e].loss, wide->epochs[e].loss, 0.05 * std::log(4.0)) << e;
+    std::cout << "epoch " << e << ": " << wide->epochs[e].loss << " and " << low->epochs[e].loss << "\n";
   }
   EXPECT_NE(low->epochs[0].loss, wide->epochs[0].loss);
-  EXPECT_LT(low->epochs[9].loss, low->epochs[0].loss - 0.1);
+  EXPECT_LT(low->epochs[5].loss, low->epochs[0].loss - 0.3);
 }
 
 TEST(TrainingPrecision, SameBitsAgainAndStateInFloat32) {
