@@ -44,7 +44,8 @@ struct Step {
   int layers = 0;  // convolutions and linear layers
 };
 
-Step Run(const std::shared_ptr<const SearchSpace>& space, const Choice& choice, TensorMap& weights,
+// Without a choice: of the whole supernet.
+Step Run(const std::shared_ptr<const SearchSpace>& space, const std::optional<Choice>& choice, TensorMap& weights,
          const std::vector<StepInput>& inputs, const StepOptions& options) {
   Step result;
   TrainingStep step(space, Bfloat16Device(), weights, options);
@@ -82,12 +83,12 @@ double Norm(const TensorMap& gradients, const TensorMap* minus = nullptr) {
 // for nasbench201 below, and 0.36 for a mobilenetv3 of this size. As a whole they point where those of float32 do; a
 // cosine is about 0 of vectors that have nothing to do with each other, and sqrt(1 - q) where the share q of the
 // squares is missing. And every tensor has one.
-void ExpectRoundingAlone(const std::shared_ptr<const SearchSpace>& space, const Choice& choice, int64_t batch,
-                         Weights kind) {
+void ExpectRoundingAlone(const std::shared_ptr<const SearchSpace>& space, const std::optional<Choice>& choice,
+                         int64_t batch, Weights kind) {
   if (Bfloat16Device() == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
   const GraphRequest request = {.mode = Mode::kTraining};
   TensorMap weights =
-      AllocateWeights(kind == Weights::kOwn ? space->Network(choice, request).graph : space->Supernet(request).graph);
+      AllocateWeights(kind == Weights::kOwn ? space->Network(*choice, request).graph : space->Supernet(request).graph);
   InitializeWeights(weights, 3, space->initialization());
   kernels::Random random(5);
   std::vector<Tensor> tensors;
@@ -103,7 +104,7 @@ void ExpectRoundingAlone(const std::shared_ptr<const SearchSpace>& space, const 
   if (space->translates()) {
     for (const char* name : {"source", "previous", "labels"}) integers(name, {batch, 7}, 4);
   } else {
-    const kernels::Shape side = space->input_shape(choice);
+    const kernels::Shape side = choice ? space->input_shape(*choice) : space->input_shape();
     tensors.emplace_back(kernels::DType::kF32, kernels::Shape{batch, side[0], side[1], side[2]});
     for (float& v : tensors.back().as<float>()) v = static_cast<float>(random.Normal());
     inputs.push_back({"image", tensors.back().view()});
@@ -131,8 +132,9 @@ void ExpectRoundingAlone(const std::shared_ptr<const SearchSpace>& space, const 
 
 TEST(TrainingPrecision, NasBench201) {
   const std::shared_ptr<const SearchSpace> space = *NasBench201({.cells = 1});
-  ExpectRoundingAlone(space, {3, 3, 3, 3, 3, 3}, 16, Weights::kOwn);
-  ExpectRoundingAlone(space, {4, 1, 2, 3, 0, 2}, 8, Weights::kShared);
+  ExpectRoundingAlone(space, Choice{3, 3, 3, 3, 3, 3}, 16, Weights::kOwn);
+  ExpectRoundingAlone(space, Choice{4, 1, 2, 3, 0, 2}, 8, Weights::kShared);
+  ExpectRoundingAlone(space, std::nullopt, 8, Weights::kShared);
 }
 TEST(TrainingPrecision, MobileNetV3) {
   const std::shared_ptr<const SearchSpace> space = *MobileNetV3({.resolutions = {96}});
@@ -164,17 +166,21 @@ absl::StatusOr<Checkpoint> Train(Precision precision, const std::shared_ptr<kern
                run);
 }
 
-// The errors of gradients are those of rounding, without a direction of their own: losses, means over 5 batches, stay
-// within 5 % of the one that training begins with, log 4.
+// The errors of gradients are those of rounding, without a direction of their own: over a run losses are the same
+// within 5 % in the mean. Single epochs, 5 batches that are learnt by heart, are means of few: 10 % of what training
+// begins with, log 4.
 TEST(TrainingPrecision, LossesFollowThoseOfFloat32) {
   const auto device = Bfloat16Device();
   if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
   const auto wide = Train(Precision::kFloat32, device), low = Train(Precision::kBfloat16, device);
   ASSERT_TRUE(wide.ok() && low.ok()) << wide.status() << low.status();
+  double sum = 0, low_sum = 0;
   for (size_t e = 0; e < wide->epochs.size(); ++e) {
-    EXPECT_NEAR(low->epochs[e].loss, wide->epochs[e].loss, 0.05 * std::log(4.0)) << e;
-    std::cout << "epoch " << e << ": " << wide->epochs[e].loss << " and " << low->epochs[e].loss << "\n";
+    EXPECT_NEAR(low->epochs[e].loss, wide->epochs[e].loss, 0.1 * std::log(4.0)) << e;
+    sum += wide->epochs[e].loss;
+    low_sum += low->epochs[e].loss;
   }
+  EXPECT_NEAR(low_sum, sum, 0.05 * sum);
   EXPECT_NE(low->epochs[0].loss, wide->epochs[0].loss);
   EXPECT_LT(low->epochs[5].loss, low->epochs[0].loss - 0.3);
 }
