@@ -25,7 +25,7 @@ TEST(TrainingPrecision, IsRecordedAndKeptOrRefused) {
   setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
   const Finished limited = RunProgram(Train(out, low));
   unsetenv("ONEDNN_MAX_CPU_ISA");
-  EXPECT_EQ(limited.exit_status, 1);
+  EXPECT_EQ(limited.exit_status, 2);
   EXPECT_NE(limited.err.find("--precision: bfloat16: expected a processor with AVX-512 BF16"), std::string::npos)
       << limited.err;
   EXPECT_NE(RunProgram(Train(out, {"--precision", "half"})).err.find("expected float32 or bfloat16"),
@@ -38,7 +38,7 @@ TEST(TrainingPrecision, IsRecordedAndKeptOrRefused) {
   }
   EXPECT_EQ(run.json()["recipe"]["precision"], "bfloat16");
   const Finished other = RunProgram(Train(out, {"--resume", "--epochs", "1"}));
-  EXPECT_EQ(other.exit_status, 1);
+  EXPECT_EQ(other.exit_status, 2);
   EXPECT_NE(other.err.find("cannot resume with another recipe"), std::string::npos) << other.err;
 }
 
