@@ -95,30 +95,12 @@ class Fuser {
 
   Value At(Value v) const { return result_.values[v.id]; }
 
-  void CopyLeaf(size_t value) {
-    const Graph::ValueInfo& leaf = graph_.values()[value];
-    Graph& g = result_.graph;
-    const Shape shape = leaf.desc.shape;
-    Value& copy = result_.values[value];
-    switch (leaf.kind) {
-      case ValueKind::kInput:
-        copy = leaf.desc.dtype == DType::kI64 ? g.Integers(leaf.name, shape) : g.Input(leaf.name, shape);
-        break;
-      case ValueKind::kParameter:
-        copy = g.Parameter(leaf.name, shape);
-        break;
-      case ValueKind::kState:
-        copy = g.State(leaf.name, shape);
-        break;
-      case ValueKind::kComputed:
-        break;
-    }
-  }
-
   void Build() {
     Graph& g = result_.graph = Graph(graph_.real());
     for (const std::string& block : graph_.blocks()) g.SetBlock(block);
-    for (size_t i = 0; i < graph_.values().size(); ++i) CopyLeaf(i);
+    for (size_t i = 0; i < graph_.values().size(); ++i) {
+      if (graph_.values()[i].kind != ValueKind::kComputed) result_.values[i] = g.CopyLeaf(graph_.values()[i]);
+    }
     for (size_t n = 0; n < graph_.nodes().size(); ++n) {
       const Graph::Node& node = graph_.nodes()[n];
       g.SetBlock(graph_.blocks()[node.block]);

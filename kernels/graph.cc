@@ -65,6 +65,21 @@ Value Graph::TypedParameter(std::string_view name, TensorDesc desc) {
   return TypedLeaf(ValueKind::kParameter, name, std::move(desc));
 }
 
+Value Graph::CopyLeaf(const ValueInfo& info) {
+  switch (info.kind) {
+    case ValueKind::kInput:
+      return TypedInput(info.name, info.desc);
+    case ValueKind::kParameter:
+      return TypedParameter(info.name, info.desc);
+    case ValueKind::kState:
+      return State(info.name, info.desc.shape);
+    case ValueKind::kComputed:
+      break;
+  }
+  Fail(absl::InternalError("a computed value, expected a leaf"));
+  return Value{};
+}
+
 Value Graph::TypedLeaf(ValueKind kind, std::string_view name, TensorDesc desc) {
   const bool low = desc.dtype == DType::kBf16 && real_ == DType::kF32;
   if (desc.dtype != real_ && !low) {

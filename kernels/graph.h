@@ -53,10 +53,15 @@ class Graph {
   Value TypedInput(std::string_view name, TensorDesc desc);
   Value TypedParameter(std::string_view name, TensorDesc desc);
 
+  // The leaf that `info` of another graph is.
+  Value CopyLeaf(const ValueInfo& info);
+
   // Adds an operator and returns its outputs. An operator with the same inputs that changes no state is the same node:
   // a ReLU read by three edges is computed once. What reads a state before a Store and after it is not. Errors stick:
   // the outputs are then invalid, operators on invalid inputs do nothing, and status() says what went wrong first.
   Values Apply(Operator op, absl::Span<const Value> inputs);
+  // From now on no node of before is taken for a new one: what is computed already can be computed again.
+  void ForgetNodes() { nodes_by_hash_.clear(); }
   const absl::Status& status() const { return status_; }
   void Fail(absl::Status status);
 

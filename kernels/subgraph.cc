@@ -56,8 +56,7 @@ class Extractor {
     if (copy.valid()) return copy;
     Graph& g = result_.graph;
     const Graph::ValueInfo info = whole_.info(v);
-    if (info.kind == ValueKind::kParameter) return copy = g.TypedParameter(info.name, info.desc);
-    if (info.kind == ValueKind::kState) return copy = g.State(info.name, info.desc.shape);
+    if (info.kind == ValueKind::kParameter || info.kind == ValueKind::kState) return copy = g.CopyLeaf(info);
     if (info.node >= 0 && std::holds_alternative<Slice>(whole_.nodes()[info.node].op)) {
       const Graph::Node& slice = whole_.nodes()[info.node];
       const Value leaf = CopyOf(slice.inputs[0]);

@@ -39,7 +39,7 @@ struct Options {
   int64_t batch = 64, length = 0, beam = 1;
   int repetitions = 20;
   double seconds = 3;
-  bool by_operator = false, verbose = false;
+  bool by_operator = false, verbose = false, recompute = false;
   std::string trace;
 };
 
@@ -141,6 +141,7 @@ absl::StatusOr<Answer> Step(const Options& o) {
   if (!precision.ok()) return precision.status();
   supernet::StepOptions options = benchmark::StepOptionsOf(*space);
   options.precision = *precision;
+  options.recompute = o.recompute;
   supernet::TrainingStep step(space, device, weights, options);
   const auto run = [&]() -> absl::Status {
     auto result = step.Backward(subject->choice, inputs);
@@ -156,6 +157,9 @@ absl::StatusOr<Answer> Step(const Options& o) {
   auto answer = Report(o, *subject, Repeat(o, run));
   if (!answer.ok()) return answer.status();
   answer->json["precision"] = kernels::Name(*precision);
+  answer->json["activation_bytes"] = step.activation_bytes();
+  answer->text +=
+      fmt::format("activations and scratch {:.1f} MB\n", static_cast<double>(step.activation_bytes()) / 1e6);
   const double planning_ms = 1e3 * again.planning_seconds();
   answer->json["planning_ms"] = planning_ms;
   answer->text += fmt::format("planning of a network not seen before: {:.3f} ms, {:.2f} % of the median step\n",
@@ -280,10 +284,13 @@ void AddBench(CLI::App& app) {
     command->add_flag("--verbose", o.verbose, "Also hits, misses and sizes of the caches");
     return command;
   };
-  o.precision.AddTo(
+  CLI::App* step =
       add("step", "Forward, backward and update of one network, and planning of a new one",
-          "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); }),
-      "What the step computes in");
+          "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });
+  o.precision.AddTo(step, "What the step computes in");
+  step->add_flag(
+      "--recompute", o.recompute,
+      "Keep no activations for the backward pass but compute them again: less memory, more time, the same bits");
   o.precision.AddTo(add("inference", "A network folded for inference",
                         "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1",
                         [] { return Inference(o); }));

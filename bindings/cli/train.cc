@@ -23,7 +23,7 @@ struct Options {
   VocabularyFiles vocabularies;
   DataOptions data;
   std::string out, subnet, stage, rule = "random", from, teacher;
-  bool resume = false;
+  bool resume = false, recompute = false;
   double checkpoint_seconds = 60;
   int64_t validation = 0;
 };
@@ -85,6 +85,7 @@ absl::StatusOr<Answer> Train(Options& o) {
                              .subnet = o.subnet,
                              .from = o.from,
                              .resume = o.resume,
+                             .recompute = o.recompute,
                              .checkpoint_seconds = o.checkpoint_seconds});
   }
   auto data = o.data.Load();
@@ -128,6 +129,7 @@ absl::StatusOr<Answer> Train(Options& o) {
                                      .checkpoint_seconds = o.checkpoint_seconds,
                                      .resume = o.resume,
                                      .teacher = *teacher ? &**teacher : nullptr,
+                                     .recompute = o.recompute,
                                      .reading = o.data.Reading(o.common),
                                      .progress = [&](const supernet::TrainingProgress& p) { progress.Training(p); },
                                      .cancel = Interrupted()};
@@ -184,6 +186,9 @@ void AddTrain(CLI::App& app) {
   command->add_option("--from", o.from, "Begin with the weights of this checkpoint, e.g. of the stage before");
   command->add_option("--teacher", o.teacher, "Learn from the largest network of this checkpoint too");
   command->add_flag("--resume", o.resume, "Go on from the checkpoint in --out");
+  command->add_flag(
+      "--recompute", o.recompute,
+      "Keep no activations for the backward pass but compute them again: less memory, more time, the same bits");
   command->add_option("--checkpoint-seconds", o.checkpoint_seconds, "Seconds between checkpoints")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

@@ -101,6 +101,7 @@ absl::StatusOr<Answer> TrainTranslation(const TranslationTraining& t) {
       .checkpoint_path = path,
       .checkpoint_seconds = t.checkpoint_seconds,
       .resume = t.resume,
+      .recompute = t.recompute,
       .progress =
           [&](const supernet::TrainingProgress& p) {
             if (!begun) {

@@ -17,7 +17,7 @@ struct TranslationTraining {
   const TranslationRecipeOptions& recipe;
   const VocabularyFiles& vocabularies;
   std::string out, subnet, from;
-  bool resume = false;
+  bool resume = false, recompute = false;
   double checkpoint_seconds = 60;
 };
 

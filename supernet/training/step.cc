@@ -10,6 +10,7 @@
 #include "kernels/differentiate.h"
 #include "kernels/fuse.h"
 #include "kernels/optimizer_kernels.h"
+#include "kernels/recompute.h"
 #include "kernels/status.h"
 
 namespace mathnas::supernet {
@@ -175,6 +176,7 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
     fused = kernels::LowerForTraining(std::move(fused), kept);
   }
   kernels::Graph& g = fused.graph;
+  const size_t forward = g.nodes().size();
   const auto gradients = kernels::Differentiate(g, fused[*loss]);
   kernels::AccumulateGradients(g, gradients);
 
@@ -182,7 +184,14 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
   for (const kernels::ParameterGradient& p : gradients) {
     prepared.parameters.push_back(g.info(g.LeafOf(p.parameter)).name);
   }
-  auto plan = kernels::Plan::Create(g, {{"loss", fused[*loss]}, {"logits", fused[network->logits]}}, *device_);
+  kernels::Value loss_value = fused[*loss], logits = fused[network->logits];
+  if (options_.recompute) {
+    kernels::FusedGraph again = kernels::Recompute(g, forward, {loss_value, logits});
+    loss_value = again[loss_value];
+    logits = again[logits];
+    g = std::move(again.graph);
+  }
+  auto plan = kernels::Plan::Create(g, {{"loss", loss_value}, {"logits", logits}}, *device_);
   if (!plan.ok()) return plan.status();
   for (const kernels::Plan::Bound& b : (*plan)->bound()) {
     constexpr std::string_view kMean = "running_mean";

@@ -35,6 +35,9 @@ struct StepOptions {
   // What convolutions, linear layers and the activations between them are in, forward and backward; weights, their
   // gradients and the state of the optimizer are of the device's type. kBfloat16: of devices that compute in it alone.
   kernels::Precision precision = kernels::Precision::kFloat32;
+  // Activations are not kept for the backward pass but computed again (kernels/recompute.h): less memory, more time,
+  // the same bits.
+  bool recompute = false;
 };
 
 // What a network learns from; the inputs of Backward that each needs besides those of the network.
@@ -119,6 +122,8 @@ class TrainingStep {
     int64_t hits = 0, misses = 0, evictions = 0, size = 0, capacity = 0;
   };
   PlanStats plan_stats() const;
+  // Of activations and scratch, of the largest network so far.
+  size_t activation_bytes() const { return workspace_.bytes(); }
   // Seconds spent so far on making graphs and plans, and on running them.
   double planning_seconds() const { return planning_seconds_; }
   double running_seconds() const { return running_seconds_; }

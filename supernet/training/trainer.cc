@@ -62,7 +62,8 @@ class Run {
                                      .decay = recipe_.decay,
                                      .momentum = recipe_.momentum,
                                      .nesterov = recipe_.nesterov},
-                       .precision = recipe_.precision});
+                       .precision = recipe_.precision,
+                       .recompute = options_.recompute});
     std::optional<Teacher> teacher;
     if (options_.teacher != nullptr) teacher.emplace(space_, device_, *options_.teacher);
     step.optimizer().Restore(state_.optimizer);

@@ -93,6 +93,7 @@ struct TrainingRun {
   // Distillation: the own weights of the base network, whose softmax in training mode (without gradient) is a target
   // beside the labels (spec/search-spaces.md 3.8). Null: none.
   const kernels::TensorMap* teacher = nullptr;
+  bool recompute = false;  // StepOptions: changes no bit, so that a run may go on with or without
   ReadingOptions reading = {};
   std::function<void(const TrainingProgress&)> progress;  // about once a second
   const std::atomic<bool>* cancel = nullptr;              // stop after the batch under way

@@ -60,7 +60,8 @@ class Run {
                                      .beta1 = recipe_.beta1,
                                      .beta2 = recipe_.beta2,
                                      .epsilon = recipe_.epsilon},
-                       .precision = recipe_.precision});
+                       .precision = recipe_.precision,
+                       .recompute = options_.recompute});
     step.optimizer().Restore(state_.optimizer);
     last_checkpoint_ = last_report_ = start_ = Clock::now();
     while (update_ < recipe_.updates) {
