@@ -23,11 +23,13 @@ struct WideMatrix {
   int64_t parts = 1;  // threads that work on it
 
   WideMatrix(const TensorDesc& x, int threads) : channels(x.shape.back()), rows(x.elements() / channels) {
-    constexpr int64_t kColumns = 128, kMostColumns = 1024, kVector = 16;
-    if (channels < 2 * kColumns) {
+    constexpr int64_t kColumns = 128, kMostColumns = 1024;
+    // Compilers take as many elements at a time as fit into a vector, and the rest of a row one by one.
+    const int64_t vector = x.dtype == DType::kBf16 ? 32 : 16;
+    if (channels < 2 * kColumns || (x.dtype == DType::kBf16 && channels % vector != 0)) {
       const auto repeats = [&](int64_t step) { return (kColumns + channels * step - 1) / (channels * step) * step; };
       int64_t step = 1;  // the fewest repeats that make whole vectors
-      while (channels * step % kVector != 0) step *= 2;
+      while (channels * step % vector != 0) step *= 2;
       repeat = repeats(step) * channels <= kMostColumns ? repeats(step) : repeats(1);
     }
     columns = repeat * channels;
