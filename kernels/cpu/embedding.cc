@@ -40,15 +40,6 @@ struct RowSums {
   int32_t padding;
   int threads;
 
-  RowSums(const TensorDesc& ids_desc, const TensorDesc& sum, double scale, int32_t padding, int threads)
-      : ids(ids_desc.elements()),
-        rows(sum.shape[0]),
-        features(sum.shape[1]),
-        stride(sum.row_elements()),
-        scale(static_cast<float>(scale)),
-        padding(padding),
-        threads(threads) {}
-
   void AddTo(float* sum, const int64_t* id, const float* y) const {
     constexpr int64_t kColumns = 16;  // a cache line
     const VectorKernels& v = Vector();
@@ -63,12 +54,18 @@ struct RowSums {
   }
 };
 
+template <typename Op>
+RowSums RowSumsOf(const Op& op, const TensorDesc& ids, const TensorDesc& sum, int threads) {
+  return {ids.elements(), sum.shape[0], sum.shape[1], sum.row_elements(), static_cast<float>(op.scale),
+          op.padding,     threads};
+}
+
 }  // namespace
 
 KernelOr Make(const EmbeddingBackward& op, const Request& r) {
   if (r.inputs[1].elements() == 0) return ZeroOutputs(r);
   const VectorKernels& v = Vector();
-  const RowSums rows(r.inputs[0], r.outputs[0], op.scale, op.padding, r.threads);
+  const RowSums rows = RowSumsOf(op, r.inputs[0], r.outputs[0], r.threads);
   return MakeFunctionKernel(v.name, 0, [=, &v](const Operands& o) {
     ParallelElements(rows.threads, rows.rows * rows.features,
                      [&](int64_t begin, int64_t size) { v.fill(0, o.out<float>(0) + begin, size); });
@@ -77,7 +74,7 @@ KernelOr Make(const EmbeddingBackward& op, const Request& r) {
 }
 
 KernelOr Make(const AccumulateRows& op, const Request& r) {
-  const RowSums rows(r.inputs[1], r.inputs[0], op.scale, op.padding, r.threads);
+  const RowSums rows = RowSumsOf(op, r.inputs[1], r.inputs[0], r.threads);
   return MakeFunctionKernel(Vector().name, 0, [=](const Operands& o) {
     rows.AddTo(static_cast<float*>(o.inputs[0]), o.in<int64_t>(1), o.in<float>(2));
   });
