@@ -41,7 +41,7 @@ class OneDnn {
     const Md src_md = Dense({l.batch, l.channels, l.size, l.size}, Tag::nhwc);
     const Md dst_md = Dense({l.batch, l.channels, l.out_size(), l.out_size()}, Tag::nhwc);
     const int64_t left = l.kernel / 2, right = (l.out_size() - 1) * l.stride + l.kernel - l.size - left;
-    const auto pd = ConvolutionBackwardWeights(src_md, Any({l.channels, 1, 1, l.kernel, l.kernel}), Md(), dst_md,
+    const auto pd = ConvolutionBackwardWeights(src_md, Any({l.channels, 1, 1, l.kernel, l.kernel}), dst_md,
                                                Window{{l.stride, l.stride}, {left, left}, {right, right}});
     name = pd.impl_info_str();
     primitive_ = dnnl::primitive(pd.get());
