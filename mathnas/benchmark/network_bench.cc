@@ -18,6 +18,7 @@
 #include "kernels/subgraph.h"
 #include "kernels/testing/operator_cases.h"
 #include "supernet/evaluation.h"
+#include "supernet/supertransformer/space.h"
 #include "supernet/text/vocabulary.h"
 #include "supernet/weights.h"
 
@@ -143,7 +144,10 @@ TensorMap NoiseInputs(const NetworkRequest& request) {
   const kernels::Shape input = space.input_shape(request.choice);
   if (space.translates()) {
     const int64_t length = request.length > 0 ? request.length : input[0];
-    for (const char* name : {"source", "previous", "labels"}) {
+    const auto macro = supernet::ParseSuperTransformerMacro(space.MacroJson());
+    integers("source", {request.batch, length}, supernet::kFirstWordId,
+             macro.ok() ? macro->source_vocabulary : space.classes());
+    for (const char* name : {"previous", "labels"}) {
       integers(name, {request.batch, length}, supernet::kFirstWordId, space.classes());
     }
     return inputs;

@@ -32,7 +32,7 @@ Trained Train(const std::shared_ptr<const supernet::SearchSpace>& space, const s
   supernet::TrainingStep step(space, *kernels::CpuDevice(2), trained.weights, options);
   for (uint64_t seed = 0; seed < 2; ++seed) {
     const kernels::TensorMap noise =
-        NoiseInputs({.space = space, .choice = choice, .batch = 4, .length = 0, .seed = seed});
+        NoiseInputs({.space = space, .choice = choice, .batch = 4, .length = 8, .seed = seed});
     std::vector<supernet::StepInput> inputs;
     for (const auto& e : noise.entries()) inputs.push_back({e.name, e.tensor.view()});
     const auto result = step.Backward(choice, inputs);
