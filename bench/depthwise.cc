@@ -40,8 +40,9 @@ class OneDnn {
     using namespace cpu::onednn;
     const Md src_md = Dense({l.batch, l.channels, l.size, l.size}, Tag::nhwc);
     const Md dst_md = Dense({l.batch, l.channels, l.out_size(), l.out_size()}, Tag::nhwc);
+    const Md weights_md = Any({l.channels, 1, 1, l.kernel, l.kernel});
     const int64_t left = l.kernel / 2, right = (l.out_size() - 1) * l.stride + l.kernel - l.size - left;
-    const auto pd = ConvolutionBackwardWeights(src_md, Any({l.channels, 1, 1, l.kernel, l.kernel}), dst_md,
+    const auto pd = ConvolutionBackwardWeights(src_md, weights_md, weights_md, Md(), dst_md,
                                                Window{{l.stride, l.stride}, {left, left}, {right, right}});
     name = pd.impl_info_str();
     primitive_ = dnnl::primitive(pd.get());
