@@ -31,6 +31,7 @@ def parse_args():
     p.add_argument("--lr", type=float, default=1e-3)
     arguments.add_precision(p)
     arguments.add_timing(p)
+    arguments.add_outputs(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     p.add_argument("--check-training", metavar="TRAINING.json", help="the same for losses and gradients")
     args = p.parse_args()
@@ -47,7 +48,7 @@ set_environment(args.threads)
 try:
     import torch
 
-    from common import timing, torch_modes
+    from common import generator, timing, torch_modes
     from common.generator import Failed
     from mobilenetv3 import golden, network
 except ImportError as error:
@@ -78,6 +79,9 @@ def main():
         sys.exit(f"mobilenetv3_torch.py: not the network of the specification: {error}")
     if args.check_only:
         return
+    if args.outputs:
+        return torch_modes.print_outputs(network.make(args.subnet, args.width, args.classes),
+                                         torch.from_numpy(generator.image((1, 3, args.size, args.size))))
     machine = torch_modes.machine()
     record = {"program": "pytorch", "what": "inference" if args.inference else "training step", "space": "mobilenetv3",
               "subnet": args.subnet, "width": args.width, "classes": args.classes, "input": [3, args.size, args.size],

@@ -68,6 +68,7 @@ def parse_args():
     p.add_argument("--lr", type=float, default=1e-3)
     arguments.add_precision(p)
     arguments.add_timing(p)
+    arguments.add_outputs(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     p.add_argument("--check-training", metavar="TRAINING.json", help="the same for losses, gradients and updates")
     args = p.parse_args()
@@ -333,6 +334,9 @@ def main():
         sys.exit(f"nasbench201_torch.py: not the network of the specification: {error}")
     if args.check_only:
         return
+    if args.outputs:
+        return torch_modes.print_outputs(fill_by_name(Network(args.arch, args.channels, args.cells, args.classes, args.input_channels)),
+                                         input_tensor((1, args.input_channels, args.size, args.size)))
     machine = torch_modes.machine()
     record = {"program": "pytorch", "what": "inference" if args.inference else "training step", "space": "nasbench201",
               "arch": arch_string(args.arch), "channels": args.channels, "cells": args.cells, "classes": args.classes,

@@ -41,6 +41,7 @@ def parse_args():
     p.add_argument("--lr", type=float, default=1e-5)
     arguments.add_precision(p)
     arguments.add_timing(p)
+    arguments.add_outputs(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     p.add_argument("--check-training", metavar="TRAINING.json", help="the same for losses and gradients")
     args = p.parse_args()
@@ -139,6 +140,9 @@ def main():
         sys.exit(f"supertransformer_torch.py: not the network of the specification: {error}")
     if args.check_only:
         return
+    if args.outputs:
+        return torch_modes.print_outputs(network.make(args.subnet, args.vocabulary, args.task),
+                                         *map(golden.tokens, subnet.rows(args.vocabulary, args.length)))
     machine = torch_modes.machine()
     trains = not (args.inference or args.decode)
     record = {"program": "pytorch", "what": "training step" if trains else "decoding" if args.decode else "inference",

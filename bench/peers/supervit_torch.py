@@ -28,6 +28,7 @@ def parse_args():
     p.add_argument("--lr", type=float, default=1e-4)
     arguments.add_precision(p)
     arguments.add_timing(p)
+    arguments.add_outputs(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     p.add_argument("--check-training", metavar="TRAINING.json", help="the same for losses and gradients")
     args = p.parse_args()
@@ -43,7 +44,7 @@ set_environment(args.threads)
 try:
     import torch
 
-    from common import timing, torch_modes
+    from common import generator, timing, torch_modes
     from common.generator import Failed
     from supervit import golden, network
 except ImportError as error:
@@ -74,6 +75,9 @@ def main():
         sys.exit(f"supervit_torch.py: not the network of the specification: {error}")
     if args.check_only:
         return
+    if args.outputs:
+        return torch_modes.print_outputs(network.make(args.subnet, args.classes), torch.from_numpy(
+            generator.image((1, 3, args.subnet["resolution"], args.subnet["resolution"]))))
     machine, side = torch_modes.machine(), args.subnet["resolution"]
     record = {"program": "pytorch", "what": "inference" if args.inference else "training step", "space": "supervit",
               "subnet": args.subnet, "classes": args.classes, "input": [3, side, side], "threads": args.threads,

@@ -18,6 +18,12 @@ def add_timing(p):
     p.add_argument("--check-only", action="store_true")
 
 
+def add_outputs(p):
+    p.add_argument("--outputs", action="store_true",
+                   help="print the logits of the network with the deterministic weights for the deterministic input, as JSON; "
+                        "nothing is timed")
+
+
 def add_precision(p):
     p.add_argument("--precision", choices=("float32", "bfloat16"), default="float32",
                    help="of a training step: float32, or autocast to bfloat16 (float32)")

@@ -11,6 +11,20 @@ import numpy as np
 PHASES = ("forward_ms", "backward_ms", "update_ms")
 
 
+def resident_mb(what="VmRSS"):
+    """Memory of this process: VmRSS now, VmHWM at most so far."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(what + ":")) / 1024
+
+
+def peak_mb(step):
+    """The most memory that this process has while it runs the step once."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # VmHWM begins again from what there is now
+    step()
+    return resident_mb("VmHWM")
+
+
 def take_turns(steps, args):
     """The instants of every repetition, by mode."""
     samples = {mode: [] for mode in steps}
@@ -42,7 +56,7 @@ def measure(args, batch, prepare, may_fail, say, warm=None, verdict=None):
     """All of args.modes at one batch size. prepare(mode, batch) makes a step; warm(mode, step, i) is called after its i-th
     untimed run, verdict(step) after the last timed one (None, or what is wrong). A mode for which may_fail(mode) holds is
     reported with its error and left out when it fails."""
-    steps, results, prepare_s = {}, {}, {}
+    steps, results, prepare_s, before = {}, {}, {}, resident_mb()
     for mode in args.modes:
         start = time.perf_counter()
         try:
@@ -59,10 +73,12 @@ def measure(args, batch, prepare, may_fail, say, warm=None, verdict=None):
             results[mode] = {"error": f"{type(error).__name__}: {text[0] if text else ''}"}
             say(f"{mode}: does not work here: {results[mode]['error']}")
         prepare_s[mode] = time.perf_counter() - start
+    # Of one mode alone: the network's own memory, without libraries, but with what its compiler left behind.
+    memory = {"peak_mb": round(peak_mb(step) - before, 1)} if len(args.modes) == len(steps) == 1 else {}
     samples = take_turns(steps, args)
     for mode, step in steps.items():
         wrong = verdict(step) if verdict else None
-        results[mode] = {"error": wrong} if wrong else summary(samples[mode], prepare_s[mode])
+        results[mode] = {"error": wrong} if wrong else {**summary(samples[mode], prepare_s[mode]), **memory}
     good = [m for m in args.modes if "quartile_ms" in results[m]]
     fastest = min(good, key=lambda m: results[m]["quartile_ms"], default=None)
     return {"batch": batch, "modes": {m: results[m] for m in args.modes}, "fastest": fastest}

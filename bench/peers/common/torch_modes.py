@@ -13,6 +13,7 @@ Every choice that is left open is made in PyTorch's favour: fused optimiser, inp
 mode, no reading of the loss, garbage collection off. A compiled mode that fails (no compiler, say) is reported with its
 error and skipped; so is one whose first losses or logits differ from the eager ones. Import after set_environment().
 """
+import json
 import logging
 import time
 import warnings
@@ -109,6 +110,11 @@ def inference_step(mode, net, x):
     if not torch.allclose(step.logits, want, rtol=1e-3, atol=1e-4 * want.abs().max().item()):
         raise Failed("its logits differ from the eager ones")
     return step
+
+
+@torch.no_grad()
+def print_outputs(net, *inputs):
+    print(json.dumps({"logits": net.eval()(*inputs).flatten().tolist()}))
 
 
 def measure(args, batch, prepare, say):
