@@ -7,10 +7,24 @@
 namespace mathnas::kernels {
 namespace {
 
+// Takes the time of reading and writing its operands once.
+template <typename... Ops>
+bool IsOneOf(const Operator& op) {
+  return (std::holds_alternative<Ops>(op) || ...);
+}
+bool IsCheap(const Operator& op) {
+  return IsOneOf<BatchNormTraining, NormalizedSum, LayerNorm, Relu, HardSwish, HardSigmoid, Swish, Add, Scale,
+                 ScaleChannels, LayerScale, Dropout, Concat, Part, Convert>(op);
+}
+
 class Recomputer {
  public:
-  Recomputer(const Graph& graph, size_t forward, absl::Span<const Value> kept)
-      : graph_(graph), forward_(forward), stays_(graph.values().size(), true), again_(graph.values().size()) {
+  Recomputer(const Graph& graph, size_t forward, absl::Span<const Value> kept, Recomputed what)
+      : graph_(graph),
+        forward_(forward),
+        what_(what),
+        stays_(graph.values().size(), true),
+        again_(graph.values().size()) {
     result_.values.resize(graph.values().size());
     ChooseWhatStays(kept);
   }
@@ -52,6 +66,7 @@ class Recomputer {
     for (size_t n = 0; n < forward_; ++n) {
       const Graph::Node& node = graph_.nodes()[n];
       if (whole[node.block] || std::holds_alternative<Slice>(node.op)) continue;
+      if (what_ == Recomputed::kNothing || (what_ == Recomputed::kActivations && !IsCheap(node.op))) continue;
       const bool normalises = std::holds_alternative<BatchNormTraining>(node.op);
       if (ChangesState(node.op) && !normalises) continue;
       stays_[node.outputs[0].id] = false;
@@ -89,6 +104,7 @@ class Recomputer {
 
   const Graph& graph_;
   const size_t forward_;
+  const Recomputed what_;
   std::vector<bool> stays_;   // by value: as the forward pass computed it; all of the backward pass
   std::vector<Value> again_;  // by value: as the backward pass computed it again; invalid until it is read there
   FusedGraph result_;
@@ -96,8 +112,8 @@ class Recomputer {
 
 }  // namespace
 
-FusedGraph Recompute(const Graph& graph, size_t forward, absl::Span<const Value> kept) {
-  return Recomputer(graph, forward, kept).Run();
+FusedGraph Recompute(const Graph& graph, size_t forward, absl::Span<const Value> kept, Recomputed what) {
+  return Recomputer(graph, forward, kept, what).Run();
 }
 
 }  // namespace mathnas::kernels

@@ -5,6 +5,7 @@
 #define MATHNAS_KERNELS_RECOMPUTE_H_
 
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/types/span.h"
 #include "kernels/fuse.h"
@@ -12,12 +13,16 @@
 
 namespace mathnas::kernels {
 
+enum class Recomputed : uint8_t { kNothing, kActivations, kBlocks };
+
 // The first `forward` nodes are the forward pass, the others what Differentiate and AccumulateGradients added. What one
 // block hands to another stays; what a block computes for itself goes, and is computed again from that by the same
 // operators right before the first gradient that reads it: the same bits. The blocks of `kept`, values that are read
 // from outside, keep all: the backward pass begins there. Statistics of batch normalisation stay, so that running ones
 // are tracked once. An error of the graph is one of the result.
-FusedGraph Recompute(const Graph& graph, size_t forward, absl::Span<const Value> kept);
+// With kActivations only what normalisations, activations, sums and scales of channels give goes: they read memory
+// once, so little time is lost. kNothing: the graph as it is.
+FusedGraph Recompute(const Graph& graph, size_t forward, absl::Span<const Value> kept, Recomputed what);
 
 }  // namespace mathnas::kernels
 

@@ -11,6 +11,7 @@
 #include "bindings/cli/bench_records.h"
 #include "bindings/cli/operator_times.h"
 #include "bindings/cli/precision_option.h"
+#include "bindings/cli/recompute_option.h"
 #include "bindings/cli/space_options.h"
 #include "fmt/format.h"
 #include "kernels/plan.h"
@@ -39,7 +40,8 @@ struct Options {
   int64_t batch = 64, length = 0, beam = 1;
   int repetitions = 20;
   double seconds = 3;
-  bool by_operator = false, verbose = false, recompute = false;
+  bool by_operator = false, verbose = false;
+  std::optional<kernels::Recomputed> recompute;
   std::string trace;
 };
 
@@ -288,9 +290,7 @@ void AddBench(CLI::App& app) {
       add("step", "Forward, backward and update of one network, and planning of a new one",
           "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });
   o.precision.AddTo(step, "What the step computes in");
-  step->add_flag(
-      "--recompute", o.recompute,
-      "Keep no activations for the backward pass but compute them again: less memory, more time, the same bits");
+  AddRecompute(step, o.recompute);
   o.precision.AddTo(add("inference", "A network folded for inference",
                         "mathnas bench inference nasbench201 --subnet '[3,3,3,3,3,3]' --batch 1",
                         [] { return Inference(o); }));

@@ -4,6 +4,7 @@
 #include "bindings/cli/data_options.h"
 #include "bindings/cli/progress.h"
 #include "bindings/cli/recipe_options.h"
+#include "bindings/cli/recompute_option.h"
 #include "bindings/cli/space_options.h"
 #include "bindings/cli/train_translation.h"
 #include "fmt/format.h"
@@ -23,7 +24,8 @@ struct Options {
   VocabularyFiles vocabularies;
   DataOptions data;
   std::string out, subnet, stage, rule = "random", from, teacher;
-  bool resume = false, recompute = false;
+  bool resume = false;
+  std::optional<kernels::Recomputed> recompute;
   double checkpoint_seconds = 60;
   int64_t validation = 0;
 };
@@ -186,9 +188,7 @@ void AddTrain(CLI::App& app) {
   command->add_option("--from", o.from, "Begin with the weights of this checkpoint, e.g. of the stage before");
   command->add_option("--teacher", o.teacher, "Learn from the largest network of this checkpoint too");
   command->add_flag("--resume", o.resume, "Go on from the checkpoint in --out");
-  command->add_flag(
-      "--recompute", o.recompute,
-      "Keep no activations for the backward pass but compute them again: less memory, more time, the same bits");
+  AddRecompute(command, o.recompute);
   command->add_option("--checkpoint-seconds", o.checkpoint_seconds, "Seconds between checkpoints")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

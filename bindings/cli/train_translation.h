@@ -2,11 +2,13 @@
 #ifndef MATHNAS_BINDINGS_CLI_TRAIN_TRANSLATION_H_
 #define MATHNAS_BINDINGS_CLI_TRAIN_TRANSLATION_H_
 
+#include <optional>
 #include <string>
 
 #include "bindings/cli/data_options.h"
 #include "bindings/cli/space_options.h"
 #include "bindings/cli/translation_options.h"
+#include "kernels/recompute.h"
 
 namespace mathnas::cli {
 
@@ -17,7 +19,8 @@ struct TranslationTraining {
   const TranslationRecipeOptions& recipe;
   const VocabularyFiles& vocabularies;
   std::string out, subnet, from;
-  bool resume = false, recompute = false;
+  bool resume = false;
+  std::optional<kernels::Recomputed> recompute = {};
   double checkpoint_seconds = 60;
 };
 

@@ -10,7 +10,6 @@
 #include "kernels/differentiate.h"
 #include "kernels/fuse.h"
 #include "kernels/optimizer_kernels.h"
-#include "kernels/recompute.h"
 #include "kernels/status.h"
 
 namespace mathnas::supernet {
@@ -91,6 +90,11 @@ absl::Status CopyInto(const kernels::Context& context, std::string_view name, co
 }
 
 }  // namespace
+
+kernels::Recomputed RecomputedByDefault(const SearchSpace& space) {
+  const bool pays = space.name() == "mobilenetv3" || space.name() == "supervit";
+  return pays ? kernels::Recomputed::kActivations : kernels::Recomputed::kNothing;
+}
 
 TrainingStep::TrainingStep(std::shared_ptr<const SearchSpace> space, std::shared_ptr<kernels::Device> device,
                            kernels::TensorMap& weights, StepOptions options)
@@ -185,8 +189,9 @@ absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& k
     prepared.parameters.push_back(g.info(g.LeafOf(p.parameter)).name);
   }
   kernels::Value loss_value = fused[*loss], logits = fused[network->logits];
-  if (options_.recompute) {
-    kernels::FusedGraph again = kernels::Recompute(g, forward, {loss_value, logits});
+  const kernels::Recomputed recompute = options_.recompute.value_or(RecomputedByDefault(*space_));
+  if (recompute != kernels::Recomputed::kNothing) {
+    kernels::FusedGraph again = kernels::Recompute(g, forward, {loss_value, logits}, recompute);
     loss_value = again[loss_value];
     logits = again[logits];
     g = std::move(again.graph);

@@ -17,6 +17,7 @@
 #include "kernels/device.h"
 #include "kernels/lower_precision.h"
 #include "kernels/plan.h"
+#include "kernels/recompute.h"
 #include "kernels/step_times.h"
 #include "supernet/search_space.h"
 #include "supernet/training/optimizer.h"
@@ -35,10 +36,14 @@ struct StepOptions {
   // What convolutions, linear layers and the activations between them are in, forward and backward; weights, their
   // gradients and the state of the optimizer are of the device's type. kBfloat16: of devices that compute in it alone.
   kernels::Precision precision = kernels::Precision::kFloat32;
-  // Activations are not kept for the backward pass but computed again (kernels/recompute.h): less memory, more time,
-  // the same bits.
-  bool recompute = false;
+  // What is not kept for the backward pass but computed again: less memory, the same bits. None: RecomputedByDefault.
+  std::optional<kernels::Recomputed> recompute = {};
 };
+
+// What takes no time to be computed again, as measured: activations where each convolution has a normalisation and an
+// activation of its own and there are few sums (mobilenetv3, supervit: half of the memory of activations); else
+// nothing.
+kernels::Recomputed RecomputedByDefault(const SearchSpace& space);
 
 // What a network learns from; the inputs of Backward that each needs besides those of the network.
 enum class Loss : uint8_t {

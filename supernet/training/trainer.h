@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "kernels/lower_precision.h"
+#include "kernels/recompute.h"
 #include "supernet/data/image_source.h"
 #include "supernet/data/loader.h"
 #include "supernet/data/mixing.h"
@@ -93,7 +94,8 @@ struct TrainingRun {
   // Distillation: the own weights of the base network, whose softmax in training mode (without gradient) is a target
   // beside the labels (spec/search-spaces.md 3.8). Null: none.
   const kernels::TensorMap* teacher = nullptr;
-  bool recompute = false;  // StepOptions: changes no bit, so that a run may go on with or without
+  std::optional<kernels::Recomputed> recompute =
+      {};  // StepOptions: changes no bit, so that a run may go on with another
   ReadingOptions reading = {};
   std::function<void(const TrainingProgress&)> progress;  // about once a second
   const std::atomic<bool>* cancel = nullptr;              // stop after the batch under way

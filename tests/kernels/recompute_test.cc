@@ -99,50 +99,59 @@ TEST(Recompute, GivesTheSameBitsInLessMemory) {
        {ReferenceDevice(DType::kF32), ReferenceDevice(DType::kF64), *CpuDevice(2)}) {
     const Network network(device->real());
     ASSERT_TRUE(network.graph.status().ok()) << network.graph.status();
-    const FusedGraph again = Recompute(network.graph, network.forward, {network.loss, network.logits});
-    ASSERT_TRUE(again.graph.status().ok()) << again.graph.status();
     const Ran kept = RunTwice(network.graph, network.loss, network.logits, device);
-    const Ran computed = RunTwice(again.graph, again[network.loss], again[network.logits], device);
-    EXPECT_EQ(computed.loss, kept.loss);
-    EXPECT_EQ(computed.logits, kept.logits);
-    ASSERT_EQ(computed.tensors.size(), kept.tensors.size());
-    for (const TensorMap::Entry& e : kept.tensors.entries()) {
-      const Tensor* other = computed.tensors.Find(e.name);
-      ASSERT_NE(other, nullptr) << e.name;
-      EXPECT_EQ(std::memcmp(other->data(), e.tensor.data(), e.tensor.desc().bytes()), 0)
-          << device->name() << " " << e.name;
+    for (const Recomputed what : {Recomputed::kActivations, Recomputed::kBlocks}) {
+      const FusedGraph again = Recompute(network.graph, network.forward, {network.loss, network.logits}, what);
+      ASSERT_TRUE(again.graph.status().ok()) << again.graph.status();
+      const Ran computed = RunTwice(again.graph, again[network.loss], again[network.logits], device);
+      EXPECT_EQ(computed.loss, kept.loss);
+      EXPECT_EQ(computed.logits, kept.logits);
+      ASSERT_EQ(computed.tensors.size(), kept.tensors.size());
+      for (const TensorMap::Entry& e : kept.tensors.entries()) {
+        const Tensor* other = computed.tensors.Find(e.name);
+        ASSERT_NE(other, nullptr) << e.name;
+        EXPECT_EQ(std::memcmp(other->data(), e.tensor.data(), e.tensor.desc().bytes()), 0)
+            << device->name() << " " << e.name;
+      }
+      EXPECT_LT(static_cast<double>(computed.activation_bytes),
+                (what == Recomputed::kBlocks ? 0.5 : 0.75) * static_cast<double>(kept.activation_bytes))
+          << device->name();
     }
-    EXPECT_LT(computed.activation_bytes, kept.activation_bytes / 2) << device->name();
   }
 }
 
 TEST(Recompute, WhatIsComputedAgain) {
   const Network network(DType::kF32, 2);
-  const FusedGraph again = Recompute(network.graph, network.forward, {network.loss, network.logits});
-  ASSERT_TRUE(again.graph.status().ok()) << again.graph.status();
-  const auto before = CountOperators(network.graph, network.graph.nodes().size());
-  auto forward = CountOperators(network.graph, network.forward);
-  auto after = CountOperators(again.graph, again.graph.nodes().size());
-  for (const auto& [name, count] : before) {
-    // Sums are what blocks hand on, slices are no work, and the head is where the backward pass begins.
-    const bool twice = name.starts_with("block") && !name.ends_with(" add") && !name.ends_with(" slice");
-    EXPECT_EQ(after[name], count + (twice ? forward[name] : 0)) << name;
+  for (const Recomputed what : {Recomputed::kNothing, Recomputed::kActivations, Recomputed::kBlocks}) {
+    SCOPED_TRACE(static_cast<int>(what));
+    const FusedGraph again = Recompute(network.graph, network.forward, {network.loss, network.logits}, what);
+    ASSERT_TRUE(again.graph.status().ok()) << again.graph.status();
+    const auto before = CountOperators(network.graph, network.graph.nodes().size());
+    auto forward = CountOperators(network.graph, network.forward);
+    auto after = CountOperators(again.graph, again.graph.nodes().size());
+    for (const auto& [name, count] : before) {
+      // Sums are what blocks hand on, slices are no work, and the head is where the backward pass begins.
+      bool twice = name.starts_with("block") && !name.ends_with(" add") && !name.ends_with(" slice");
+      if (what == Recomputed::kActivations) twice = twice && !name.ends_with(" conv2d");
+      if (what == Recomputed::kNothing) twice = false;
+      EXPECT_EQ(after[name], count + (twice ? forward[name] : 0)) << name;
+    }
+    EXPECT_EQ(after.size(), before.size());
+    int tracking = 0;
+    for (const Graph::Node& n : again.graph.nodes())
+      tracking += ChangesState(n.op) && NameOf(n.op) == "batch_norm_training";
+    EXPECT_EQ(tracking, 2);
+    const Value named = again.graph.Find("after stem");
+    ASSERT_TRUE(named.valid());
+    EXPECT_EQ(again.graph.desc(named).shape, (Shape{kBatch, 12, 12, kChannels}));
   }
-  EXPECT_EQ(after.size(), before.size());
-  int tracking = 0;
-  for (const Graph::Node& n : again.graph.nodes())
-    tracking += ChangesState(n.op) && NameOf(n.op) == "batch_norm_training";
-  EXPECT_EQ(tracking, 2);
-  const Value named = again.graph.Find("after stem");
-  ASSERT_TRUE(named.valid());
-  EXPECT_EQ(again.graph.desc(named).shape, (Shape{kBatch, 12, 12, kChannels}));
 }
 
 TEST(Recompute, AnErrorOfTheGraphStays) {
   Graph graph;
   graph.Apply(Add{}, {graph.Input("x", {2}), graph.Input("y", {3})});
   ASSERT_FALSE(graph.status().ok());
-  EXPECT_EQ(Recompute(graph, graph.nodes().size(), {}).graph.status(), graph.status());
+  EXPECT_EQ(Recompute(graph, graph.nodes().size(), {}, Recomputed::kBlocks).graph.status(), graph.status());
 }
 
 }  // namespace
