@@ -52,7 +52,7 @@ TEST(RecomputedStep, HasTheSameBitsInLessMemory) {
       *supernet::MobileNetV3({.classes = 10, .resolutions = {64}}),
       *supernet::SuperTransformer(
           {.task = supernet::supertransformer::Task::kIwslt, .source_vocabulary = 50, .target_vocabulary = 60}),
-      *supernet::SuperVit({.classes = 10, .resolutions = {64}}),
+      *supernet::SuperVit({.classes = 10, .resolutions = {160}}),
   };
   for (const Space& space : spaces) {
     SCOPED_TRACE(space->name());
