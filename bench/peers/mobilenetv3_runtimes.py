@@ -4,26 +4,15 @@
     mobilenetv3_runtimes.py --subnet largest --batch 1 32 --size 224 --threads 2
     mobilenetv3_runtimes.py --check GOLDEN.json --check-only                      is it the same network?
 
-The network is that of mobilenetv3_torch.py, exported once to ONNX in build/peers/onnx with the deterministic weights; each
-runtime folds batch norm and fuses as it likes, for a fixed batch size. Modes:
-
-    onnxruntime    all optimisations, buffers bound beforehand
-    openvino       latency hint, one stream, float32 (by itself it would choose bfloat16 where the processor has it)
-
-Logits must be those of PyTorch before anything is timed. Modes take turns. Times are in milliseconds.
+The network is that of mobilenetv3_torch.py. The modes, onnxruntime and openvino, are those of common/runtimes.py; they take
+turns. Times are in milliseconds.
 """
 import argparse
-import hashlib
-import json
-import os
 import sys
-import time
 
 from common import arguments
-from common.machine import BUILD, describe_machine, set_environment
+from common.machine import set_environment
 from mobilenetv3 import subnet
-
-MODES = ("onnxruntime", "openvino")
 
 
 def parse_args():
@@ -36,7 +25,7 @@ def parse_args():
     arguments.add_timing(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
     args = p.parse_args()
-    arguments.take_modes(p, args, MODES)
+    arguments.take_modes(p, args, ("onnxruntime", "openvino"))
     if args.size < 32:
         p.error("--size must be at least 32")
     return args
@@ -45,110 +34,12 @@ def parse_args():
 args = parse_args()
 set_environment(args.threads)
 try:
-    import numpy as np
-    import onnxruntime
-    import openvino
-    import torch
-
-    from common import generator, timing, torch_modes
-    from common.generator import Failed, expect
+    from common import runtimes
     from mobilenetv3 import golden, network
 except ImportError as error:
     sys.exit(f"mobilenetv3_runtimes.py: {error}; run bench/peers/install and use build/peers/venv/bin/python")
 
-
-def exported(choice, width, shape):
-    """The path of the network as ONNX for one input shape; made when it is not there."""
-    content = json.dumps([choice, width, shape, torch.__version__], sort_keys=True)
-    with open(network.__file__, "rb") as source:
-        key = hashlib.sha256(content.encode() + source.read()).hexdigest()[:16]
-    path = BUILD / "onnx" / f"mobilenetv3-{key}.onnx"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        torch.onnx.export(network.make(choice, width).eval(), (torch.zeros(shape),), str(unfinished), dynamo=False,
-                          input_names=["image"], output_names=["logits"], opset_version=17)
-        unfinished.rename(path)
-    return path
-
-
-def onnxruntime_runner(path, x):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = args.threads, 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    binding = session.io_binding()
-    image = onnxruntime.OrtValue.ortvalue_from_numpy(x)
-    logits = onnxruntime.OrtValue.ortvalue_from_shape_and_type([len(x), 1000], np.float32)
-    binding.bind_ortvalue_input("image", image)
-    binding.bind_ortvalue_output("logits", logits)
-    return lambda: session.run_with_iobinding(binding), logits.numpy
-
-
-def openvino_runner(path, x):
-    core = openvino.Core()
-    compiled = core.compile_model(str(path), "CPU", {
-        "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": args.threads,
-        "INFERENCE_PRECISION_HINT": "f32"})
-    request = compiled.create_infer_request()
-    request.get_input_tensor().data[:] = x
-    return request.infer, lambda: request.get_output_tensor().data
-
-
-def runner(mode, path, x):
-    """(run, logits): run() runs the network once on x, logits() returns what came out."""
-    return {"onnxruntime": onnxruntime_runner, "openvino": openvino_runner}[mode](path, np.ascontiguousarray(x))
-
-
-def check_forward(path, say):
-    for name, choice, width, shape, want, _ in golden.forward_cases(path):
-        off = {}
-        for mode in args.modes:
-            run, logits = runner(mode, exported(choice, width, shape), generator.image(shape))
-            run()
-            off[mode] = expect(f"{name}: {mode}", logits().ravel()[:len(want)], want, 1e-5)
-        say(f"check {name}: " + ", ".join(f"{k} {v:.1e}" for k, v in off.items()))
-
-
-def prepare(mode, batch):
-    shape = [batch, 3, args.size, args.size]
-    x = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
-    run, logits = runner(mode, exported(args.subnet, args.width, shape), x)
-    run()
-    with torch.no_grad():
-        want = network.make(args.subnet, args.width).eval()(torch.from_numpy(x)).numpy()
-    expect(f"{mode}: logits against PyTorch's", logits(), want, 1e-4)
-    now = time.perf_counter
-
-    def step():
-        t0 = now()
-        run()
-        return t0, now()
-    return step
-
-
-def main():
-    say = timing.speaker(args)
-    torch_modes.set_up(args.threads)
-    try:
-        if args.check:
-            check_forward(args.check, say)
-    except Failed as error:
-        sys.exit(f"mobilenetv3_runtimes.py: not the network of the specification: {error}")
-    if args.check_only:
-        return
-    machine = {**describe_machine(), "onnxruntime": onnxruntime.__version__, "openvino": openvino.__version__}
-    record = {"program": "onnxruntime, openvino", "what": "inference", "space": "mobilenetv3", "subnet": args.subnet,
-              "width": args.width, "input": [3, args.size, args.size], "threads": args.threads, "dtype": "float32",
-              "checked": True, "optimizer": None, "machine": machine, "runs": []}
-    say(f"ONNX Runtime {machine['onnxruntime']}, OpenVINO {machine['openvino']}, {args.threads} threads, {machine['cpu']}")
-    say(f"inference, width {args.width}, input 3x{args.size}x{args.size}, {args.subnet}")
-    for batch in args.batch:
-        run = timing.measure(args, batch, prepare, lambda mode: False, say)
-        record["runs"].append(run)
-        timing.report(run, say)
-    timing.write(args, record)
-
-
-if __name__ == "__main__":
-    main()
+make = lambda choice, width: network.make(choice, width).eval()
+cases = lambda path: [(name, [choice, width], shape, want) for name, choice, width, shape, want, _ in golden.forward_cases(path)]
+runtimes.Peers("mobilenetv3", args, make, network.__file__).main(
+    [args.subnet, args.width], [3, args.size, args.size], {"subnet": args.subnet, "width": args.width}, cases, 1e-5)
