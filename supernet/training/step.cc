@@ -220,6 +220,11 @@ TrainingStep::PlanStats TrainingStep::plan_stats() const {
   return stats;
 }
 
+void TrainingStep::DropPlans() {
+  plans_.clear();
+  bound_.reset();
+}
+
 absl::Status TrainingStep::Bind(const Key& key) {
   const Clock::time_point start = Clock::now();
   auto prepared = Prepare(key);

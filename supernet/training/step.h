@@ -127,6 +127,8 @@ class TrainingStep {
     int64_t hits = 0, misses = 0, evictions = 0, size = 0, capacity = 0;
   };
   PlanStats plan_stats() const;
+  // Forgets them: the next Backward plans as for a network that was not there before.
+  void DropPlans();
   // Of activations and scratch, of the largest network so far.
   size_t activation_bytes() const { return workspace_.bytes(); }
   // Seconds spent so far on making graphs and plans, and on running them.
