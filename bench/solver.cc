@@ -99,11 +99,12 @@ absl::Status TimeFronts(const std::string& tables, double seconds) {
 int Main(int argc, char** argv) {
   CLI::App app("The exact solver on instances with known optima. A time is the least of the repetitions.");
   std::string folder = MATHNAS_TEST_DATA "/../solver-instances", tables = MATHNAS_TEST_DATA "/../../mathnas/tables";
-  std::string file, write;
+  std::string file, name, write;
   double time_limit = 1, seconds = 0.05;
   app.add_option("--instances", folder, "Folder of instance files")->capture_default_str();
   app.add_option("--tables", tables, "Folder of the published tables")->capture_default_str();
   app.add_option("--file", file, "Only this file, e.g. published, or fronts");
+  app.add_option("--name", name, "Only instances whose name begins so, e.g. R-200x200-k3");
   app.add_option("--time-limit", time_limit, "Seconds for one solution")->capture_default_str();
   app.add_option("--seconds", seconds, "Repeat for this long")->capture_default_str();
   app.add_option("--write", write, "Also writes the whole programs to this file, one a line");
@@ -114,7 +115,7 @@ int Main(int argc, char** argv) {
   std::map<std::string, Figures> families;
   int wrong = 0;
   for (const SolverInstance& i : LoadSolverInstances(folder)) {
-    if (!file.empty() && i.file != file) continue;
+    if ((!file.empty() && i.file != file) || !i.name.starts_with(name)) continue;
     if (programs.is_open()) programs << ProgramJson(i) << "\n";
     double ms = std::numeric_limits<double>::infinity();
     absl::StatusOr<Solution> s;
@@ -153,7 +154,7 @@ int Main(int argc, char** argv) {
                *std::max_element(f.gaps.begin(), f.gaps.end()));
   }
   fmt::print(stderr, "wrong: {}\n", wrong);
-  if (file.empty() || file == "fronts") {
+  if ((file.empty() && name.empty()) || file == "fronts") {
     if (const absl::Status status = TimeFronts(tables, std::max(seconds, 0.2)); !status.ok()) {
       fmt::print(stderr, "{}\n", status.ToString());
       return 1;
