@@ -165,12 +165,15 @@ class Search {
     if (root && !incumbents_.ties()) root_multiplier_ = point.u;
     if (dual_.Proven(point)) return;
 
+    const double lambda = incumbents_.lambda();
     dual_.OfferMinimum(part, point);
     if (parts_++ % kRepairEvery == 0) {
       internal::Repair(space_, whole_, internal::ChoiceOf(space_, part, point.minimum), incumbents_);
     }
-    dual_.Evaluate(part, point);  // lambda may have changed
-    if (dual_.Proven(point)) return;
+    if (incumbents_.lambda() != lambda) {
+      dual_.Evaluate(part, point);
+      if (dual_.Proven(point)) return;
+    }
     const double error = 2 * dual_.Error(point.u);
     const auto proven = [&](double excess) { return incumbents_.Proven(point.value + excess, error); };
     if (internal::Drop(space_, point.values, point.minimum, proven, part)) dual_.Evaluate(part, point);

@@ -6,9 +6,16 @@
 
 namespace mathnas::core::internal {
 
+void CuttingPlanes::Clear() {
+  alpha_.clear();
+  gradient_.clear();
+  basis_.clear();
+  inverse_.clear();
+}
+
 void CuttingPlanes::Add(double alpha, const std::vector<double>& gradient) {
   alpha_.push_back(alpha);
-  gradient_.push_back(gradient);
+  gradient_.insert(gradient_.end(), gradient.begin(), gradient.end());
   if (!basis_.empty()) return;
   // The first cut alone: its gradient leads to one corner of the box.
   for (size_t l = 0; l < k_; ++l) basis_.push_back(gradient[l] > 0 ? HighColumn(l) : LowColumn(l));
@@ -22,7 +29,7 @@ double CuttingPlanes::Cost(int column) const {
 }
 
 double CuttingPlanes::Entry(int column, size_t row) const {
-  if (column >= 0) return row == k_ ? 1 : gradient_[column][row];
+  if (column >= 0) return row == k_ ? 1 : gradient_[static_cast<size_t>(column) * k_ + row];
   const auto l = static_cast<size_t>((-1 - column) / 2);
   if (row != l) return 0;
   return column == HighColumn(l) ? -1 : 1;
@@ -30,7 +37,8 @@ double CuttingPlanes::Entry(int column, size_t row) const {
 
 bool CuttingPlanes::Invert() {
   const size_t n = k_ + 1;
-  std::vector<double> left(n * n);
+  left_.resize(n * n);
+  std::vector<double>& left = left_;
   inverse_.assign(n * n, 0);
   for (size_t r = 0; r < n; ++r) {
     inverse_[r * n + r] = 1;
@@ -65,7 +73,9 @@ bool CuttingPlanes::Invert() {
 
 double CuttingPlanes::Maximise(std::vector<double>& u) {
   const size_t n = k_ + 1;
-  std::vector<double> dual(n), direction(n);
+  dual_.resize(n);
+  direction_.resize(n);
+  std::vector<double>&dual = dual_, &direction = direction_;
   double value = 0;
   for (int pivots = 0; pivots < 100; ++pivots) {
     if (!Invert()) break;
@@ -87,7 +97,8 @@ double CuttingPlanes::Maximise(std::vector<double>& u) {
     };
     for (size_t t = 0; t < alpha_.size(); ++t) {
       double reduced = alpha_[t] - value;
-      for (size_t l = 0; l < k_; ++l) reduced -= dual[l] * gradient_[t][l];
+      const double* gradient = &gradient_[t * k_];
+      for (size_t l = 0; l < k_; ++l) reduced -= dual[l] * gradient[l];
       consider(static_cast<int>(t), reduced);
     }
     for (size_t l = 0; l < k_; ++l) {

@@ -18,6 +18,8 @@ class CuttingPlanes {
   explicit CuttingPlanes(size_t dimensions) : low(dimensions), high(dimensions), k_(dimensions) {}
 
   size_t cuts() const { return alpha_.size(); }
+  // Takes all cuts out; what memory they had is used again.
+  void Clear();
   void Add(double alpha, const std::vector<double>& gradient);
   void SetAlpha(size_t cut, double alpha) { alpha_[cut] = alpha; }
   // Where the cuts allow most, and how much; at least one cut. As good as floating point makes it.
@@ -36,9 +38,10 @@ class CuttingPlanes {
 
   size_t k_;
   std::vector<double> alpha_;
-  std::vector<std::vector<double>> gradient_;
-  std::vector<int> basis_;       // k + 1 columns
-  std::vector<double> inverse_;  // of the basis, row-major
+  std::vector<double> gradient_;  // cut by cut
+  std::vector<int> basis_;        // k + 1 columns
+  std::vector<double> inverse_;   // of the basis, row-major
+  std::vector<double> left_, dual_, direction_;  // of the steps of a Maximise
 };
 
 }  // namespace mathnas::core::internal

@@ -3,17 +3,55 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-
-#include "mathnas/core/internal/cutting_planes.h"
+#include <utility>
 
 namespace mathnas::core::internal {
 
-void LagrangianDual::Evaluate(const Part& part, DualPoint& point) const {
+void LagrangianDual::Load(const Part& part) {
+  if (part.candidates == candidates_ && part.start == start_) return;
+  const size_t n = part.candidates.size(), k = space_.k;
+  candidates_ = part.candidates;
+  start_ = part.start;
+  w_.resize(k);
+  if (n == space_.a.size()) {
+    a_ = space_.a.data();
+    f_ = space_.f.data();
+    for (size_t l = 0; l < k; ++l) w_[l] = space_.w[l].data();
+  } else {
+    gathered_.resize(n * (k + 2));
+    double* to = gathered_.data();
+    const auto gather = [&](const std::vector<double>& from) {
+      for (size_t p = 0; p < n; ++p) to[p] = from[candidates_[p]];
+      return std::exchange(to, to + n);
+    };
+    a_ = gather(space_.a);
+    f_ = gather(space_.f);
+    for (size_t l = 0; l < k; ++l) w_[l] = gather(space_.w[l]);
+  }
+  open_.clear();
+  fixed_a_ = static_cast<double>(space_.program.a0);
+  fixed_f_ = static_cast<double>(space_.program.f0);
+  fixed_above_.resize(k);
+  for (size_t l = 0; l < k; ++l) fixed_above_[l] = -static_cast<double>(space_.program.limits[l]) / space_.scale[l];
+  for (int i = 0; i < space_.m; ++i) {
+    if (part.count(i) > 1 || space_.chain_of[i] >= 0) {
+      open_.push_back(i);
+      continue;
+    }
+    const int p = start_[i];
+    fixed_a_ += a_[p];
+    fixed_f_ += f_[p];
+    for (size_t l = 0; l < k; ++l) fixed_above_[l] += w_[l][p];
+  }
+}
+
+void LagrangianDual::Evaluate(const Part& part, DualPoint& point) {
   const Program& program = space_.program;
   const double lambda = incumbents_.lambda();
   const size_t k = space_.k;
   const std::vector<double>& u = point.u;
-  EvaluateCandidates(part, u, point.values.candidates);
+  Load(part);
+  EvaluateCandidates(u, point.values.candidates);
   point.values.ends.resize(program.chains.size());
   for (size_t c = 0; c < program.chains.size(); ++c) {
     const Program::Chain& chain = program.chains[c];
@@ -27,20 +65,17 @@ void LagrangianDual::Evaluate(const Part& part, DualPoint& point) const {
   const Minimum<double>& minimum = point.minimum;
   Minimise(program, part, point.values, point.minimum);
   double value = minimum.total + static_cast<double>(program.a0) - lambda * static_cast<double>(program.f0);
-  point.above.resize(k);
-  for (size_t l = 0; l < k; ++l) {
-    point.above[l] = -static_cast<double>(program.limits[l]) / space_.scale[l];
-    value += u[l] * point.above[l];
-  }
+  for (size_t l = 0; l < k; ++l) value -= u[l] * static_cast<double>(program.limits[l]) / space_.scale[l];
   point.value = value;
-  point.a = static_cast<double>(program.a0);
-  point.f = static_cast<double>(program.f0);
-  for (int i = 0; i < space_.m; ++i) {
+  point.a = fixed_a_;
+  point.f = fixed_f_;
+  point.above = fixed_above_;
+  for (int i : open_) {
     if (!space_.Present(i, minimum.depth)) continue;
-    const int c = part.candidates[minimum.arg[i]];
-    point.a += space_.a[c];
-    point.f += space_.f[c];
-    for (size_t l = 0; l < k; ++l) point.above[l] += space_.w[l][c];
+    const int p = minimum.arg[i];
+    point.a += a_[p];
+    point.f += f_[p];
+    for (size_t l = 0; l < k; ++l) point.above[l] += w_[l][p];
   }
   for (size_t c = 0; c < program.chains.size(); ++c) {
     const Program::Chain& chain = program.chains[c];
@@ -52,25 +87,29 @@ void LagrangianDual::Evaluate(const Part& part, DualPoint& point) const {
   }
 }
 
-// a - lambda f + u w, by candidate of the part.
-void LagrangianDual::EvaluateCandidates(const Part& part, const std::vector<double>& u,
-                                        std::vector<double>& values) const {
+// a - lambda f + u w, by candidate of the loaded part.
+void LagrangianDual::EvaluateCandidates(const std::vector<double>& u, std::vector<double>& values) const {
   const double lambda = incumbents_.lambda();
-  const size_t n = part.candidates.size();
+  const size_t n = candidates_.size();
   values.resize(n);
-  // Row by row: rows are in one piece where nothing was taken out, which is where there are many.
-  const auto fill = [&](const auto& candidate) {
-    for (size_t p = 0; p < n; ++p) values[p] = space_.a[candidate(p)] - lambda * space_.f[candidate(p)];
-    for (size_t l = 0; l < space_.k; ++l) {
-      const std::vector<double>& w = space_.w[l];
-      for (size_t p = 0; p < n; ++p) values[p] += u[l] * w[candidate(p)];
-    }
-  };
-  if (n == space_.a.size()) {
-    fill([](size_t p) { return p; });
-  } else {
-    fill([&part](size_t p) { return static_cast<size_t>(part.candidates[p]); });
+  double* to = values.data();
+  const double *a = a_, *f = f_;
+#pragma omp simd
+  for (size_t p = 0; p < n; ++p) to[p] = a[p] - lambda * f[p];
+  for (size_t l = 0; l < space_.k; ++l) {
+    const double factor = u[l], *w = w_[l];
+#pragma omp simd
+    for (size_t p = 0; p < n; ++p) to[p] += factor * w[p];
   }
+}
+
+bool LagrangianDual::IsOf(const Cut& cut, const Part& part, const DualPoint& point) const {
+  for (int i = 0; i < space_.m; ++i) {
+    const int j = space_.Present(i, point.minimum.depth) ? space_.candidate[part.candidates[point.minimum.arg[i]]]
+                                                         : Program::kAbsent;
+    if (cut.x[i] != j) return false;
+  }
+  return true;
 }
 
 bool LagrangianDual::OfferMinimum(const Part& part, const DualPoint& point) const {
@@ -90,7 +129,8 @@ bool LagrangianDual::Raise(const Part& part, DualPoint& point, Aim aim) {
   const size_t k = space_.k;
   const bool root = part.bound == Part::kNoBound;
   std::vector<double>& u = point.u;
-  CuttingPlanes planes(k);
+  CuttingPlanes& planes = planes_;
+  planes.Clear();
   double reach = 0;  // half of the box
   std::vector<double> centre = u, best_u = u;
   const auto make_box = [&] {
@@ -114,12 +154,13 @@ bool LagrangianDual::Raise(const Part& part, DualPoint& point, Aim aim) {
       best = point.value;
       best_u = u;
     }
-    std::vector<int> x = ChoiceOf(space_, part, point.minimum);
     const bool better = OfferMinimum(part, point);
     if (k == 0) break;
-    const bool known = std::any_of(cuts.begin(), cuts.end(), [&x](const auto& cut) { return cut->x == x; });
+    const bool known =
+        std::any_of(cuts.begin(), cuts.end(), [&](const auto& cut) { return IsOf(*cut, part, point); });
     if (!known) {
-      cuts.push_back(std::make_shared<const Cut>(Cut{point.a, point.f, point.above, std::move(x)}));
+      cuts.push_back(std::make_shared<const Cut>(
+          Cut{point.a, point.f, point.above, ChoiceOf(space_, part, point.minimum)}));
       planes.Add(0, point.above);
     }
     const double lambda = incumbents_.lambda();

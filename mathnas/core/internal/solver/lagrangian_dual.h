@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "mathnas/core/internal/cutting_planes.h"
 #include "mathnas/core/internal/solver/incumbents.h"
 #include "mathnas/core/internal/solver/part.h"
 #include "mathnas/core/internal/solver/space.h"
@@ -32,10 +33,10 @@ using Mix = std::vector<std::pair<std::shared_ptr<const Cut>, double>>;
 
 class LagrangianDual {
  public:
-  LagrangianDual(const Space& space, Incumbents& incumbents) : space_(space), incumbents_(incumbents) {}
+  LagrangianDual(const Space& space, Incumbents& incumbents) : space_(space), incumbents_(incumbents), planes_(space.k) {}
 
   // From point.u: fills in the rest.
-  void Evaluate(const Part& part, DualPoint& point) const;
+  void Evaluate(const Part& part, DualPoint& point);
   // D(u) is off by rounding errors, and those stay below this: each term is off by a few ulp of its size.
   double Error(const std::vector<double>& u) const;
   // Offers the x of the minimum unless it surely breaks a limit; true if lambda became smaller.
@@ -53,10 +54,23 @@ class LagrangianDual {
   const Mix& mix() const { return mix_; }
 
  private:
-  void EvaluateCandidates(const Part& part, const std::vector<double>& u, std::vector<double>& values) const;
+  // Makes the members below those of the part, which is looked at several times in a row.
+  void Load(const Part& part);
+  void EvaluateCandidates(const std::vector<double>& u, std::vector<double>& values) const;
+  // The x of the minimum is that of a cut.
+  bool IsOf(const Cut& cut, const Part& part, const DualPoint& point) const;
 
   const Space& space_;
   Incumbents& incumbents_;
+  CuttingPlanes planes_;
+  // The loaded part: a, f and every w of its candidates, each in one piece; those of Space where nothing was taken out.
+  std::vector<int> candidates_, start_;
+  std::vector<double> gathered_;
+  const double *a_ = nullptr, *f_ = nullptr;
+  std::vector<const double*> w_;  // by limit
+  std::vector<int> open_;         // nodes with a choice or in a chain
+  double fixed_a_ = 0, fixed_f_ = 0;
+  std::vector<double> fixed_above_;  // sums of the other nodes, constants included
   Cuts root_cuts_;
   Mix mix_;
 };

@@ -139,10 +139,10 @@ void Minimise(const Program& program, const Part& part, const Values<T>& values,
     int best = part.start[i];
     T least = values.candidates[best];
     for (int p = best + 1; p < part.start[i + 1]; ++p) {
-      if (values.candidates[p] < least) {
-        best = p;
-        least = values.candidates[p];
-      }
+      // Without a branch, which would often be predicted wrong.
+      const T value = values.candidates[p];
+      best = value < least ? p : best;
+      least = std::min(least, value);
     }
     out.arg[i] = best;
     out.node[i] = least;
