@@ -171,7 +171,7 @@ bool LagrangianDual::Raise(const Part& part, DualPoint& point, Aim aim) {
     const bool exact = known && round > 0;
     // Near a value of zero what counts is what it does to the ratio.
     const double near =
-        root ? std::max(1e-4 * std::abs(best), 1e-6 * std::abs(lambda * point.f)) : 1e-2 * std::abs(best);
+        root ? std::max(1e-4 * std::abs(best), 1e-6 * std::abs(lambda * point.f)) : 5e-2 * std::abs(best);
     if (better || (!exact && most - best > near)) continue;
     bool at_border = false;
     for (size_t l = 0; l < k; ++l) {
