@@ -38,9 +38,9 @@ class CuttingPlanes {
 
   size_t k_;
   std::vector<double> alpha_;
-  std::vector<double> gradient_;  // cut by cut
-  std::vector<int> basis_;        // k + 1 columns
-  std::vector<double> inverse_;   // of the basis, row-major
+  std::vector<double> gradient_;                 // cut by cut
+  std::vector<int> basis_;                       // k + 1 columns
+  std::vector<double> inverse_;                  // of the basis, row-major
   std::vector<double> left_, dual_, direction_;  // of the steps of a Maximise
 };
 

@@ -156,11 +156,10 @@ bool LagrangianDual::Raise(const Part& part, DualPoint& point, Aim aim) {
     }
     const bool better = OfferMinimum(part, point);
     if (k == 0) break;
-    const bool known =
-        std::any_of(cuts.begin(), cuts.end(), [&](const auto& cut) { return IsOf(*cut, part, point); });
+    const bool known = std::any_of(cuts.begin(), cuts.end(), [&](const auto& cut) { return IsOf(*cut, part, point); });
     if (!known) {
-      cuts.push_back(std::make_shared<const Cut>(
-          Cut{point.a, point.f, point.above, ChoiceOf(space_, part, point.minimum)}));
+      cuts.push_back(
+          std::make_shared<const Cut>(Cut{point.a, point.f, point.above, ChoiceOf(space_, part, point.minimum)}));
       planes.Add(0, point.above);
     }
     const double lambda = incumbents_.lambda();

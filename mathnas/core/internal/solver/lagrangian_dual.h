@@ -33,7 +33,8 @@ using Mix = std::vector<std::pair<std::shared_ptr<const Cut>, double>>;
 
 class LagrangianDual {
  public:
-  LagrangianDual(const Space& space, Incumbents& incumbents) : space_(space), incumbents_(incumbents), planes_(space.k) {}
+  LagrangianDual(const Space& space, Incumbents& incumbents)
+      : space_(space), incumbents_(incumbents), planes_(space.k) {}
 
   // From point.u: fills in the rest.
   void Evaluate(const Part& part, DualPoint& point);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <numeric>
 #include <span>
 
@@ -43,12 +44,12 @@ bool ReducedCostEnumeration::Finish(const Part& part, const DualPoint& point, do
   if (!Few(part, point, budget)) return false;
   ListExchanges(part, point, budget);
   OrderGroups();
-  ListSlants(point, error);
   const Totals least = Evaluate(space_.program, x_);
-  std::vector<int64_t> totals = {least.a, least.f};
-  totals.insert(totals.end(), least.w.begin(), least.w.end());
-  totals.resize((groups_.size() + 1) * (space_.k + 2));
-  TryExchanges(0, 0, point.value, error, totals);
+  totals_ = {least.a, least.f};
+  totals_.insert(totals_.end(), least.w.begin(), least.w.end());
+  totals_.resize((groups_.size() + 1) * (space_.k + 2));
+  ListSlants(point, error);
+  TryExchanges(0, 0, point.value, error);
   return true;
 }
 
@@ -158,7 +159,7 @@ void ReducedCostEnumeration::AddEnd(const Program::Chain& chain, int depth, int6
 
 // prefix_ instead of what x_ has there.
 void ReducedCostEnumeration::AddExchange(double excess) {
-  exchanges_.push_back({excess, choices_.size(), choices_.size() + prefix_.size(), sums_.size(), 0, 0, 0});
+  exchanges_.push_back({excess, choices_.size(), choices_.size() + prefix_.size(), sums_.size(), 0, 0});
   sums_.resize(sums_.size() + space_.k + 2, 0);
   int64_t* sums = &sums_[exchanges_.back().sums];
   const auto add = [&](int node, int candidate, int64_t sign) {
@@ -204,10 +205,16 @@ void ReducedCostEnumeration::OrderGroups() {
     for (size_t e = begin; e < end; ++e) {
       ordered.push_back(exchanges_[e]);
       ordered.back().next = next;
-      ordered.back().rest = (g + 1) * k;
+      ordered.back().group = g;
     }
   }
   exchanges_ = std::move(ordered);
+  least_.clear();
+  for (const Exchange& exchange : exchanges_) {
+    for (size_t l = 0; l < k; ++l) {
+      least_.push_back(sums_[exchange.sums + 2 + l] + least_rests_[(exchange.group + 1) * k + l]);
+    }
+  }
 }
 
 void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
@@ -228,64 +235,70 @@ void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
         // A bound is off as much as that of `point`, and by ulps of what the change multiplies.
         const double size = change * space_.scale[l] * space_.size_w[l];
         const double off = 2 * error + size * 0x1p-50 * static_cast<double>(space_.m + 16);
-        if (change > 0) slants_.push_back({l, sign * change, off});
+        const auto above = static_cast<double>(totals_[2 + l] - space_.program.limits[l]);
+        if (change > 0) slants_.push_back({l, sign * change, point.value + sign * change * above - off});
       }
     }
   }
   const size_t count = slants_.size();
   slant_rests_.assign((groups_.size() + 1) * count, 0);
+  slant_least_.resize(exchanges_.size() * count);
+  bounds_.resize((groups_.size() + 1) * count);
+  for (size_t s = 0; s < count; ++s) bounds_[s] = slants_[s].bound;
   // Exchanges are in the order of groups by now.
-  size_t g = groups_.size();
-  for (size_t end = exchanges_.size(); end > 0; --g) {
-    size_t begin = end;
-    while (begin > 0 && exchanges_[begin - 1].next == end) --begin;
-    double* rests = &slant_rests_[(g - 1) * count];
-    for (size_t s = 0; s < count; ++s) {
-      double least = 0;
-      for (size_t e = begin; e < end; ++e) {
-        const auto w = static_cast<double>(sums_[exchanges_[e].sums + 2 + slants_[s].limit]);
-        least = std::min(least, exchanges_[e].excess + slants_[s].change * w);
+  for (size_t end = exchanges_.size(); end > 0;) {
+    const size_t g = exchanges_[end - 1].group;
+    double* rests = &slant_rests_[g * count];
+    size_t e = end;
+    for (; e > 0 && exchanges_[e - 1].group == g; --e) {
+      const Exchange& exchange = exchanges_[e - 1];
+      double* least = &slant_least_[(e - 1) * count];
+      for (size_t s = 0; s < count; ++s) {
+        const auto w = static_cast<double>(sums_[exchange.sums + 2 + slants_[s].limit]);
+        const double added = exchange.excess + slants_[s].change * w;
+        rests[s] = std::min(rests[s], added);
+        least[s] = added + rests[count + s];
       }
-      rests[s] = rests[count + s] + least;
     }
-    for (size_t e = begin; e < end; ++e) exchanges_[e].slant_rest = g * count;
-    end = begin;
+    for (size_t s = 0; s < count; ++s) rests[s] += rests[count + s];
+    end = e;
   }
 }
 
-bool ReducedCostEnumeration::ProvenBySlant(double value, const int64_t* totals, size_t slant_rest) const {
-  for (size_t s = 0; s < slants_.size(); ++s) {
-    const Slant& slant = slants_[s];
-    const auto above = static_cast<double>(totals[2 + slant.limit] - space_.program.limits[slant.limit]);
-    if (incumbents_.Proven(value + slant.change * above + slant_rests_[slant_rest + s], slant.error)) return true;
-  }
-  return false;
-}
-
-void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double value, double error,
-                                          std::vector<int64_t>& totals) {
-  const size_t k = space_.k, size = k + 2;
+void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double value, double error) {
+  const size_t k = space_.k, size = k + 2, slants = slants_.size();
+  const int64_t* before = &totals_[level * size];
+  const double* bounds = bounds_.data() + level * slants;
+  std::array<int64_t, Program::kMaxLimits> slack;
+  for (size_t l = 0; l < k; ++l) slack[l] = space_.program.limits[l] - before[2 + l];
   for (size_t e = first; e < exchanges_.size() && !incumbents_.EnoughTies();) {
     const Exchange& exchange = exchanges_[e];
     if (incumbents_.Proven(value + exchange.excess, error)) {
       // Those behind cost more: of this group, and of all others if this is its least.
-      if (e == first || exchanges_[e - 1].next == e) return;
+      if (e == first || exchanges_[e - 1].group != exchange.group) return;
       e = exchange.next;
       continue;
     }
-    const int64_t* before = &totals[level * size];
-    int64_t* after = &totals[(level + 1) * size];
-    const int64_t* change = &sums_[exchange.sums];
-    bool within = true, reachable = true;
-    for (size_t s = 0; s < size; ++s) after[s] = before[s] + change[s];
-    for (size_t l = 0; l < k; ++l) {
-      const int64_t above = after[2 + l] - space_.program.limits[l];
-      within = within && above <= 0;
-      reachable = reachable && above + least_rests_[exchange.rest + l] <= 0;
-    }
+    const int64_t* least = least_.data() + e * k;
+    const double* slant_least = slant_least_.data() + e * slants;
     ++e;
-    if (!reachable) continue;
-    if (ProvenBySlant(value + exchange.excess, after, exchange.slant_rest)) continue;
+    // Without branches inside, which would often be predicted wrong.
+    int64_t all_left = 0;  // negative if one is
+    for (size_t l = 0; l < k; ++l) all_left |= slack[l] - least[l];
+    if (all_left < 0) continue;
+    double bound = -std::numeric_limits<double>::infinity();
+#pragma omp simd reduction(max : bound)
+    for (size_t s = 0; s < slants; ++s) bound = std::max(bound, bounds[s] + slant_least[s]);
+    if (incumbents_.Proven(bound, 0)) continue;
+    int64_t* after = &totals_[(level + 1) * size];
+    const int64_t* change = &sums_[exchange.sums];
+    int64_t left = 0;
+    for (size_t s = 0; s < size; ++s) after[s] = before[s] + change[s];
+    for (size_t l = 0; l < k; ++l) left |= slack[l] - change[2 + l];
+    const bool within = left >= 0;
+    const double* rests = slant_rests_.data() + (exchange.group + 1) * slants;
+    double* bounds_after = bounds_.data() + (level + 1) * slants;
+    for (size_t s = 0; s < slants; ++s) bounds_after[s] = bounds[s] + (slant_least[s] - rests[s]);
     const size_t undo = undo_.size();
     for (size_t c = exchange.choices_begin; c < exchange.choices_end; ++c) {
       const auto [node, candidate] = choices_[c];
@@ -295,7 +308,7 @@ void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double val
     if (within && incumbents_.MayBeKept(after[0], after[1])) {
       incumbents_.Offer(x_, {after[0], after[1], std::vector(after + 2, after + size)});
     }
-    TryExchanges(exchange.next, level + 1, value + exchange.excess, error, totals);
+    TryExchanges(exchange.next, level + 1, value + exchange.excess, error);
     for (; undo_.size() > undo; undo_.pop_back()) x_[undo_.back().first] = undo_.back().second;
   }
 }

@@ -30,13 +30,12 @@ class ReducedCostEnumeration {
     size_t choices_begin, choices_end;  // in choices_: node and candidate
     size_t sums;                        // in sums_: what it adds to a, f and every w
     size_t next;                        // the first exchange of the groups behind
-    size_t rest;                        // in least_rests_: what those can take off every w at most
-    size_t slant_rest;                  // in slant_rests_: by slant, what those can take off the bound at most
+    size_t group;
   };
   struct Slant {
     size_t limit;
     double change;  // of its multiplier, per unit of w
-    double error;   // of a bound by it
+    double bound;   // over the part, less its error
   };
 
   // Whether there are few enough exchanges of chains and few enough networks within the budget: in most parts there are
@@ -54,10 +53,9 @@ class ReducedCostEnumeration {
   // Other multipliers than those of `point`, one of which is larger or smaller: once some exchanges are made, they
   // prove what those of the whole part do not.
   void ListSlants(const DualPoint& point, double error);
-  bool ProvenBySlant(double value, const int64_t* totals, size_t slant_rest) const;
   // Every set of exchanges, at most one of a group, from exchange `first` on that is not proven to be no better.
-  // `totals` has those of x at position `level`.
-  void TryExchanges(size_t first, size_t level, double value, double error, std::vector<int64_t>& totals);
+  // totals_ and bounds_ have those of x at position `level`.
+  void TryExchanges(size_t first, size_t level, double value, double error);
 
   const Space& space_;
   Incumbents& incumbents_;
@@ -65,9 +63,16 @@ class ReducedCostEnumeration {
   std::vector<Exchange> exchanges_;
   std::vector<std::pair<size_t, size_t>> groups_;             // of exchanges
   std::vector<std::pair<int, int>> choices_, prefix_, undo_;  // node and candidate
-  std::vector<int64_t> sums_, least_rests_;
+  std::vector<int64_t> sums_;
+  std::vector<int64_t> least_rests_;  // by group and limit: what groups from it on add to w at least
+  std::vector<int64_t> least_;        // by exchange and limit: what it and the groups behind it add to w at least
   std::vector<Slant> slants_;
-  std::vector<double> slant_rests_, breaks_;
+  std::vector<double> slant_rests_;  // by group and slant: what groups from it on add to the bound at least
+  std::vector<double>
+      slant_least_;  // by exchange and slant: what it and the groups behind it add to the bound at least
+  std::vector<double> breaks_;
+  std::vector<int64_t> totals_;   // by level: a, f and every w
+  std::vector<double> bounds_;    // by level and slant
   std::vector<double> excesses_;  // of one group
 };
 
