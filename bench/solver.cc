@@ -101,11 +101,13 @@ int Main(int argc, char** argv) {
   std::string folder = MATHNAS_TEST_DATA "/../solver-instances", tables = MATHNAS_TEST_DATA "/../../mathnas/tables";
   std::string file, name, write;
   double time_limit = 1, seconds = 0.05;
+  int threads = 1;
   app.add_option("--instances", folder, "Folder of instance files")->capture_default_str();
   app.add_option("--tables", tables, "Folder of the published tables")->capture_default_str();
   app.add_option("--file", file, "Only this file, e.g. published, or fronts");
   app.add_option("--name", name, "Only instances whose name begins so, e.g. R-200x200-k3");
   app.add_option("--time-limit", time_limit, "Seconds for one solution")->capture_default_str();
+  app.add_option("--threads", threads, "Of one solution; 0: as many as the machine has")->capture_default_str();
   app.add_option("--seconds", seconds, "Repeat for this long")->capture_default_str();
   app.add_option("--write", write, "Also writes the whole programs to this file, one a line");
   CLI11_PARSE(app, argc, argv);
@@ -122,7 +124,7 @@ int Main(int argc, char** argv) {
     const auto begin = Clock::now();
     do {
       const auto start = Clock::now();
-      s = Solve(i.program, {.time_limit = time_limit});
+      s = Solve(i.program, {.time_limit = time_limit, .threads = threads});
       ms = std::min(ms, 1e3 * std::chrono::duration<double>(Clock::now() - start).count());
     } while (s.ok() && std::chrono::duration<double>(Clock::now() - begin).count() < seconds);
     if (!s.ok()) {

@@ -5,16 +5,19 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <memory>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "mathnas/core/internal/solver/branching.h"
+#include "fmt/format.h"
 #include "mathnas/core/internal/solver/incumbents.h"
 #include "mathnas/core/internal/solver/lagrangian_dual.h"
 #include "mathnas/core/internal/solver/local_search.h"
 #include "mathnas/core/internal/solver/part.h"
-#include "mathnas/core/internal/solver/reduced_cost_enumeration.h"
 #include "mathnas/core/internal/solver/space.h"
+#include "mathnas/core/internal/solver/team.h"
+#include "mathnas/core/internal/solver/tree.h"
 
 namespace mathnas::core {
 namespace {
@@ -29,7 +32,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kFewParts = 20;  // before which a better incumbent is not worth its time
 constexpr int64_t kManyCandidates = 4000, kSampledOfNode = 12;
 constexpr double kManyMeans = 4;      // what is far above the mean of a node in the dual
-constexpr int64_t kRepairEvery = 64;  // parts: it takes as long as many bounds
 
 class Search {
  public:
@@ -122,9 +124,30 @@ class Search {
         proven_ = std::max(proven_, floor - 1e-12 * std::abs(floor));
         return false;
       }
-      ProcessLast(open);
+      Explore(open);
     }
     return true;
+  }
+
+  // A part, or a round of several.
+  void Explore(std::vector<Part>& open) {
+    if (explored_ < options_.first_parts || open.size() < 2) {
+      const bool root = open.back().bound == Part::kNoBound;
+      tree_.ProcessLast(explored_++, open);
+      if (root && !tree_.root_multiplier().empty()) root_multiplier_ = tree_.root_multiplier();
+      return;
+    }
+    if (!team_) {
+      team_ = std::make_unique<internal::Team>(space_, whole_, options_,
+                                               [this] { return Cancelled() || Seconds() > options_.time_limit; });
+    }
+    if (!team_started_ && Seconds() > kAloneSeconds) {
+      const int threads =
+          options_.threads > 0 ? options_.threads : static_cast<int>(std::thread::hardware_concurrency());
+      team_->Start(threads - 1);
+      team_started_ = true;
+    }
+    explored_ += team_->Round(explored_, open, incumbents_);
   }
 
   // Once nothing is better: networks as good as the worst that is kept, which may come before it.
@@ -135,7 +158,7 @@ class Search {
     for (int64_t candidates = 0; !open.empty() && candidates < kMaxTieCandidates && !incumbents_.EnoughTies();) {
       if (Seconds() > options_.time_limit || Cancelled()) return;
       candidates += std::ssize(open.back().candidates);
-      ProcessLast(open);
+      tree_.ProcessLast(explored_++, open);
     }
   }
 
@@ -143,46 +166,6 @@ class Search {
     Part root = whole_;
     root.multiplier = root_multiplier_;
     return root;
-  }
-
-  void ProcessLast(std::vector<Part>& open) {
-    Part part = std::move(open.back());
-    open.pop_back();
-    ++explored_;
-    Process(std::move(part), open);
-  }
-
-  // Bounds the part; divides it if that proves nothing.
-  void Process(Part part, std::vector<Part>& open) {
-    const bool root = part.bound == Part::kNoBound;
-    if (!root && incumbents_.Proven(part.bound, dual_.Error(part.multiplier))) return;
-    if (!internal::KeepWithinLimits(space_, incumbents_.limits(), part)) return;
-    internal::KeepOneOfAbsent(space_, part);
-    DualPoint point;
-    point.u = part.multiplier;
-    if (dual_.Raise(part, point)) return;
-    dual_.Evaluate(part, point);
-    if (root && !incumbents_.ties()) root_multiplier_ = point.u;
-    if (dual_.Proven(point)) return;
-
-    const double lambda = incumbents_.lambda();
-    dual_.OfferMinimum(part, point);
-    if (parts_++ % kRepairEvery == 0) {
-      internal::Repair(space_, whole_, internal::ChoiceOf(space_, part, point.minimum), incumbents_);
-    }
-    if (incumbents_.lambda() != lambda) {
-      dual_.Evaluate(part, point);
-      if (dual_.Proven(point)) return;
-    }
-    const double error = 2 * dual_.Error(point.u);
-    const auto proven = [&](double excess) { return incumbents_.Proven(point.value + excess, error); };
-    if (internal::Drop(space_, point.values, point.minimum, proven, part)) dual_.Evaluate(part, point);
-    // The least x may be another one by now, and the only one that is left.
-    dual_.OfferMinimum(part, point);
-    if (enumeration_.Finish(part, point, 2 * dual_.Error(point.u))) return;
-    part.bound = point.value - dual_.Error(point.u);
-    part.multiplier = point.u;
-    internal::Divide(space_, part, point, dual_.mix(), open);
   }
 
   // Multipliers, networks and cuts from a few candidates of each node, where all of them take long to look at: first
@@ -259,18 +242,23 @@ class Search {
   const Clock::time_point begin_ = Clock::now();
   const internal::Space space_;
   Incumbents incumbents_;
-  LagrangianDual dual_{space_, incumbents_};
-  internal::ReducedCostEnumeration enumeration_{space_, incumbents_};
   Part whole_;  // the space without what can neither be best nor as good
+  internal::Tree tree_{space_, whole_, incumbents_, static_cast<double>(options_.few_networks)};
+  LagrangianDual& dual_ = tree_.dual();
   std::vector<double> root_multiplier_;
   double proven_ = 0;  // no ratio is below
-  int64_t explored_ = 0, parts_ = 0;
+  int64_t explored_ = 0;
+  std::unique_ptr<internal::Team> team_;  // once the search takes long
+  bool team_started_ = false;
 };
 
 }  // namespace
 
 absl::StatusOr<Solution> Solve(const Program& program, const SolverOptions& options) {
   if (auto s = Validate(program); !s.ok()) return s;
+  if (options.threads < 0) {
+    return absl::InvalidArgumentError(fmt::format("threads: {}, expected at least 0", options.threads));
+  }
   return Search(program, options).Run();
 }
 

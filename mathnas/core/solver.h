@@ -20,14 +20,22 @@ struct SolverOptions {
   double time_limit = std::numeric_limits<double>::infinity();  // seconds
   const std::atomic<bool>* cancel = nullptr;                    // set it to true from any thread to stop
   int keep = 1;                                                 // how many of the best to find
-  // Whether x, which holds the limits, is a network: for what integers cannot say. Called rarely; may be empty.
+  // Whether x, which holds the limits, is a network: for what integers cannot say. Called rarely, by one thread at a
+  // time as is `before`; may be empty.
   std::function<bool(std::span<const int> x)> accept = {};
   // A strict total order among networks of equal ratio. If given, ties are searched for and the first in this order are
   // kept; otherwise any. The search for ties ends after kMaxTies of them, or parts with kMaxTieCandidates candidates.
   std::function<bool(std::span<const int> x, std::span<const int> y)> before = {};
   // The limit whose sum decides first in `before`, smaller first; -1: none does.
   int tie_limit = -1;
+  // 0: as many as the machine has. Others than the calling one begin once a search has taken kAloneSeconds; the solution
+  // is the same whatever their number, unless time runs out.
+  int threads = 0;
+  // Parts of the space looked at before the search goes on in rounds, and how many networks of a part may be looked at
+  // one by one. Other values are for tests.
+  int64_t first_parts = 64, few_networks = 120'000;
 };
+inline constexpr double kAloneSeconds = 5e-3;
 inline constexpr int64_t kMaxTies = 5'000, kMaxTieCandidates = 1'000'000;
 
 enum class SolutionStatus {
@@ -47,7 +55,7 @@ struct Solution {
   int64_t explored = 0;  // parts of the space looked at
 };
 
-// InvalidArgument: Validate. Cancelled: the flag was set.
+// InvalidArgument: Validate, fewer than 0 threads. Cancelled: the flag was set.
 absl::StatusOr<Solution> Solve(const Program& program, const SolverOptions& options = {});
 
 }  // namespace mathnas::core

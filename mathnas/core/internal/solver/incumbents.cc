@@ -1,6 +1,7 @@
 #include "mathnas/core/internal/solver/incumbents.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "mathnas/core/internal/solver/part.h"
 
@@ -39,6 +40,22 @@ bool Incumbents::Start() {
   least_ratio_ = static_cast<double>(least_a) / static_cast<double>(least_a >= 0 ? most_f : least_f_);
   return true;
 }
+
+void Incumbents::StartFrom(const Incumbents& known) {
+  kept_.clear();
+  limits_ = known.limits_;
+  worst_a_ = known.worst_a_;
+  worst_f_ = known.worst_f_;
+  least_f_ = known.least_f_;
+  least_ratio_ = known.least_ratio_;
+  always_positive_ = known.always_positive_;
+  lambda_ = known.lambda_;
+  margin_ = known.margin_;
+  ties_ = known.ties_;
+  ties_seen_ = known.ties_seen_;
+}
+
+Incumbents::Networks Incumbents::TakeKept() { return std::exchange(kept_, Networks(Better{&options_})); }
 
 bool Incumbents::Offer(const std::vector<int>& x, const Totals& totals) {
   if (totals.f <= 0) return false;

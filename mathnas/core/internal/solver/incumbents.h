@@ -33,6 +33,12 @@ class Incumbents {
   // with a positive denominator.
   bool Start();
 
+  // To be called instead of Start: looks for what `known` looks for, but keeps only networks of its own. `known` is of
+  // the same space.
+  void StartFrom(const Incumbents& known);
+  // Those kept so far, which are not any more.
+  Networks TakeKept();
+
   const Networks& kept() const { return kept_; }
   bool full() const { return std::ssize(kept_) >= options_.keep; }
   // Of the worst kept network, once there are as many as asked for; above all ratios before.

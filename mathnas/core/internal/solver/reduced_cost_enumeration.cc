@@ -10,7 +10,6 @@ namespace mathnas::core::internal {
 namespace {
 
 constexpr size_t kMaxExchanges = 200;        // of all chains
-constexpr double kMaxNetworks = 80000;       // that may be looked at one by one
 constexpr double kQuantiles[] = {0.1, 0.5};  // of the changes of a multiplier that are tried
 
 // At least as many as there are networks whose excess is `budget` or less, by the excesses of groups of exchanges, at
@@ -76,7 +75,7 @@ bool ReducedCostEnumeration::Few(const Part& part, const DualPoint& point, doubl
     }
     count.AddGroup(excesses_);
   }
-  return count.total() <= kMaxNetworks;
+  return count.total() <= few_networks_;
 }
 
 // The excesses of all choices of nodes first to end - 1 within the budget, but of the minimum's if `same`, into

@@ -16,7 +16,9 @@ namespace mathnas::core::internal {
 
 class ReducedCostEnumeration {
  public:
-  ReducedCostEnumeration(const Space& space, Incumbents& incumbents) : space_(space), incumbents_(incumbents) {}
+  // `few_networks`: how many may be looked at one by one.
+  ReducedCostEnumeration(const Space& space, Incumbents& incumbents, double few_networks)
+      : space_(space), incumbents_(incumbents), few_networks_(few_networks) {}
 
   // Offers every network of the part but those whose excess over the minimum of `point`, summed over their exchanges,
   // proves that they are not looked for; `error` is that of such a sum. False if there may be too many: nothing was
@@ -59,6 +61,7 @@ class ReducedCostEnumeration {
 
   const Space& space_;
   Incumbents& incumbents_;
+  const double few_networks_;
   std::vector<int> x_;  // of the minimum, then with exchanges
   std::vector<Exchange> exchanges_;
   std::vector<std::pair<size_t, size_t>> groups_;             // of exchanges
