@@ -60,6 +60,7 @@ absl::StatusOr<core::SearchRequest> RequestOf(const mathnas_search_options& opti
     return absl::InvalidArgumentError(fmt::format("time_limit: {}, expected seconds from 0 on", options.time_limit));
   }
   request.time_limit = options.time_limit;
+  request.threads = 1;  // that of the caller
 
   std::vector<std::string> used = {request.objective};
   for (const core::Limit& limit : request.limits) used.push_back(limit.metric);

@@ -81,6 +81,7 @@ absl::StatusOr<Answer> Search(const Options& o) {
   request->top = o.top;
   request->fronts = o.fronts;
   request->time_limit = o.time_limit;
+  request->threads = o.common.threads;
   request->cancel = Interrupted();
   auto result = core::Search(*table, *request);
   if (!result.ok()) return result.status();

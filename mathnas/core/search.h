@@ -43,6 +43,9 @@ struct SearchRequest {
   SearchMethod method = SearchMethod::kAuto;
   double time_limit = std::numeric_limits<double>::infinity();  // seconds
   const std::atomic<bool>* cancel = nullptr;                    // set it to true from any thread to stop
+  // Of the solver, 0: as many as the machine has. Others than the calling one begin only where it takes long, and the
+  // networks are the same whatever their number, unless time runs out (solver.h).
+  int threads = 0;
 };
 
 enum class SearchStatus {
@@ -106,10 +109,10 @@ struct SearchResult {
 // Proven optimum. A metric is used if it is the objective, limited or the front's; candidates that are not measured in
 // a used metric (or in `flops` where the estimator divides by it) are never chosen. In a space that is solved and has
 // very many ties (kMaxTies in solver.h), which of them comes first is not certain.
-// InvalidArgument: unknown names, wrong unit, table unfit for the estimator. ResourceExhausted: a front longer than
-// kMaxListed; more than kMaxEnumerated networks that cannot be solved in integers (table_program.h), or where a used
-// metric is one of NetworkPredictors. FailedPrecondition: kSolve with either of these. Cancelled: the flag was set.
-// Infeasible is a result, not an error. If time runs out, the front has the points that were proven.
+// InvalidArgument: unknown names, wrong unit, table unfit for the estimator, fewer than 0 threads. ResourceExhausted: a
+// front longer than kMaxListed; more than kMaxEnumerated networks that cannot be solved in integers (table_program.h),
+// or where a used metric is one of NetworkPredictors. FailedPrecondition: kSolve with either of these. Cancelled: the
+// flag was set. Infeasible is a result, not an error. If time runs out, the front has the points that were proven.
 absl::StatusOr<SearchResult> Search(const BlockTable& table, const SearchRequest& request);
 
 }  // namespace mathnas::core

@@ -31,7 +31,7 @@ using internal::Part;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kFewParts = 20;  // before which a better incumbent is not worth its time
 constexpr int64_t kManyCandidates = 4000, kSampledOfNode = 12;
-constexpr double kManyMeans = 4;      // what is far above the mean of a node in the dual
+constexpr double kManyMeans = 4;  // what is far above the mean of a node in the dual
 
 class Search {
  public:
@@ -131,7 +131,7 @@ class Search {
 
   // A part, or a round of several.
   void Explore(std::vector<Part>& open) {
-    if (explored_ < options_.first_parts || open.size() < 2) {
+    if (explored_ < options_.effort.first_parts || open.size() < 2) {
       const bool root = open.back().bound == Part::kNoBound;
       tree_.ProcessLast(explored_++, open);
       if (root && !tree_.root_multiplier().empty()) root_multiplier_ = tree_.root_multiplier();
@@ -141,7 +141,7 @@ class Search {
       team_ = std::make_unique<internal::Team>(space_, whole_, options_,
                                                [this] { return Cancelled() || Seconds() > options_.time_limit; });
     }
-    if (!team_started_ && Seconds() > kAloneSeconds) {
+    if (!team_started_ && Seconds() > options_.effort.alone) {
       const int threads =
           options_.threads > 0 ? options_.threads : static_cast<int>(std::thread::hardware_concurrency());
       team_->Start(threads - 1);
@@ -243,7 +243,7 @@ class Search {
   const internal::Space space_;
   Incumbents incumbents_;
   Part whole_;  // the space without what can neither be best nor as good
-  internal::Tree tree_{space_, whole_, incumbents_, static_cast<double>(options_.few_networks)};
+  internal::Tree tree_{space_, whole_, incumbents_, static_cast<double>(options_.effort.few_networks)};
   LagrangianDual& dual_ = tree_.dual();
   std::vector<double> root_multiplier_;
   double proven_ = 0;  // no ratio is below
@@ -257,7 +257,7 @@ class Search {
 absl::StatusOr<Solution> Solve(const Program& program, const SolverOptions& options) {
   if (auto s = Validate(program); !s.ok()) return s;
   if (options.threads < 0) {
-    return absl::InvalidArgumentError(fmt::format("threads: {}, expected at least 0", options.threads));
+    return absl::InvalidArgumentError(fmt::format("threads: expected a number from 0 on, found {}", options.threads));
   }
   return Search(program, options).Run();
 }

@@ -28,14 +28,16 @@ struct SolverOptions {
   std::function<bool(std::span<const int> x, std::span<const int> y)> before = {};
   // The limit whose sum decides first in `before`, smaller first; -1: none does.
   int tie_limit = -1;
-  // 0: as many as the machine has. Others than the calling one begin once a search has taken kAloneSeconds; the solution
-  // is the same whatever their number, unless time runs out.
+  // 0: as many as the machine has. The solution is the same whatever their number, unless time runs out.
   int threads = 0;
-  // Parts of the space looked at before the search goes on in rounds, and how many networks of a part may be looked at
-  // one by one. Other values are for tests.
-  int64_t first_parts = 64, few_networks = 120'000;
+  // When a search changes its ways; other values are for tests.
+  struct Effort {
+    int64_t few_networks = 120'000;  // of a part of the space, which are looked at one by one
+    int64_t first_parts = 64;        // looked at before the search goes on in rounds of several
+    double alone = 5e-3;             // seconds before threads other than the calling one share them
+  };
+  Effort effort = {};
 };
-inline constexpr double kAloneSeconds = 5e-3;
 inline constexpr int64_t kMaxTies = 5'000, kMaxTieCandidates = 1'000'000;
 
 enum class SolutionStatus {

@@ -203,7 +203,8 @@ class SolverSearch {
 
   absl::StatusOr<Solution> SolveSlice(const Goal& goal, const std::vector<Limit>& limits, const TableProgram& program,
                                       int shared, bool check_pairs, double seconds) {
-    SolverOptions options = {.time_limit = seconds, .cancel = request_.cancel, .keep = goal.keep};
+    SolverOptions options = {
+        .time_limit = seconds, .cancel = request_.cancel, .keep = goal.keep, .threads = request_.threads};
     if (check_pairs || std::find(program.exact.begin(), program.exact.end(), false) != program.exact.end()) {
       options.accept = [&, check_pairs, shared](std::span<const int> x) {
         const Choice choice = program.ToChoice(x);

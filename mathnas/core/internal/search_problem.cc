@@ -87,6 +87,9 @@ absl::StatusOr<Problem> Resolve(const BlockTable& table, const SearchRequest& re
     return absl::InvalidArgumentError(
         fmt::format("top: expected a number from 1 to {}, found {}", kMaxListed, request.top));
   }
+  if (request.threads < 0) {
+    return absl::InvalidArgumentError(fmt::format("threads: expected a number from 0 on, found {}", request.threads));
+  }
   if (absl::Status status = ResolveLimits(table, request.limits, problem); !status.ok()) return status;
   if (absl::Status status = ResolveFront(table, request, problem); !status.ok()) return status;
   problem.filter = AllowAll(table);

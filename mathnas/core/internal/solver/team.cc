@@ -10,6 +10,7 @@ namespace {
 // Enough tasks for their lengths to even out, short enough for a better network to be known soon.
 constexpr size_t kTasks = 16;
 constexpr int64_t kPartsOfTask = 8;
+constexpr size_t kCandidatesOfRound = 1 << 18;  // of the parts that are taken: what they leave open takes memory
 
 }  // namespace
 
@@ -60,7 +61,8 @@ void Team::Start(int others) {
 int64_t Team::Round(int64_t number, std::vector<Part>& open, Incumbents& incumbents) {
   known_ = &incumbents;
   number_ = number;
-  tasks_.resize(std::min(kTasks, open.size()));
+  const size_t few = std::max<size_t>(2, kCandidatesOfRound / (open.back().candidates.size() + 1));
+  tasks_.resize(std::min({kTasks, open.size(), few}));
   for (Task& task : tasks_) {
     task.open.clear();
     task.open.push_back(std::move(open.back()));

@@ -46,7 +46,8 @@ class Team {
   };
   struct Member {
     Member(const Space& space, const Part& whole, const SolverOptions& options)
-        : incumbents(space, options), tree(space, whole, incumbents, static_cast<double>(options.few_networks)) {}
+        : incumbents(space, options),
+          tree(space, whole, incumbents, static_cast<double>(options.effort.few_networks)) {}
     Incumbents incumbents;
     Tree tree;
   };
