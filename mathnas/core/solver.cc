@@ -95,7 +95,8 @@ class Search {
         internal::ImproveByPairs(space_, whole_, incumbents_);
         ReduceWhole(root_multiplier_);
       }
-      const bool last = !(target < incumbents_.Ratio());
+      // Close to the incumbent, another target would be as much work as the incumbent itself.
+      const bool last = !(distance < 0.85 * (incumbents_.Ratio() - relaxed));
       if (last) {
         incumbents_.AimBelowWorst();
       } else {
@@ -107,7 +108,8 @@ class Search {
       if (last || incumbents_.lambda() < target) return true;
       proven_ = std::max(proven_, target);
       // A target that was refuted at once was far too low; where no network is known, perhaps there is none.
-      distance *= explored_ - before >= 8 ? 2 : incumbents_.kept().empty() ? 1000 : 4;
+      const int64_t parts = explored_ - before;
+      distance *= parts >= 300 ? 1.4 : parts >= 2 ? 2 : incumbents_.kept().empty() ? 1000 : 4;
     }
   }
 
