@@ -29,7 +29,8 @@ using internal::LagrangianDual;
 using internal::Part;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int64_t kFewParts = 20;  // before which a better incumbent is not worth its time
+constexpr int64_t kFewParts = 20;    // before which a better incumbent is not worth its time
+constexpr int64_t kManyParts = 300;  // after which a target was hard to refute
 constexpr int64_t kManyCandidates = 4000, kSampledOfNode = 12;
 constexpr double kManyMeans = 4;  // what is far above the mean of a node in the dual
 
@@ -88,7 +89,7 @@ class Search {
     double distance = std::min(1e-2 * (incumbents_.Ratio() - relaxed), 1e-5 * std::abs(relaxed));
     if (!(distance > 0)) distance = 1e-2 * std::max(0.0, incumbents_.Ratio() - relaxed);
     for (;;) {
-      const int64_t before = explored_;
+      const int64_t before = explored_, enumerated = tree_.enumerated();
       const double target = relaxed + distance;
       ReduceWhole(root_multiplier_);
       if (before > kFewParts) {
@@ -109,7 +110,13 @@ class Search {
       proven_ = std::max(proven_, target);
       // A target that was refuted at once was far too low; where no network is known, perhaps there is none.
       const int64_t parts = explored_ - before;
-      distance *= parts >= 300 ? 1.4 : parts >= 2 ? 2 : incumbents_.kept().empty() ? 1000 : 4;
+      if (parts >= kManyParts) {
+        // Half way to the incumbent, if that is a long way.
+        const double most = incumbents_.Ratio() - relaxed;
+        distance = distance < 0.8 * most ? std::min(1.4 * distance, (distance + most) / 2) : most;
+      } else {
+        distance *= parts >= 2 || tree_.enumerated() > enumerated ? 2 : incumbents_.kept().empty() ? 1000 : 4;
+      }
     }
   }
 
@@ -121,14 +128,26 @@ class Search {
       if (Seconds() > options_.time_limit) {
         double least = 0;  // of a - lambda f over what is not finished
         for (const Part& part : open) least = std::min(least, part.bound);
-        // Hence a / f >= lambda + least / f.
-        const double floor = incumbents_.lambda() + least / static_cast<double>(incumbents_.least_f());
+        // Hence a / f >= lambda + least / f; what is better than the incumbent is in what is left of the space.
+        const double floor = incumbents_.lambda() + least / LeastDenominator();
         proven_ = std::max(proven_, floor - 1e-12 * std::abs(floor));
         return false;
       }
       Explore(open);
     }
     return true;
+  }
+
+  double LeastDenominator() const {
+    internal::Values<double> values;
+    internal::Minimum<double> minimum;
+    for (int c : whole_.candidates) values.candidates.push_back(space_.f[c]);
+    for (const Program::Chain& chain : space_.program.chains) {
+      values.ends.emplace_back(chain.end_f.begin(), chain.end_f.end()).push_back(0);
+    }
+    internal::Minimise(space_.program, whole_, values, minimum);
+    const double least = minimum.total + static_cast<double>(space_.program.f0);
+    return std::max(static_cast<double>(incumbents_.least_f()), least * (1 - 1e-12));
   }
 
   // A part, or a round of several.

@@ -1,6 +1,8 @@
 #include "mathnas/core/internal/solver/team.h"
 
 #include <algorithm>
+#include <iterator>
+#include <numeric>
 #include <system_error>
 #include <utility>
 
@@ -11,6 +13,7 @@ namespace {
 constexpr size_t kTasks = 16;
 constexpr int64_t kPartsOfTask = 8;
 constexpr size_t kCandidatesOfRound = 1 << 18;  // of the parts that are taken: what they leave open takes memory
+constexpr size_t kCandidatesOpen = 1 << 22;     // in all
 
 }  // namespace
 
@@ -58,11 +61,37 @@ void Team::Start(int others) {
   }
 }
 
+// Unless many are open: the last ones were divided most, and will leave the fewest open.
+void Team::LeastBoundsLast(size_t count, std::vector<Part>& open) {
+  size_t candidates = 0;
+  for (const Part& part : open) candidates += part.candidates.size();
+  if (candidates > kCandidatesOpen) return;
+  order_.resize(open.size());
+  std::iota(order_.begin(), order_.end(), size_t{0});
+  std::partial_sort(
+      order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count), order_.end(),
+      [&open](size_t p, size_t q) { return open[p].bound != open[q].bound ? open[p].bound < open[q].bound : p > q; });
+  order_.resize(count);
+  std::vector<Part> taken;
+  for (auto p = order_.rbegin(); p != order_.rend(); ++p) taken.push_back(std::move(open[*p]));
+  std::sort(order_.begin(), order_.end());
+  size_t kept = order_[0];
+  for (size_t p = kept, next = 0; p < open.size(); ++p) {
+    if (next < count && order_[next] == p) {
+      ++next;
+    } else {
+      open[kept++] = std::move(open[p]);
+    }
+  }
+  std::move(taken.begin(), taken.end(), open.begin() + static_cast<std::ptrdiff_t>(kept));
+}
+
 int64_t Team::Round(int64_t number, std::vector<Part>& open, Incumbents& incumbents) {
   known_ = &incumbents;
   number_ = number;
   const size_t few = std::max<size_t>(2, kCandidatesOfRound / (open.back().candidates.size() + 1));
   tasks_.resize(std::min({kTasks, open.size(), few}));
+  LeastBoundsLast(tasks_.size(), open);
   for (Task& task : tasks_) {
     task.open.clear();
     task.open.push_back(std::move(open.back()));

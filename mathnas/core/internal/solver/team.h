@@ -52,6 +52,9 @@ class Team {
     Tree tree;
   };
 
+  // Puts the `count` parts of the least bounds at the end of `open`, the least last: they hold down what is proven when
+  // time runs out.
+  void LeastBoundsLast(size_t count, std::vector<Part>& open);
   SolverOptions OneAtATime(const SolverOptions& options);
   void Serve(Member& member);
   void TakeTasks(Member& member);
@@ -69,6 +72,7 @@ class Team {
   int64_t number_ = 0;
   std::vector<Task> tasks_;
   std::atomic<size_t> next_ = 0;
+  std::vector<size_t> order_;
 
   std::mutex mutex_;
   std::condition_variable begin_, end_;
