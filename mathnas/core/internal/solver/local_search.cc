@@ -56,16 +56,18 @@ void Repair(const Space& space, const Part& part, std::vector<int> x, Incumbents
     double best_score = within ? -1e-9 * std::abs(lambda) : std::numeric_limits<double>::infinity();
     for (int i = 0; i < space.m; ++i) {
       if (x[i] == Program::kAbsent) continue;
-      const Program::Node& node = program.nodes[i];
+      const int chosen = space.first[i] + x[i];
       for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
-        const int j = space.candidate[part.candidates[p]];
-        if (j == x[i]) continue;
+        const int c = part.candidates[p];
+        if (c == chosen) continue;
+        const double cost = space.a[c] - space.a[chosen] - lambda * (space.f[c] - space.f[chosen]);
+        if (within && !(cost < best_score)) continue;
         double after = 0;
         for (size_t l = 0; l < space.k; ++l) {
-          const int64_t above = totals.w[l] - node.w[l][x[i]] + node.w[l][j] - program.limits[l];
+          const std::vector<int64_t>& w = space.exact_w[l];
+          const int64_t above = totals.w[l] - w[chosen] + w[c] - program.limits[l];
           if (above > 0) after += static_cast<double>(above) / space.scale[l];
         }
-        const double cost = Cost(node, x[i], j, lambda);
         double score = cost;
         if (within) {
           if (after > 0) continue;
@@ -76,7 +78,7 @@ void Repair(const Space& space, const Part& part, std::vector<int> x, Incumbents
         if (score < best_score) {
           best_score = score;
           best_node = i;
-          best_candidate = j;
+          best_candidate = space.candidate[c];
         }
       }
     }

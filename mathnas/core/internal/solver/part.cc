@@ -55,11 +55,8 @@ bool KeepWithinLimits(const Space& space, std::span<const int64_t> limits, Part&
     again = false;
     for (size_t l = 0; l < space.k; ++l) {
       values.candidates.resize(part.candidates.size());
-      for (int i = 0; i < space.m; ++i) {
-        const std::vector<int64_t>& w = space.program.nodes[i].w[l];
-        for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
-          values.candidates[p] = w[part.candidates[p] - space.first[i]];
-        }
+      for (size_t p = 0; p < part.candidates.size(); ++p) {
+        values.candidates[p] = space.exact_w[l][part.candidates[p]];
       }
       values.ends = Ends(
           space.program, 1, [l](const Program::Chain& c) -> const auto& { return c.end_w[l]; });

@@ -39,6 +39,7 @@ Space::Space(const Program& of)
       m(static_cast<int>(of.nodes.size())),
       k(of.limits.size()),
       w(k),
+      exact_w(k),
       extremes_w(k),
       scale(k, 1),
       widest_w(k, 0),
@@ -87,6 +88,7 @@ void Space::Convert() {
   a.resize(n);
   f.resize(n);
   for (std::vector<double>& row : w) row.resize(n);
+  for (std::vector<int64_t>& row : exact_w) row.reserve(n);
   const auto convert = [](const std::vector<int64_t>& from, double factor, double* to) {
     for (size_t j = 0; j < from.size(); ++j) to[j] = static_cast<double>(from[j]) * factor;
   };
@@ -95,7 +97,10 @@ void Space::Convert() {
     std::iota(candidate.begin() + first[i], candidate.begin() + first[i + 1], 0);
     convert(node.a, 1, &a[first[i]]);
     convert(node.f, 1, &f[first[i]]);
-    for (size_t l = 0; l < k; ++l) convert(node.w[l], 1 / scale[l], &w[l][first[i]]);
+    for (size_t l = 0; l < k; ++l) {
+      convert(node.w[l], 1 / scale[l], &w[l][first[i]]);
+      exact_w[l].insert(exact_w[l].end(), node.w[l].begin(), node.w[l].end());
+    }
   }
 }
 
