@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <numeric>
 #include <system_error>
 #include <utility>
 
@@ -66,24 +65,11 @@ void Team::LeastBoundsLast(size_t count, std::vector<Part>& open) {
   size_t candidates = 0;
   for (const Part& part : open) candidates += part.candidates.size();
   if (candidates > kCandidatesOpen) return;
-  order_.resize(open.size());
-  std::iota(order_.begin(), order_.end(), size_t{0});
-  std::partial_sort(
-      order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(count), order_.end(),
-      [&open](size_t p, size_t q) { return open[p].bound != open[q].bound ? open[p].bound < open[q].bound : p > q; });
-  order_.resize(count);
-  std::vector<Part> taken;
-  for (auto p = order_.rbegin(); p != order_.rend(); ++p) taken.push_back(std::move(open[*p]));
-  std::sort(order_.begin(), order_.end());
-  size_t kept = order_[0];
-  for (size_t p = kept, next = 0; p < open.size(); ++p) {
-    if (next < count && order_[next] == p) {
-      ++next;
-    } else {
-      open[kept++] = std::move(open[p]);
-    }
+  for (auto end = open.end(); count > 0; --count) {
+    const auto least =
+        std::min_element(open.begin(), end, [](const Part& p, const Part& q) { return p.bound < q.bound; });
+    std::swap(*least, *--end);
   }
-  std::move(taken.begin(), taken.end(), open.begin() + static_cast<std::ptrdiff_t>(kept));
 }
 
 int64_t Team::Round(int64_t number, std::vector<Part>& open, Incumbents& incumbents) {

@@ -72,7 +72,6 @@ class Team {
   int64_t number_ = 0;
   std::vector<Task> tasks_;
   std::atomic<size_t> next_ = 0;
-  std::vector<size_t> order_;
 
   std::mutex mutex_;
   std::condition_variable begin_, end_;
