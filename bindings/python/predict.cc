@@ -101,6 +101,10 @@ class Predictor {
   template <typename Value>
   nb::object PredictAs(const Array& choices, int threads) const {
     CheckShape(choices);
+    constexpr int kMaxThreads = 4096;
+    if (threads < 1 || threads > kMaxThreads) {
+      RaiseValueError(fmt::format("threads: {}, expected 1 to {}", threads, kMaxThreads));
+    }
     const size_t rows = choices.shape(0);
     Result<Value> values(std::max<size_t>(rows * metrics_.size(), 1));
     const absl::Status status = WithoutGil([&] {

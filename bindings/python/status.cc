@@ -22,8 +22,6 @@ PyObject* ExceptionOf(absl::StatusCode code) {
       return PyExc_LookupError;
     case absl::StatusCode::kPermissionDenied:
       return PyExc_PermissionError;
-    case absl::StatusCode::kResourceExhausted:
-      return PyExc_MemoryError;
     case absl::StatusCode::kUnimplemented:
       return PyExc_NotImplementedError;
     default:

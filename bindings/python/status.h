@@ -12,7 +12,7 @@
 namespace mathnas::python {
 
 // The library's text as ValueError (InvalidArgument, OutOfRange, AlreadyExists), LookupError (NotFound),
-// PermissionError, MemoryError (ResourceExhausted), NotImplementedError (Unimplemented) or RuntimeError.
+// PermissionError, NotImplementedError (Unimplemented) or RuntimeError.
 [[noreturn]] void Raise(const absl::Status& status);
 void RaiseUnless(const absl::Status& status);
 [[noreturn]] void RaiseValueError(const std::string& text);

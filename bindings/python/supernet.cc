@@ -99,13 +99,13 @@ Subnet Extract(const Supernet& s, nb::handle subnet) {
 // In batches, so that a whole set fits.
 void Recalibrate(Subnet& s, const Array& images, int64_t batch, int threads) {
   if (s.space->translates()) RaiseValueError(fmt::format("{} has no running statistics", s.space->name()));
-  kernels::TensorView all = ViewOf("images", images);
   const kernels::Shape shape = s.space->input_shape(s.choice);
   const bool fits = images.ndim() == shape.size() + 1 && images.shape(0) > 0 &&
                     std::equal(shape.begin(), shape.end(), images.shape_ptr() + 1);
-  if (!fits || all.desc.dtype != kernels::DType::kF32) {
+  if (!fits || !IsOf<float>(images)) {
     RaiseUnexpected("images", images, fmt::format("float32 {{images,{}}}, normalised", fmt::join(shape, ",")));
   }
+  const kernels::TensorView all = ViewOf("images", images);
   if (batch < 1) RaiseValueError(fmt::format("batch: {}, expected 1 or more", batch));
   auto device = Take(kernels::CpuDevice(threads));
   RaiseUnless(WithoutGil([&]() -> absl::Status {
