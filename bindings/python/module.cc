@@ -3,7 +3,7 @@
 NB_MODULE(_native, m) {
   using namespace mathnas::python;  // NOLINT: what follows is the module, and nothing else
   m.doc() = "What mathnas does, in C++; `import mathnas` has all of it.";
-  m.attr("__version__") = MATHNAS_VERSION;
+  m.attr("version") = MATHNAS_VERSION;
   AddTable(m);
   AddSearch(m);
   AddPredictor(m);

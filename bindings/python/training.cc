@@ -158,7 +158,8 @@ class TrainingStep {
     return {combination.norm, combination.strengthened};
   }
 
-  nb::dict Gradients(nb::handle self) const {
+  nb::dict Gradients(nb::handle self) {
+    const std::lock_guard lock(mutex_);
     nb::dict views;
     for (const std::string& name : step_.touched()) {
       const kernels::Tensor* gradient = step_.gradients().Find(kernels::GradientName(name));
@@ -167,7 +168,14 @@ class TrainingStep {
     return views;
   }
 
-  const supernet::TrainingStep& step() const { return step_; }
+  std::set<std::string> Touched() {
+    const std::lock_guard lock(mutex_);
+    return step_.touched();
+  }
+  size_t ActivationBytes() {
+    const std::lock_guard lock(mutex_);
+    return step_.activation_bytes();
+  }
 
  private:
   template <typename T>
@@ -258,15 +266,12 @@ void AddTraining(nb::module_& m) {
            "Adds those set aside to the (clipped, strengthened) gradients since then, as NASViT does. Returns the norm "
            "before clipping, and what each tensor's gradient was strengthened by.")
       .def_prop_ro(
-          "gradients", [](nb::handle self) { return nb::cast<const TrainingStep&>(self).Gradients(self); },
+          "gradients", [](nb::handle self) { return nb::cast<TrainingStep&>(self).Gradients(self); },
           nb::sig("def gradients(self) -> dict[str, numpy.typing.NDArray[numpy.float32]]"),
           "Arrays in the memory of the gradient sums since the last update, by the names of the weights.")
-      .def_prop_ro(
-          "touched", [](const TrainingStep& s) { return s.step().touched(); },
-          "Names of the parameters that took part since the last update.")
-      .def_prop_ro(
-          "activation_bytes", [](const TrainingStep& s) { return s.step().activation_bytes(); },
-          "Of activations and scratch, of the largest network so far.");
+      .def_prop_ro("touched", &TrainingStep::Touched, "Names of the parameters that took part since the last update.")
+      .def_prop_ro("activation_bytes", &TrainingStep::ActivationBytes,
+                   "Of activations and scratch, of the largest network so far.");
 
   nb::class_<supernet::LearningRateSchedule>(m, "LearningRateSchedule", "Linear warm-up, then a half cosine.")
       .def(

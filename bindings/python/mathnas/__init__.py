@@ -22,9 +22,9 @@ from mathnas._native import (
     TrainingStep,
     Translation,
     Translator,
-    __version__,
     load_dataset,
 )
+from mathnas._native import version as __version__
 
 __all__ = [
     "Dataset",

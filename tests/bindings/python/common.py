@@ -4,7 +4,9 @@ import json
 import os
 import struct
 import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 FILES = Path(os.environ["MATHNAS_FILES"])  # of tests/bindings/c/make_files.cc
@@ -36,8 +38,9 @@ def write_safetensors(path, **arrays):
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(a.tobytes() for a in arrays.values()))
 
 
-def steps_of_another_thread(call):
-    """How far another thread of Python counts while `call` runs: what it must be able to, if the GIL is released."""
+def releases_the_gil(call):
+    """Whether another thread of Python runs while `call` does. Nothing but a release lets it: switching is turned off, and
+    a call that is over before the other thread wakes up is made again."""
     counted, go_on, begun = 0, True, threading.Event()
 
     def count():
@@ -45,13 +48,21 @@ def steps_of_another_thread(call):
         while go_on:
             counted += 1
             begun.set()
+            time.sleep(0)  # hands the lock over
 
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
     thread = threading.Thread(target=count)
-    thread.start()
-    begun.wait()
-    before = counted
-    call()
-    during = counted - before
-    go_on = False
-    thread.join()
-    return during
+    try:
+        thread.start()
+        begun.wait()
+        for _ in range(200):
+            before = counted
+            call()
+            if counted > before:
+                return True
+        return False
+    finally:
+        go_on = False
+        thread.join()
+        sys.setswitchinterval(interval)
