@@ -8,6 +8,7 @@ from pathlib import Path
 from common import PROGRAM, TABLES
 
 import mathnas
+from mathnas import _native as native
 
 
 class WheelTest(unittest.TestCase):
@@ -21,6 +22,10 @@ class WheelTest(unittest.TestCase):
         self.assertEqual(len(compiled), 1)
         self.assertIn("mathnas/_native.", compiled[0])
         self.assertNotIn(str(TABLES), mathnas.__file__)
+
+    def test_it_shows_its_entry_and_nothing_else(self):
+        symbols = subprocess.run(["nm", "-D", "--defined-only", native.__file__], capture_output=True, text=True, check=True)
+        self.assertEqual([line.split()[-1] for line in symbols.stdout.splitlines()], ["PyInit__native"])
 
     def test_one_version(self):
         program = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True).stdout
