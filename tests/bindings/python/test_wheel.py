@@ -23,6 +23,9 @@ class WheelTest(unittest.TestCase):
         self.assertIn("mathnas/_native.", compiled[0])
         self.assertNotIn(str(TABLES), mathnas.__file__)
 
+    def test_it_needs_numpy_and_nothing_else(self):
+        self.assertEqual([r.partition(">")[0] for r in importlib.metadata.requires("mathnas")], ["numpy"])
+
     def test_it_shows_its_entry_and_nothing_else(self):
         symbols = subprocess.run(["nm", "-D", "--defined-only", native.__file__], capture_output=True, text=True, check=True)
         self.assertEqual([line.split()[-1] for line in symbols.stdout.splitlines()], ["PyInit__native"])
