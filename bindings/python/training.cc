@@ -27,6 +27,7 @@
 #include "bindings/python/supernet.h"
 #include "fmt/format.h"
 #include "kernels/differentiate.h"
+#include "kernels/recompute.h"
 #include "supernet/training/schedule.h"
 #include "supernet/training/step.h"
 
@@ -54,7 +55,7 @@ struct StepArguments {
   int32_t ignored_label;
   double dropout, attention_dropout, drop_path;
   std::string precision;
-  bool recompute;
+  std::optional<std::string> recompute;
 };
 
 supernet::Decay DecayOf(const std::string& name) {
@@ -71,6 +72,15 @@ supernet::Loss LossOf(const std::string& name) {
   if (name == "adaptive") return supernet::Loss::kAdaptive;
   RaiseValueError(
       fmt::format("loss: expected labels, soft_targets, labels_and_soft_targets or adaptive, found '{:.100}'", name));
+}
+
+std::optional<kernels::Recomputed> RecomputedOf(const std::optional<std::string>& name) {
+  using enum kernels::Recomputed;
+  if (!name) return std::nullopt;
+  if (*name == "nothing") return kNothing;
+  if (*name == "activations") return kActivations;
+  if (*name == "blocks") return kBlocks;
+  RaiseValueError(fmt::format("recompute: expected nothing, activations or blocks, found '{:.100}'", *name));
 }
 
 supernet::StepOptions OptionsOf(const StepArguments& a, supernet::Weights weights) {
@@ -90,7 +100,7 @@ supernet::StepOptions OptionsOf(const StepArguments& a, supernet::Weights weight
                        .beta2 = a.betas.second,
                        .epsilon = a.epsilon};
   options.precision = Take(kernels::ParsePrecision(a.precision));
-  options.recompute = a.recompute;
+  options.recompute = RecomputedOf(a.recompute);
   return options;
 }
 
@@ -226,7 +236,7 @@ void AddTraining(nb::module_& m) {
              const std::string& device, const std::string& optimizer, double momentum, bool nesterov,
              std::pair<double, double> betas, double epsilon, double weight_decay, const std::string& decay,
              double label_smoothing, int32_t ignored_label, double dropout, double attention_dropout, double drop_path,
-             const std::string& precision, bool recompute) {
+             const std::string& precision, const std::optional<std::string>& recompute) {
             const StepArguments arguments = {optimizer,         momentum,  nesterov,        betas,         epsilon,
                                              weight_decay,      decay,     label_smoothing, ignored_label, dropout,
                                              attention_dropout, drop_path, precision,       recompute};
@@ -236,14 +246,16 @@ void AddTraining(nb::module_& m) {
           "momentum"_a = 0.9, "nesterov"_a = true, "betas"_a = std::pair(0.9, 0.999), "epsilon"_a = 1e-8,
           "weight_decay"_a = 0.0, "decay"_a = "all", "label_smoothing"_a = 0.0, "ignored_label"_a = -1,
           "dropout"_a = 0.0, "attention_dropout"_a = 0.0, "drop_path"_a = 0.0, "precision"_a = "float32",
-          "recompute"_a = false,
+          "recompute"_a = nb::none(),
           "model: a Supernet or a Subnet.\n"
           "threads: all cores by default. device: 'cpu', or 'reference' (naive loops in double).\n"
           "optimizer: 'sgd' (momentum, nesterov), 'adamw' or 'fairseq-adam' (betas, epsilon).\n"
           "weight_decay acts on decay: 'all', 'weights' (not bn and bias), 'matrices' (as NASViT has it).\n"
           "label_smoothing; ignored_label: rows with this label do not count.\n"
           "dropout, attention_dropout, drop_path: rates above 0 need the input seed=, int64 {1}.\n"
-          "precision: 'float32' or 'bfloat16'. recompute: less memory, more time, the same bits.")
+          "precision: 'float32' or 'bfloat16'.\n"
+          "recompute: what is computed again for the backward pass, for less memory and the same bits: 'nothing', "
+          "'activations', or 'blocks' (a third more time); None: what takes no time in the space.")
       .def(
           "backward", &TrainingStep::Backward, "subnet"_a = nb::none(), "loss"_a = "labels", "arrays"_a,
           nb::sig("def backward(self, subnet: collections.abc.Sequence[int] | dict[str, typing.Any] | str | None = "

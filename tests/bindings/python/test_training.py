@@ -152,6 +152,19 @@ class TrainingTest(unittest.TestCase):
         for labels in (self.labels.astype(np.int32), self.labels.astype(np.uint8)):
             mathnas.TrainingStep(supernet).backward(CHOICE, image=self.images, labels=labels)
 
+    def test_recomputed_steps_give_the_same_bits_for_less_memory(self):
+        bits, memory = [], []
+        for recompute in ("nothing", "activations", "blocks"):
+            supernet = mathnas.Supernet(space(), seed=8)
+            step = mathnas.TrainingStep(supernet, recompute=recompute)
+            for _ in range(2):
+                self.backward(step, CHOICE)
+                step.update(0.1)
+            bits.append(b"".join(w.tobytes() for w in supernet.weights.values()))
+            memory.append(step.activation_bytes)
+        self.assertEqual(bits[1:], bits[:1] * 2)
+        self.assertLess(memory[2], memory[0])
+
     def test_the_schedule(self):
         schedule = mathnas.LearningRateSchedule(0.2, 10, final_rate=0.01)
         for epoch in range(10):
@@ -194,6 +207,7 @@ class TrainingTest(unittest.TestCase):
             (lambda: step.backward(CHOICE, "best", image=image, labels=labels), ValueError, "adaptive"),
             (lambda: mathnas.TrainingStep(supernet, optimizer="lion"), ValueError, "lion"),
             (lambda: mathnas.TrainingStep(supernet, decay="some"), ValueError, "decay"),
+            (lambda: mathnas.TrainingStep(supernet, recompute="all"), ValueError, "recompute"),
             (lambda: mathnas.TrainingStep(supernet, threads=0), ValueError, "threads"),
             (lambda: mathnas.TrainingStep(3), TypeError, "Supernet"),
         ):
