@@ -13,7 +13,7 @@
 
 namespace mathnas::c {
 
-enum class Kind : uint8_t { kModel = 1, kPlan, kContext, kTable, kPredictor, kResult, kCancel, kTranslator };
+enum class Kind : uint8_t { kModel = 1, kPlan, kContext, kTable, kPredictor, kResult, kCancel, kTranslator, kServer };
 
 // What a handle names. A derived T has `static constexpr Kind kKind` and `static constexpr const char* kName`.
 class Object {

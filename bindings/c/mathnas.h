@@ -1,4 +1,5 @@
-/* The C interface of mathnas: runs networks, predicts and searches in block tables. C99, and C++ from 98 on.
+/* The C interface of mathnas: runs networks, serves supernets whose budget changes, predicts and searches in block
+ * tables. C99, and C++ from 98 on.
  *
  * Calls return a mathnas_status: MATHNAS_OK (0), or what went wrong, and mathnas_last_error() then says it in words. No
  * exception, signal, exit or output leaves the library.
@@ -17,13 +18,15 @@
  * asked, and is valid until the call of the destroy function of its handle.
  *
  * Threads: every function may be called from any thread at any time, and on different handles at the same time. What
- * may be done at the same time with one handle: mathnas_model       everything      immutable; plans are made one after
- * the other mathnas_plan        everything      immutable; any number of contexts share it mathnas_context     one call
- * another at the same time returns MATHNAS_BUSY: one context for each thread mathnas_table       everything immutable
- *   mathnas_predictor   everything      immutable
- *   mathnas_result      everything      immutable
- *   mathnas_cancel      everything      an atomic flag
- *   mathnas_translator  one call        another at the same time returns MATHNAS_BUSY
+ * may be done at the same time with one handle:
+ * - mathnas_model: everything; immutable; plans are made one after the other
+ * - mathnas_plan: everything; immutable; any number of contexts share it
+ * - mathnas_context: one call; another at the same time returns MATHNAS_BUSY: one context for each thread
+ * - mathnas_server: everything; as many runs at the same time as it has lanes, others wait
+ * - mathnas_table, mathnas_predictor, mathnas_result: everything; immutable
+ * - mathnas_cancel: everything; an atomic flag
+ * - mathnas_translator: one call; another at the same time returns MATHNAS_BUSY
+ *
  * Not after fork() in the child, if a model with more than one thread was used before: OpenMP does not allow it.
  */
 #ifndef MATHNAS_BINDINGS_C_MATHNAS_H_
@@ -47,7 +50,7 @@ extern "C" {
 
 /* Grows with every addition to this header. Nothing is taken away or renumbered while the first part of the version of
  * the shared library stays the same. */
-#define MATHNAS_API_VERSION 1
+#define MATHNAS_API_VERSION 2
 
 /* MATHNAS_API_VERSION of the library that runs, to be compared with that of the header; and "0.1.0". */
 MATHNAS_API uint32_t mathnas_api_version(void);
@@ -85,6 +88,7 @@ typedef struct mathnas_predictor_tag* mathnas_predictor;
 typedef struct mathnas_result_tag* mathnas_result;
 typedef struct mathnas_cancel_tag* mathnas_cancel;
 typedef struct mathnas_translator_tag* mathnas_translator;
+typedef struct mathnas_server_tag* mathnas_server;
 
 /* Handles that are alive in this process, of all types; at most 65536. For tests: 0 once everything is destroyed. */
 MATHNAS_API uint32_t mathnas_live_handles(void);
@@ -336,6 +340,159 @@ MATHNAS_API mathnas_status mathnas_result_network(mathnas_result result, int32_t
 /* What is predicted of it, in the metric's unit; NaN = not measured. */
 MATHNAS_API mathnas_status mathnas_result_predicted(mathnas_result result, int32_t list, uint32_t index,
                                                     const char* metric, double* value);
+
+/* ---- Servers: a supernet that serves while its budget changes -------------------------------------------------------
+ *
+ * Answers requests by the subnet that is best, by a block table, within the limits of the moment. When these change,
+ * or when the latency that is measured calls for it, the next subnet is solved for, prepared while the present one
+ * serves, and takes over between two requests: every request is answered by one subnet, and told which.
+ *
+ * Subnets have numbers: 0, 1, .. in the order in which the server has named them; they stay as long as the server.
+ */
+
+/* Seconds that never go backwards. */
+typedef double (*mathnas_clock)(void* user);
+
+typedef struct mathnas_server_options {
+  uint32_t struct_size;
+  int32_t lanes;      /* 1, up to 1024: requests that run at the same time; others wait */
+  int64_t batch;      /* 1, up to 65536: images of a run; a request of more takes several */
+  int32_t image_side; /* 0: as the networks have it. Of the images of requests, where networks differ in theirs */
+  int32_t prepared;   /* 8, at least 2: subnets that are kept ready, the present one included */
+  int32_t background; /* 1: a thread of the server prepares. 0: whoever calls mathnas_server_work or _wait */
+  int32_t nearest;    /* 0. 1: if nothing keeps the limits at the measured latency, the subnet that comes nearest */
+  /* Objective, estimator, first limits, what is fixed and forbidden. Null: the most accurate network without limits.
+   * The other fields do not count. */
+  const mathnas_search_options* search;
+  /* Candidates of the networks, where the table has others than the checkpoint: the blocks of mobilenetv3 ("cpu",
+   * "gpu", "layers", or the file of a block set); and the resolutions, null for those of the table. */
+  const char* blocks;
+  const int32_t* resolutions;
+  uint32_t resolution_count;
+  /* Batch normalisation: no subnet serves without statistics of its own. They are in `statistics_file` (of
+   * mathnas_server_save_statistics, for the same weights), or else taken when the subnet is prepared on images of the
+   * training part: `calibration_data`, as the command line takes it ("fashion-mnist", "folder:F", "arrays:F", ..), or
+   * `calibration_pixels`. All null: only subnets without batch normalisation, or whose statistics are known. */
+  uint32_t calibration_channels;
+  const char* statistics_file;
+  const char* calibration_data;
+  const uint8_t* calibration_pixels; /* {calibration_images, height, width, channels}; copied */
+  int64_t calibration_images, calibration_height, calibration_width;
+  const double* calibration_mean;      /* of each channel, in units of pixels; null: 0 */
+  const double* calibration_deviation; /* null: 1 */
+  int64_t calibration_batches;         /* 20 */
+  int64_t calibration_batch;           /* 128; never more than there are images */
+  uint64_t seed;                       /* of the images that are drawn */
+  /* The metric of the table, in ms, whose limit "<=" the measured latency is to keep ("latency"). Null: the latency is
+   * counted, and changes nothing. */
+  const char* follow;
+  int32_t follow_warmup; /* 5: runs of a subnet that are not looked at */
+  int32_t follow_window; /* 20: runs whose median is */
+  /* Of the limit: slower than 1 + over is too slow; faster than 1 - under has room for a better subnet; new ones are
+   * looked for below 1 - margin. */
+  double follow_over, follow_under, follow_margin; /* 0.05, 0.15, 0.02 */
+  double follow_dwell, follow_longest_patience;    /* 1, 64: seconds between switches; see mathnas/runtime */
+  mathnas_clock clock;                             /* null: that of the system */
+  void* clock_user;
+} mathnas_server_options;
+MATHNAS_API mathnas_status mathnas_server_options_init(mathnas_server_options* options, size_t struct_size);
+
+/* Of a supernet, on the device and with the threads of the model (its allocator is not used), and a block table of its
+ * space. The first subnet is prepared before it returns. MATHNAS_FAILED_PRECONDITION: no network keeps the limits; the
+ * text says which clash and what could be met; or there are no statistics for the best. */
+MATHNAS_API mathnas_status mathnas_server_create(mathnas_model model, mathnas_table table,
+                                                 const mathnas_server_options* options, mathnas_server* server);
+/* Requests that run are answered. A preparation that is under way is given up. */
+MATHNAS_API mathnas_status mathnas_server_destroy(mathnas_server server);
+
+/* Of a run: {batch, side, side, channels}, normalised as in training, and {batch, classes}. */
+MATHNAS_API mathnas_status mathnas_server_input(mathnas_server server, mathnas_tensor* tensor);
+MATHNAS_API mathnas_status mathnas_server_output(mathnas_server server, mathnas_tensor* tensor);
+
+typedef struct mathnas_served {
+  uint32_t struct_size;
+  uint32_t subnet;     /* whose answer it is */
+  double milliseconds; /* of the runs, without waiting for a lane */
+} mathnas_served;
+MATHNAS_API mathnas_status mathnas_served_init(mathnas_served* served, size_t struct_size);
+
+/* Answers a request: input and output are the caller's, MATHNAS_F32, rows (0: the batch) any number, of one subnet all.
+ * `served` may be null. */
+MATHNAS_API mathnas_status mathnas_server_run(mathnas_server server, const mathnas_bindings* bindings,
+                                              mathnas_served* served);
+
+enum {
+  MATHNAS_PRESENT = 0,  /* it serves already */
+  MATHNAS_SWITCHED = 1, /* it was ready: it answers the next request */
+  MATHNAS_PLANNED = 2   /* it is prepared first; until then the present one serves */
+};
+
+typedef struct mathnas_decision {
+  uint32_t struct_size;
+  int32_t switching; /* MATHNAS_PRESENT, ... */
+  uint32_t subnet;
+  uint32_t reserved;
+  double objective; /* predicted, in its metric's unit; NaN of mathnas_server_set_subnet */
+} mathnas_decision;
+MATHNAS_API mathnas_status mathnas_decision_init(mathnas_decision* decision, size_t struct_size);
+
+/* New limits in place of all before ("latency<=4", as in mathnas_search_options), of which there may be none. Solved on
+ * the thread that calls. MATHNAS_FAILED_PRECONDITION: no network keeps them; limits and subnet stay as they are.
+ * `decision` may be null. */
+MATHNAS_API mathnas_status mathnas_server_set_limits(mathnas_server server, const char* const* limits, uint32_t count,
+                                                     mathnas_decision* decision);
+/* The same, in place of the limits of one metric alone: at most `limit`, or at least if more is better; infinite: none.
+ */
+MATHNAS_API mathnas_status mathnas_server_set_budget(mathnas_server server, const char* metric, double limit,
+                                                     mathnas_decision* decision);
+/* A subnet (JSON, as the command line takes it) whatever the limits, which count again from the next change of limits,
+ * or latency that calls for another, on. */
+MATHNAS_API mathnas_status mathnas_server_set_subnet(mathnas_server server, const char* subnet,
+                                                     mathnas_decision* decision);
+/* Makes a subnet ready on the thread that calls, without serving it. */
+MATHNAS_API mathnas_status mathnas_server_prepare(mathnas_server server, const char* subnet);
+/* Until nothing is to be done; what is the error of the subnet that was asked for last, if preparing it failed. */
+MATHNAS_API mathnas_status mathnas_server_wait(mathnas_server server);
+/* Where nothing works in the background: does one thing that is to be done; whether there was one. `worked` may be
+ * null. */
+MATHNAS_API mathnas_status mathnas_server_work(mathnas_server server, int32_t* worked);
+
+/* The subnet that answers the next request. */
+MATHNAS_API mathnas_status mathnas_server_present(mathnas_server server, uint32_t* subnet);
+
+typedef struct mathnas_subnet {
+  uint32_t struct_size;
+  uint32_t choice_count;
+  const int32_t* choice; /* a candidate number for each node of the space: also mathnas_plan_options */
+  const char* json;      /* the same as the command line has it */
+  int64_t requests, runs;
+  double milliseconds; /* of all runs */
+} mathnas_subnet;
+MATHNAS_API mathnas_status mathnas_subnet_init(mathnas_subnet* subnet, size_t struct_size);
+MATHNAS_API mathnas_status mathnas_server_subnet(mathnas_server server, uint32_t index, mathnas_subnet* subnet);
+
+typedef struct mathnas_server_statistics {
+  uint32_t struct_size;
+  uint32_t subnet_count; /* that have numbers */
+  int64_t requests, failed_requests;
+  int64_t switches, followed;          /* subnets that were replaced; of these, after a measured latency */
+  int64_t hits, misses;                /* decisions for a subnet that was ready, that was not */
+  int64_t prepared, evicted;           /* subnets that were made ready; of these, given up for others */
+  int64_t failures;                    /* preparations that failed */
+  int64_t infeasible;                  /* limits that no network kept */
+  int64_t ready;                       /* subnets that are ready now */
+  int64_t subnet_statistics;           /* subnets whose batch normalisation is known */
+  uint64_t weight_bytes, packed_bytes; /* of those that are ready; packed: of everything on the model's device */
+  uint64_t arena_bytes;                /* activations and scratch of all lanes */
+  double latency_factor;               /* measured over predicted; 1 until it is known */
+  double measured_ms;                  /* of the last window of the present subnet; NaN until it is known */
+  char last_problem[256];              /* of the last preparation or followed latency; empty after a success */
+} mathnas_server_statistics;
+MATHNAS_API mathnas_status mathnas_server_statistics_init(mathnas_server_statistics* statistics, size_t struct_size);
+MATHNAS_API mathnas_status mathnas_server_get_statistics(mathnas_server server, mathnas_server_statistics* statistics);
+
+/* The statistics of batch normalisation that are known, for `statistics_file`. Complete or not at all. */
+MATHNAS_API mathnas_status mathnas_server_save_statistics(mathnas_server server, const char* path);
 
 /* ---- Predictions of many networks ----------------------------------------------------------------------------------
  */

@@ -91,6 +91,10 @@ absl::StatusOr<mathnas_model_options> ReadOptions(const mathnas_model_options* f
 
 }  // namespace
 
+absl::StatusOr<runtime::Supernet> Source::Supernet() const {
+  return absl::FailedPreconditionError("the model is one network, expected a supernet");
+}
+
 absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const mathnas_model_options& options) {
   if (options.device == MATHNAS_CPU) return kernels::CpuDevice(options.threads);
   if (options.device != MATHNAS_REFERENCE) {

@@ -18,6 +18,7 @@
 #include "kernels/device.h"
 #include "kernels/plan.h"
 #include "mathnas/deploy/network_file.h"
+#include "mathnas/runtime/prepared_subnet.h"
 #include "supernet/safetensors.h"
 #include "supernet/search_space.h"
 
@@ -38,6 +39,8 @@ class Source {
   virtual absl::StatusOr<NetworkPtr> Make(const std::string& name) const = 0;
   // What describes the model: the only network, or that of the base choice.
   virtual NetworkPtr example() const = 0;
+  // All networks of the model at once. FailedPrecondition: it is one network.
+  virtual absl::StatusOr<runtime::Supernet> Supernet() const;
   // Something that a user should know of each network; or "".
   virtual std::string warning() const { return ""; }
 };
@@ -73,6 +76,7 @@ class Model {
       : source_(std::move(source)), device_(std::move(device)), options_(options) {}
 
   const Source& source() const { return *source_; }
+  const std::shared_ptr<kernels::Device>& device() const { return device_; }
   absl::StatusOr<PlanPtr> MakePlan(const mathnas_plan_options& options);
 
  private:

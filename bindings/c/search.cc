@@ -1,5 +1,5 @@
 // mathnas_search and mathnas_result_...: the best network within limits.
-#include "mathnas/core/search.h"
+#include "bindings/c/search.h"
 
 #include <limits>
 #include <memory>
@@ -35,42 +35,6 @@ absl::Status ParseAssignments(const std::vector<std::string>& texts, std::vector
   return absl::OkStatus();
 }
 
-absl::StatusOr<core::SearchRequest> RequestOf(const mathnas_search_options& options, const core::BlockTable& table) {
-  core::SearchRequest request;
-  const auto objective = Text(options.objective, "objective");
-  if (!objective.ok()) return objective.status();
-  const auto limits = Texts(options.limits, options.limit_count, "limits");
-  const auto fixed = Texts(options.fixed, options.fixed_count, "fixed");
-  const auto forbidden = Texts(options.forbidden, options.forbidden_count, "forbidden");
-  const auto fronts = Texts(options.fronts, options.front_count, "fronts");
-  for (const auto* list : {&limits, &fixed, &forbidden, &fronts}) {
-    if (!list->ok()) return list->status();
-  }
-  request.objective = *objective;
-  for (const std::string& text : *limits) {
-    const auto parsed = core::ParseLimits(text);
-    if (!parsed.ok()) return parsed.status();
-    request.limits.insert(request.limits.end(), parsed->begin(), parsed->end());
-  }
-  if (auto s = ParseAssignments(*fixed, request.fixed); !s.ok()) return s;
-  if (auto s = ParseAssignments(*forbidden, request.forbidden); !s.ok()) return s;
-  request.fronts = *fronts;
-  request.top = options.top;
-  if (!(options.time_limit >= 0)) {
-    return absl::InvalidArgumentError(fmt::format("time_limit: {}, expected seconds from 0 on", options.time_limit));
-  }
-  request.time_limit = options.time_limit;
-  request.threads = 1;  // that of the caller
-
-  std::vector<std::string> used = {request.objective};
-  for (const core::Limit& limit : request.limits) used.push_back(limit.metric);
-  used.insert(used.end(), request.fronts.begin(), request.fronts.end());
-  auto estimator = EstimatorOf(options.estimator, options.flops_fixed, table, used);
-  if (!estimator.ok()) return estimator.status();
-  request.estimator = *std::move(estimator);
-  return request;
-}
-
 int32_t OutcomeOf(core::SearchStatus status) {
   switch (status) {
     case core::SearchStatus::kOptimal:
@@ -98,6 +62,52 @@ absl::StatusOr<const core::FoundNetwork*> Find(const core::SearchResult& result,
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<core::Limit>> LimitsOf(const char* const* limits, size_t count) {
+  const auto texts = Texts(limits, count, "limits");
+  if (!texts.ok()) return texts.status();
+  std::vector<core::Limit> all;
+  for (const std::string& text : *texts) {
+    const auto parsed = core::ParseLimits(text);
+    if (!parsed.ok()) return parsed.status();
+    all.insert(all.end(), parsed->begin(), parsed->end());
+  }
+  return all;
+}
+
+absl::StatusOr<core::SearchRequest> RequestOf(const mathnas_search_options& options, const core::BlockTable& table) {
+  core::SearchRequest request;
+  const auto objective = Text(options.objective, "objective");
+  if (!objective.ok()) return objective.status();
+  auto limits = LimitsOf(options.limits, options.limit_count);
+  if (!limits.ok()) return limits.status();
+  const auto fixed = Texts(options.fixed, options.fixed_count, "fixed");
+  const auto forbidden = Texts(options.forbidden, options.forbidden_count, "forbidden");
+  const auto fronts = Texts(options.fronts, options.front_count, "fronts");
+  for (const auto* list : {&fixed, &forbidden, &fronts}) {
+    if (!list->ok()) return list->status();
+  }
+  request.objective = *objective;
+  request.limits = *std::move(limits);
+  if (auto s = ParseAssignments(*fixed, request.fixed); !s.ok()) return s;
+  if (auto s = ParseAssignments(*forbidden, request.forbidden); !s.ok()) return s;
+  request.fronts = *fronts;
+  request.top = options.top;
+  if (!(options.time_limit >= 0)) {
+    return absl::InvalidArgumentError(fmt::format("time_limit: {}, expected seconds from 0 on", options.time_limit));
+  }
+  request.time_limit = options.time_limit;
+  request.threads = 1;  // that of the caller
+
+  std::vector<std::string> used = {request.objective};
+  for (const core::Limit& limit : request.limits) used.push_back(limit.metric);
+  used.insert(used.end(), request.fronts.begin(), request.fronts.end());
+  auto estimator = EstimatorOf(options.estimator, options.flops_fixed, table, used);
+  if (!estimator.ok()) return estimator.status();
+  request.estimator = *std::move(estimator);
+  return request;
+}
+
 }  // namespace mathnas::c
 
 using namespace mathnas::c;  // NOLINT: what follows is the interface, and nothing else

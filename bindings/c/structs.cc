@@ -110,6 +110,29 @@ mathnas_predictions StructOf<mathnas_predictions>::Defaults() {
   return predictions;
 }
 
+mathnas_server_options StructOf<mathnas_server_options>::Defaults() {
+  auto options = Sized<mathnas_server_options>();
+  options.lanes = 1;
+  options.batch = 1;
+  options.prepared = 8;
+  options.background = 1;
+  options.calibration_batches = 20;
+  options.calibration_batch = 128;
+  options.follow_warmup = 5;
+  options.follow_window = 20;
+  options.follow_over = 0.05;
+  options.follow_under = 0.15;
+  options.follow_margin = 0.02;
+  options.follow_dwell = 1;
+  options.follow_longest_patience = 64;
+  return options;
+}
+
+mathnas_served StructOf<mathnas_served>::Defaults() { return Sized<mathnas_served>(); }
+mathnas_decision StructOf<mathnas_decision>::Defaults() { return Sized<mathnas_decision>(); }
+mathnas_subnet StructOf<mathnas_subnet>::Defaults() { return Sized<mathnas_subnet>(); }
+mathnas_server_statistics StructOf<mathnas_server_statistics>::Defaults() { return Sized<mathnas_server_statistics>(); }
+
 absl::StatusOr<std::string> Text(const char* text, std::string_view name) {
   if (text == nullptr) return Null(name, "a text");
   return std::string(text);
@@ -170,3 +193,12 @@ mathnas_status mathnas_predictor_options_init(mathnas_predictor_options* s, size
   return Init(s, struct_size);
 }
 mathnas_status mathnas_predictions_init(mathnas_predictions* s, size_t struct_size) { return Init(s, struct_size); }
+mathnas_status mathnas_server_options_init(mathnas_server_options* s, size_t struct_size) {
+  return Init(s, struct_size);
+}
+mathnas_status mathnas_served_init(mathnas_served* s, size_t struct_size) { return Init(s, struct_size); }
+mathnas_status mathnas_decision_init(mathnas_decision* s, size_t struct_size) { return Init(s, struct_size); }
+mathnas_status mathnas_subnet_init(mathnas_subnet* s, size_t struct_size) { return Init(s, struct_size); }
+mathnas_status mathnas_server_statistics_init(mathnas_server_statistics* s, size_t struct_size) {
+  return Init(s, struct_size);
+}

@@ -84,6 +84,36 @@ struct StructOf<mathnas_predictions> {
   static constexpr size_t kFirstSize = 72;
   static mathnas_predictions Defaults();
 };
+template <>
+struct StructOf<mathnas_server_options> {
+  static constexpr const char* kName = "server options";
+  static constexpr size_t kFirstSize = 224;
+  static mathnas_server_options Defaults();
+};
+template <>
+struct StructOf<mathnas_served> {
+  static constexpr const char* kName = "served";
+  static constexpr size_t kFirstSize = 16;
+  static mathnas_served Defaults();
+};
+template <>
+struct StructOf<mathnas_decision> {
+  static constexpr const char* kName = "decision";
+  static constexpr size_t kFirstSize = 24;
+  static mathnas_decision Defaults();
+};
+template <>
+struct StructOf<mathnas_subnet> {
+  static constexpr const char* kName = "subnet";
+  static constexpr size_t kFirstSize = 48;
+  static mathnas_subnet Defaults();
+};
+template <>
+struct StructOf<mathnas_server_statistics> {
+  static constexpr const char* kName = "server statistics";
+  static constexpr size_t kFirstSize = 400;
+  static mathnas_server_statistics Defaults();
+};
 
 // The bytes of Read and Write, for structs of any type. `known` is the size that this library knows.
 absl::Status CopyIn(const void* from, void* to, size_t known, size_t first, const char* name);

@@ -41,7 +41,7 @@ class Checkpoint : public Source {
       if (!choice.ok()) return Annotate(choice.status(), file.path());
       source->own_ = *std::move(choice);
     }
-    source->weights_ = std::move(checkpoint->weights);
+    source->weights_ = std::make_shared<const kernels::TensorMap>(std::move(checkpoint->weights));
     source->information_ = source->Information();
     // Shapes alone: weights are taken when a plan is made.
     supernet::NetworkGraph network = source->space_->Network(source->own_.value_or(source->space_->base()), {});
@@ -57,6 +57,10 @@ class Checkpoint : public Source {
   int32_t kind() const override { return own_ ? MATHNAS_NETWORK : MATHNAS_SUPERNET; }
   const std::string& information() const override { return information_; }
   NetworkPtr example() const override { return example_; }
+  absl::StatusOr<runtime::Supernet> Supernet() const override {
+    if (own_) return Source::Supernet();
+    return runtime::Supernet{space_, weights_};
+  }
   std::string warning() const override {
     if (own_) return "";
     return "batch normalisation is the supernet's, not recalibrated for this network";
@@ -95,11 +99,11 @@ class Checkpoint : public Source {
     if (!choice.ok()) return choice.status();
     kernels::TensorMap extracted;
     if (!own_) {
-      auto weights = supernet::ExtractWeights(*space_, *choice, weights_);
+      auto weights = supernet::ExtractWeights(*space_, *choice, *weights_);
       if (!weights.ok()) return weights.status();
       extracted = *std::move(weights);
     }
-    auto folded = supernet::FoldedNetwork(*space_, *choice, own_ ? weights_ : extracted, /*batch=*/1);
+    auto folded = supernet::FoldedNetwork(*space_, *choice, own_ ? *weights_ : extracted, /*batch=*/1);
     if (!folded.ok()) return folded.status();
     auto network = std::make_shared<deploy::DeployedNetwork>();
     network->graph = std::move(folded->graph);
@@ -127,7 +131,7 @@ class Checkpoint : public Source {
 
   std::shared_ptr<const supernet::SearchSpace> space_;
   std::optional<supernet::Choice> own_;  // of a checkpoint of one network
-  kernels::TensorMap weights_;
+  std::shared_ptr<const kernels::TensorMap> weights_;
   std::string information_;
   NetworkPtr example_;
 };

@@ -14,6 +14,9 @@ static void check_refused(void* h, int null) {
   mathnas_context context = NULL;
   mathnas_result result = NULL;
   mathnas_predictor predictor = NULL;
+  mathnas_server server = NULL;
+  mathnas_server_statistics server_statistics;
+  mathnas_subnet subnet;
   const char* text = NULL;
   float* values = NULL;
   double value = 0;
@@ -53,6 +56,23 @@ static void check_refused(void* h, int null) {
   CHECK_ERROR(mathnas_cancel_set(h, 1), MATHNAS_BAD_HANDLE, "cancel: ");
   CHECK_ERROR(mathnas_translator_information(h, &text), MATHNAS_BAD_HANDLE, "translator: ");
   CHECK_ERROR(mathnas_translator_run(h, "x", NULL, &text, NULL), MATHNAS_BAD_HANDLE, "translator: ");
+  mathnas_server_statistics_init(&server_statistics, sizeof(server_statistics));
+  mathnas_subnet_init(&subnet, sizeof(subnet));
+  CHECK_ERROR(mathnas_server_create(h, NULL, NULL, &server), MATHNAS_BAD_HANDLE, "model: ");
+  CHECK_ERROR(mathnas_server_input(h, &tensor), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_output(h, &tensor), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_run(h, NULL, NULL), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_set_limits(h, NULL, 0, NULL), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_set_budget(h, "latency", 1, NULL), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_set_subnet(h, "[]", NULL), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_prepare(h, "[]"), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_wait(h), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_work(h, &kind), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_present(h, &count), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_subnet(h, 0, &subnet), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_get_statistics(h, &server_statistics), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK_ERROR(mathnas_server_save_statistics(h, "x"), MATHNAS_BAD_HANDLE, "server: ");
+  CHECK(mathnas_server_destroy(h) == destroyed);
   CHECK(mathnas_model_destroy(h) == destroyed);
   CHECK(mathnas_plan_destroy(h) == destroyed);
   CHECK(mathnas_context_destroy(h) == destroyed);
@@ -61,7 +81,8 @@ static void check_refused(void* h, int null) {
   CHECK(mathnas_predictor_destroy(h) == destroyed);
   CHECK(mathnas_cancel_destroy(h) == destroyed);
   CHECK(mathnas_translator_destroy(h) == destroyed);
-  CHECK(plan == NULL && context == NULL && result == NULL && predictor == NULL && text == NULL && values == NULL);
+  CHECK(plan == NULL && context == NULL && result == NULL && predictor == NULL && server == NULL && text == NULL &&
+        values == NULL);
 }
 
 /* Handles of one type given to functions of all the others. */

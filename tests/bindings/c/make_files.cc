@@ -1,5 +1,7 @@
 // make_files FOLDER: the files that the tests of the C interface open, and what comes of them, computed in double by
 // the reference device on graphs that are not folded: F32 values, nothing else.
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -8,9 +10,13 @@
 #include <vector>
 
 #include "kernels/fold.h"
+#include "mathnas/core/block_table_json.h"
 #include "mathnas/deploy/network_file.h"
 #include "mathnas/deploy/translator_file.h"
+#include "mathnas/profile/space_table.h"
+#include "supernet/data/image_source.h"
 #include "supernet/nasbench201/space.h"
+#include "supernet/recalibration.h"
 #include "supernet/safetensors.h"
 #include "supernet/training/checkpoint.h"
 #include "supernet/training/trainer.h"
@@ -129,6 +135,92 @@ void MakeCheckpoints(const std::string& folder) {
   Require(SaveCheckpoint(folder + "/own.safetensors", checkpoint));
 }
 
+// The network of six edges with the least loss of accuracy within a latency, of all there are.
+supernet::Choice BestWithin(double limit, const core::Grid& loss, double base, const core::Grid& latency) {
+  supernet::Choice best;
+  double least = INFINITY, second = INFINITY;
+  for (int code = 0; code < 15625; ++code) {
+    supernet::Choice choice;
+    double lost = 0, ms = base;
+    for (int edge = 0, rest = code; edge < 6; ++edge, rest /= 5) {
+      choice.push_back(rest % 5);
+      lost += loss[static_cast<size_t>(edge)][static_cast<size_t>(rest % 5)];
+      ms += latency[static_cast<size_t>(edge)][static_cast<size_t>(rest % 5)];
+    }
+    if (ms > limit || lost >= second) continue;
+    second = std::max(lost, least);
+    if (lost < least) {
+      second = least;
+      least = lost;
+      best = std::move(choice);
+    }
+  }
+  if (!(second - least > 1e-6)) throw std::runtime_error("two networks are equally good");
+  return best;
+}
+
+// server_table.json, a block table of supernet.safetensors; server_pixels.u8, 16 images to recalibrate on (mean 125,
+// deviation 60); server_values.f32, two requests; and for the limits 100, 18, 9 and 5 on the latency what a server
+// answers to them: server_choices.i32, the best networks, and server_logits.f32, recalibrated, each two rows.
+void MakeServer(const std::string& folder) {
+  constexpr int64_t kRequests = 2, kCalibration = 16;
+  const auto space = supernet::NasBench201({.channels = 4, .cells = 1, .height = 8, .width = 8});
+  Require(space.status());
+  auto table = profile::TableOf(**space);
+  Require(table.status());
+  table->structure.cell.reset();  // the values of edges add up, whether they are behind `none` or not
+  core::Metric accuracy, latency;
+  accuracy.unit = "%";
+  accuracy.goal = core::Goal::kMax;
+  accuracy.form = core::Form::kSaving;
+  accuracy.slices.push_back({.base = 90});
+  latency.unit = "ms";
+  latency.slices.push_back({.base = 1});
+  for (int edge = 0; edge < 6; ++edge) {
+    const double e = edge;
+    accuracy.slices[0].values.push_back({9 + 0.11 * e, 5 + e + 0.007 * e * e, 1.5 + 0.1 * e, 0, 4 + 0.23 * e});
+    latency.slices[0].values.push_back({0, 0.1, 1 + 0.01 * e, 4 + 0.02 * e, 0.5});
+  }
+  table->metrics = {{"accuracy", accuracy}, {"latency", latency}};
+  Require(core::Save(*table, folder + "/server_table.json"));
+
+  kernels::Random random(7);
+  supernet::ImageDataset set;
+  set.count = kCalibration;
+  set.height = set.width = 8;
+  set.channels = 3;
+  set.classes = static_cast<int>((*space)->classes());
+  set.images.resize(kCalibration * 8 * 8 * 3);
+  for (uint8_t& p : set.images) p = static_cast<uint8_t>(random.Below(256));
+  set.labels.assign(kCalibration, 0);
+  set.mean.assign(3, 125);
+  set.stddev.assign(3, 60);
+  Write(folder + "/server_pixels.u8", set.images);
+  const supernet::ImageSourcePtr images = supernet::InMemory(std::move(set));
+  std::vector<float> values(kRequests * 8 * 8 * 3);
+  for (float& v : values) v = static_cast<float>(random.Normal());
+  Write(folder + "/server_values.f32", values);
+
+  auto supernet = supernet::LoadTrained(folder + "/supernet.safetensors");
+  Require(supernet.status());
+  const auto device = kernels::ReferenceDevice(DType::kF32);
+  std::vector<int32_t> choices;
+  std::vector<float> logits;
+  for (double limit : {100.0, 18.0, 9.0, 5.0}) {
+    const supernet::Choice choice = BestWithin(limit, accuracy.slices[0].values, 1, latency.slices[0].values);
+    auto own = supernet::ExtractWeights(**space, choice, supernet->weights);
+    Require(own.status());
+    // All images in one batch, so that their order does not matter.
+    Require(supernet::Recalibrate(**space, choice, *own, device, images, {.batches = 1, .batch = kCalibration}));
+    const supernet::NetworkGraph network = (*space)->Network(choice, {.batch = kRequests});
+    const std::vector<float> answer = RunReference(network.graph, network.logits, *own, values);
+    choices.insert(choices.end(), choice.begin(), choice.end());
+    logits.insert(logits.end(), answer.begin(), answer.end());
+  }
+  Write(folder + "/server_choices.i32", choices);
+  Write(folder + "/server_logits.f32", logits);
+}
+
 // translator.mathnas: the smallest network, with weights as before training.
 void MakeTranslator(const std::string& folder) {
   const std::vector<std::string_view> sentences = {"das haus ist rot", "der hund", "ein kleines haus",
@@ -163,6 +255,7 @@ int main(int argc, char** argv) {
     mathnas::MakeNetwork(argv[1]);
     mathnas::MakeDamaged(argv[1]);
     mathnas::MakeCheckpoints(argv[1]);
+    mathnas::MakeServer(argv[1]);
     mathnas::MakeTranslator(argv[1]);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());

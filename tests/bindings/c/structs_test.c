@@ -31,6 +31,11 @@ static void test_init(void) {
   mathnas_network network;
   mathnas_predictor_options predictor;
   mathnas_predictions predictions;
+  mathnas_server_options server;
+  mathnas_server_statistics statistics;
+  mathnas_served served;
+  mathnas_decision decision;
+  mathnas_subnet subnet;
   CHECK(mathnas_model_options_init(&model, sizeof(model)) == MATHNAS_OK && model.threads == 1);
   CHECK(mathnas_tensor_init(&tensor, sizeof(tensor)) == MATHNAS_OK && tensor.name == NULL);
   CHECK(mathnas_plan_options_init(&plan, sizeof(plan)) == MATHNAS_OK && plan.batch == 1);
@@ -44,6 +49,12 @@ static void test_init(void) {
   CHECK(mathnas_predictor_options_init(&predictor, sizeof(predictor)) == MATHNAS_OK && predictor.metric_count == 0);
   CHECK(mathnas_predictions_init(&predictions, sizeof(predictions)) == MATHNAS_OK && predictions.threads == 1);
   CHECK(predictions.struct_size == sizeof(predictions) && predictions.value_type == MATHNAS_F64);
+  CHECK(mathnas_server_options_init(&server, sizeof(server)) == MATHNAS_OK && server.lanes == 1);
+  CHECK(server.prepared == 8 && server.background == 1 && server.follow == NULL && server.follow_window == 20);
+  CHECK(mathnas_server_statistics_init(&statistics, sizeof(statistics)) == MATHNAS_OK && statistics.requests == 0);
+  CHECK(mathnas_served_init(&served, sizeof(served)) == MATHNAS_OK && served.milliseconds == 0);
+  CHECK(mathnas_decision_init(&decision, sizeof(decision)) == MATHNAS_OK && decision.switching == MATHNAS_PRESENT);
+  CHECK(mathnas_subnet_init(&subnet, sizeof(subnet)) == MATHNAS_OK && subnet.choice == NULL);
   CHECK(strcmp(mathnas_last_error(), "") == 0);
 }
 
