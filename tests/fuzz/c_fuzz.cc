@@ -7,7 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -15,6 +19,10 @@
 
 #include "check.h"
 #include "mathnas.h"
+#include "supernet/nasbench201/space.h"
+#include "supernet/training/checkpoint.h"
+#include "supernet/training/trainer.h"
+#include "supernet/weights.h"
 
 // A file may ask for any amount of memory, which is then not to be had.
 extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
@@ -36,13 +44,62 @@ constexpr std::string_view kTable =
 "flops": {"unit": "MMAC", "goal": "min", "form": "cost", "base": 1, "values": [[1, 2], [1, 3, 9]]},
 "latency": {"unit": "ms", "goal": "min", "form": "cost", "base": 1, "values": [[0, 1], [0, 2, 5]]}}})";
 
+// A supernet that is prepared in a millisecond, as the bytes of its checkpoint, and a table of it.
+constexpr int64_t kSide = 4, kServerClasses = 10;
+const std::string& SupernetFile() {
+  static const std::string bytes = [] {
+    const auto space = mathnas::supernet::NasBench201({.channels = 1, .cells = 1, .height = kSide, .width = kSide});
+    Check(space.ok(), "a small supernet");
+    mathnas::supernet::Checkpoint checkpoint;
+    checkpoint.space = (*space)->name();
+    checkpoint.macro = (*space)->MacroJson();
+    checkpoint.recipe = ToJson(mathnas::supernet::TrainingRecipe{});
+    checkpoint.weights =
+        mathnas::supernet::AllocateWeights((*space)->Supernet({.mode = mathnas::supernet::Mode::kTraining}).graph);
+    mathnas::supernet::FillSynthetic(checkpoint.weights);
+    std::string path = (std::filesystem::temp_directory_path() / "mathnas-c-fuzz-XXXXXX").string();
+    Check(mkdtemp(path.data()) != nullptr, "a folder for the supernet");
+    Check(SaveCheckpoint(path + "/supernet", checkpoint).ok(), "a supernet that is saved");
+    std::ifstream file(path + "/supernet", std::ios::binary);
+    std::string all((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    std::filesystem::remove_all(path);
+    return all;
+  }();
+  return bytes;
+}
+
+const std::string& ServerTable() {
+  static const std::string text = [] {
+    std::string nodes, accuracy, latency;
+    for (const char* node : {"1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2"}) {
+      const char* const comma = nodes.empty() ? "" : ", ";
+      nodes +=
+          std::string(comma) + R"({"name": ")" + node +
+          R"(", "candidates": ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"], "reference": 3})";
+      accuracy += std::string(comma) + "[0, 1, 4, 5, 2]";
+      latency += std::string(comma) + "[0, 0.1, 1, 4, 0.5]";
+    }
+    const auto metric = [](const char* name, const char* unit, const char* goal, const std::string& values) {
+      return std::string("\"") + name + R"(": {"unit": ")" + unit + R"(", "goal": ")" + goal +
+             R"(", "form": "cost", "base": 1, "values": [)" + values + "]}";
+    };
+    return R"({"format": "mathnas-block-table/1", "space": "nasbench201", "nodes": [)" + nodes + R"(], "metrics": {)" +
+           metric("accuracy", "%", "max", accuracy) + ", " + metric("latency", "ms", "min", latency) + "}}";
+  }();
+  return text;
+}
+
 class Calls {
  public:
   Calls(const uint8_t* data, size_t size) : data_(data), size_(size) {}
 
   void Run() {
+    // Servers take milliseconds each: they have inputs of their own, which begin with a word.
+    constexpr std::string_view kServe = "serve";
+    const bool serve = std::string_view(reinterpret_cast<const char*>(data_), size_).starts_with(kServe);
+    if (serve) at_ = kServe.size();
     for (int step = 0; step < kMaxSteps && at_ < size_; ++step) {
-      Step(Byte() % 26);
+      Step(Byte() % (serve ? 28 : 26));
       const char* error = mathnas_last_error();
       Check(std::strlen(error) < 2048, "a text that is too long");
     }
@@ -51,7 +108,8 @@ class Calls {
   }
 
  private:
-  enum Type { kModel, kPlan, kContext, kTableType, kPredictor, kResult, kCancel };
+  enum Type { kModel, kPlan, kContext, kTableType, kPredictor, kResult, kCancel, kServer };
+  static constexpr int kTypes = 8, kMostServers = 2;
   struct Handle {
     void* handle;
     Type type;
@@ -127,6 +185,8 @@ class Calls {
         return mathnas_result_destroy(static_cast<mathnas_result>(h));
       case kCancel:
         return mathnas_cancel_destroy(static_cast<mathnas_cancel>(h));
+      case kServer:
+        return mathnas_server_destroy(static_cast<mathnas_server>(h));
     }
     return MATHNAS_INTERNAL;
   }
@@ -267,6 +327,125 @@ class Calls {
     mathnas_predictor_run(Any<mathnas_predictor>(kPredictor), &p.s);
   }
 
+  // Of the small supernet most often.
+  void MakeServer() {
+    if (Byte() >= 64 || servers_ == kMostServers) return;
+    ++servers_;
+    mathnas_model model = nullptr;
+    mathnas_table table = nullptr;
+    mathnas_server server = nullptr;
+    const std::string &file = SupernetFile(), &text = ServerTable();
+    Check(mathnas_model_read(file.data(), file.size(), nullptr, &model) == MATHNAS_OK, "the small supernet");
+    Check(mathnas_table_read(text.data(), text.size(), &table) == MATHNAS_OK, "its table");
+    Keep(MATHNAS_OK, model, kModel);
+    Keep(MATHNAS_OK, table, kTableType);
+    Padded<mathnas_search_options> search;
+    Init(search, mathnas_search_options_init);
+    Padded<mathnas_server_options> options;
+    Init(options, mathnas_server_options_init);
+    const std::string words = Text();
+    const char* const limits[1] = {Byte() < 192 ? "latency<=9" : words.c_str()};
+    search.s.limits = limits;
+    search.s.limit_count = Byte() % 2;
+    search.s.estimator = Byte() < 240 ? "linear" : "eq6";
+    options.s.search = Byte() < 240 ? &search.s : nullptr;
+    options.s.lanes = static_cast<int32_t>(Few({1, 1, 2, 0, -1, 5000}));
+    options.s.batch = Few({1, 1, 2, 0, -1, std::numeric_limits<int64_t>::max()});
+    options.s.prepared = static_cast<int32_t>(Few({2, 2, 8, 1, -1}));
+    options.s.background = static_cast<int32_t>(Few({0, 0, 1, 2}));
+    options.s.image_side = static_cast<int32_t>(Few({0, 0, 0, kSide, 5, -1}));
+    if (Byte() >= 240) options.s.blocks = words.c_str();
+    if (Byte() >= 248) options.s.calibration_data = words.c_str();
+    if (Byte() >= 248) options.s.statistics_file = "no/such/file";
+    if (Byte() < 240) options.s.calibration_pixels = reinterpret_cast<const uint8_t*>(input_buffer.data());
+    options.s.calibration_channels = static_cast<uint32_t>(Few({3, 3, 3, 1, 0}));
+    options.s.calibration_images = Few({2, 2, 2, 1, 0, -1, std::numeric_limits<int64_t>::max()});
+    options.s.calibration_height = options.s.calibration_width = Few({kSide, kSide, kSide, 3, 0, -1});
+    options.s.calibration_batches = Few({1, 1, 1, 2, 0, -1});
+    options.s.calibration_batch = Few({2, 2, 2, 1, 0, -1});
+    if (Byte() >= 192) options.s.follow = Byte() < 192 ? "latency" : words.c_str();
+    options.s.follow_window = static_cast<int32_t>(Few({1, 1, 20, 0, -1}));
+    options.s.follow_warmup = static_cast<int32_t>(Few({0, 0, 5, -1}));
+    if (Byte() >= 224) options.s.follow_margin = static_cast<double>(Integer());
+    Keep(mathnas_server_create(Byte() < 224 ? model : Any<mathnas_model>(kModel),
+                               Byte() < 224 ? table : Any<mathnas_table>(kTableType), &options.s, &server),
+         server, kServer);
+  }
+
+  void Serve() {
+    const auto server = Any<mathnas_server>(kServer);
+    Padded<mathnas_bindings> bindings;
+    Padded<mathnas_decision> decision;
+    Padded<mathnas_served> served;
+    Padded<mathnas_subnet> subnet;
+    Padded<mathnas_server_statistics> statistics;
+    Padded<mathnas_tensor> tensor;
+    const std::string text = Text();
+    const char* const limits[2] = {text.c_str(), nullptr};
+    uint32_t present = 0;
+    int32_t worked = 0;
+    switch (Byte() % 12) {
+      case 0: {
+        Init(bindings, mathnas_bindings_init);
+        Init(served, mathnas_served_init);
+        const int64_t rows = Few({1, 2, 3, 0, -1, std::numeric_limits<int64_t>::max()});
+        bindings.s.rows = rows;
+        bindings.s.input_type = static_cast<int32_t>(Few({MATHNAS_F32, MATHNAS_F32, MATHNAS_F32, MATHNAS_U8}));
+        bindings.s.input = Byte() < 240 ? input_buffer.data() : nullptr;
+        bindings.s.output = Byte() < 240 ? reinterpret_cast<float*>(output_buffer.data()) : nullptr;
+        const uint64_t count = rows > 0 && rows < 4 ? static_cast<uint64_t>(rows) : 1;
+        bindings.s.input_bytes = count * kSide * kSide * 3 * sizeof(float) + (Byte() >= 240);
+        bindings.s.output_bytes = count * kServerClasses * sizeof(float);
+        mathnas_server_run(server, &bindings.s, Byte() < 192 ? &served.s : nullptr);
+        return;
+      }
+      case 1:
+        Init(decision, mathnas_decision_init);
+        mathnas_server_set_limits(server, Byte() < 240 ? limits : nullptr, static_cast<uint32_t>(Few({0, 1, 1, 2})),
+                                  &decision.s);
+        return;
+      case 2: {
+        static const double kBudgets[] = {
+            3, 9, 18, 100, 0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()};
+        Init(decision, mathnas_decision_init);
+        mathnas_server_set_budget(server, Byte() < 224 ? "latency" : text.c_str(), kBudgets[Byte() % 7],
+                                  Byte() < 192 ? &decision.s : nullptr);
+        return;
+      }
+      case 3:
+        mathnas_server_set_subnet(server, Byte() < 128 ? "[3,1,2,1,0,3]" : text.c_str(), nullptr);
+        return;
+      case 4:
+        mathnas_server_prepare(server, Byte() < 128 ? "[2,1,2,1,0,2]" : text.c_str());
+        return;
+      case 5:
+        mathnas_server_wait(server);
+        return;
+      case 6:
+        mathnas_server_work(server, Byte() < 240 ? &worked : nullptr);
+        return;
+      case 7:
+        mathnas_server_present(server, Byte() < 240 ? &present : nullptr);
+        return;
+      case 8:
+        Init(subnet, mathnas_subnet_init);
+        mathnas_server_subnet(server, Byte() % 4, &subnet.s);
+        return;
+      case 9:
+        Init(statistics, mathnas_server_statistics_init);
+        mathnas_server_get_statistics(server, &statistics.s);
+        return;
+      case 10:
+        Init(tensor, mathnas_tensor_init);
+        mathnas_server_input(server, &tensor.s);
+        mathnas_server_output(server, &tensor.s);
+        return;
+      case 11:
+        Check(mathnas_server_save_statistics(server, "no/such/folder/file") != MATHNAS_OK, "a file in no folder");
+        return;
+    }
+  }
+
   void Ask(int what) {
     const char* text = nullptr;
     uint32_t count = 0;
@@ -367,7 +546,7 @@ class Calls {
         if (!handles_.empty()) Destroy(handles_[Byte() % handles_.size()]);
         return;
       case 12: {  // any handle by the function of any type
-        const auto type = static_cast<Type>(Byte() % 7);
+        const auto type = static_cast<Type>(Byte() % kTypes);
         void* const h = Any<void*>(type);
         if (End(type, h) == MATHNAS_OK && h != nullptr) gone_.push_back(h);
         return;
@@ -375,6 +554,10 @@ class Calls {
       case 13:
         Keep(mathnas_model_open("no/such/file", nullptr, &model), model, kModel);
         return;
+      case 26:
+        return MakeServer();
+      case 27:
+        return Serve();
       default:
         return Ask(call - 14);
     }
@@ -382,6 +565,7 @@ class Calls {
 
   const uint8_t* data_;
   size_t size_, at_ = 0;
+  int servers_ = 0;
   std::vector<Handle> handles_;
   std::vector<void*> gone_;
 };
