@@ -169,19 +169,22 @@ void MakeServer(const std::string& folder) {
   auto table = profile::TableOf(**space);
   Require(table.status());
   table->structure.cell.reset();  // the values of edges add up, whether they are behind `none` or not
-  core::Metric accuracy, latency;
+  core::Metric accuracy, latency, flops;
   accuracy.unit = "%";
   accuracy.goal = core::Goal::kMax;
   accuracy.form = core::Form::kSaving;
   accuracy.slices.push_back({.base = 90});
   latency.unit = "ms";
   latency.slices.push_back({.base = 1});
+  flops.unit = "MMAC";
+  flops.slices.push_back({.base = 0.1});
   for (int edge = 0; edge < 6; ++edge) {
     const double e = edge;
     accuracy.slices[0].values.push_back({9 + 0.11 * e, 5 + e + 0.007 * e * e, 1.5 + 0.1 * e, 0, 4 + 0.23 * e});
     latency.slices[0].values.push_back({0, 0.1, 1 + 0.01 * e, 4 + 0.02 * e, 0.5});
+    flops.slices[0].values.push_back({0, 0, 0.1, 0.9, 0});
   }
-  table->metrics = {{"accuracy", accuracy}, {"latency", latency}};
+  table->metrics = {{"accuracy", accuracy}, {"flops", flops}, {"latency", latency}};
   Require(core::Save(*table, folder + "/server_table.json"));
 
   kernels::Random random(7);

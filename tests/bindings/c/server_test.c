@@ -355,7 +355,7 @@ static void test_errors(const struct files* files) {
   CHECK_ERROR(mathnas_server_create(model, table, &options, NULL), MATHNAS_INVALID_ARGUMENT, "server: null");
   CHECK_ERROR(mathnas_server_create(own, table, &options, &server), MATHNAS_FAILED_PRECONDITION, "expected a supernet");
   CHECK_ERROR(mathnas_server_create(model, other, &options, &server), MATHNAS_INVALID_ARGUMENT, "1 nodes");
-  CHECK_ERROR(mathnas_server_create(model, table, NULL, &server), MATHNAS_INVALID_ARGUMENT, "flops");
+  CHECK_ERROR(mathnas_server_create(model, table, NULL, &server), MATHNAS_FAILED_PRECONDITION, "no statistics");
   wrong = options;
   wrong.lanes = 0;
   CHECK_ERROR(mathnas_server_create(model, table, &wrong, &server), MATHNAS_INVALID_ARGUMENT, "lanes: 0");
