@@ -14,6 +14,7 @@
 #include "mathnas/deploy/network_file.h"
 #include "mathnas/deploy/translator_file.h"
 #include "mathnas/profile/space_table.h"
+#include "mathnas/runtime/statistics.h"
 #include "supernet/data/image_source.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/recalibration.h"
@@ -161,7 +162,8 @@ supernet::Choice BestWithin(double limit, const core::Grid& loss, double base, c
 
 // server_table.json, a block table of supernet.safetensors; server_pixels.u8, 16 images to recalibrate on (mean 125,
 // deviation 60); server_values.f32, two requests; and for the limits 100, 18, 9 and 5 on the latency what a server
-// answers to them: server_choices.i32, the best networks, and server_logits.f32, recalibrated, each two rows.
+// answers to them: server_choices.i32, the best networks, and server_logits.f32, recalibrated, each two rows; and
+// server_known.safetensors, the statistics of the four.
 void MakeServer(const std::string& folder) {
   constexpr int64_t kRequests = 2, kCalibration = 16;
   const auto space = supernet::NasBench201({.channels = 4, .cells = 1, .height = 8, .width = 8});
@@ -207,6 +209,7 @@ void MakeServer(const std::string& folder) {
   auto supernet = supernet::LoadTrained(folder + "/supernet.safetensors");
   Require(supernet.status());
   const auto device = kernels::ReferenceDevice(DType::kF32);
+  runtime::StatisticsStore statistics(4);
   std::vector<int32_t> choices;
   std::vector<float> logits;
   for (double limit : {100.0, 18.0, 9.0, 5.0}) {
@@ -215,11 +218,13 @@ void MakeServer(const std::string& folder) {
     Require(own.status());
     // All images in one batch, so that their order does not matter.
     Require(supernet::Recalibrate(**space, choice, *own, device, images, {.batches = 1, .batch = kCalibration}));
+    statistics.Put(choice, runtime::TakeStatistics(*own));
     const supernet::NetworkGraph network = (*space)->Network(choice, {.batch = kRequests});
     const std::vector<float> answer = RunReference(network.graph, network.logits, *own, values);
     choices.insert(choices.end(), choice.begin(), choice.end());
     logits.insert(logits.end(), answer.begin(), answer.end());
   }
+  Require(statistics.Save(folder + "/server_known.safetensors", **space, runtime::Fingerprint(supernet->weights)));
   Write(folder + "/server_choices.i32", choices);
   Write(folder + "/server_logits.f32", logits);
 }
