@@ -1,6 +1,10 @@
 /* A supernet that serves while its budget changes: which subnet, and whether every answer is that of the subnet alone,
- * as make_files computed it in double. */
+ * as make_files computed it in double.
+ *
+ *   server_test FOLDER                     the tests
+ *   server_test FOLDER SWITCHES SECONDS    clients alone, for at least so many changes of the budget and so long */
 #include <pthread.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -277,7 +281,7 @@ static void test_follows_latency(const struct files* files) {
 struct client {
   const struct files* files;
   mathnas_server server;
-  int answered, wrong;
+  long answered, wrong;
 };
 static void* ask(void* argument) {
   struct client* client = argument;
@@ -299,13 +303,22 @@ static void* ask(void* argument) {
   return NULL;
 }
 
-static void test_clients(const struct files* files) {
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void test_clients(const struct files* files, long changes, double least_seconds) {
   mathnas_search_options search;
   mathnas_server_options options = options_of(files, &search);
   mathnas_server server = NULL;
   struct client clients[kClients];
   pthread_t threads[kClients];
-  int i, answered = 0;
+  const double begin = seconds();
+  mathnas_server_statistics statistics;
+  int i;
+  long change, answered = 0;
   unsigned random = 1;
   options.background = 1;
   options.lanes = 2;
@@ -319,11 +332,14 @@ static void test_clients(const struct files* files) {
     clients[i] = client;
     pthread_create(&threads[i], NULL, ask, &clients[i]);
   }
-  for (i = 0; i < 300; ++i) {
+  for (change = 0; change < changes || seconds() - begin < least_seconds; ++change) {
     random = random * 1103515245u + 12345u;
     CHECK(mathnas_server_set_budget(server, "latency", budgets[(random >> 16) % kBudgets], NULL) == MATHNAS_OK);
-    if (i % 3 != 0) CHECK(mathnas_server_wait(server) == MATHNAS_OK); /* otherwise another is asked for at once */
+    if (change % 3 != 0) CHECK(mathnas_server_wait(server) == MATHNAS_OK); /* otherwise another is asked for at once */
+    if (failures > 0) break;
   }
+  mathnas_server_statistics_init(&statistics, sizeof(statistics));
+  CHECK(mathnas_server_get_statistics(server, &statistics) == MATHNAS_OK && statistics.failed_requests == 0);
   /* Gone while they ask: requests that run are answered, others refused. */
   CHECK(mathnas_server_destroy(server) == MATHNAS_OK);
   for (i = 0; i < kClients; ++i) {
@@ -332,6 +348,8 @@ static void test_clients(const struct files* files) {
     answered += clients[i].answered;
   }
   CHECK(answered > 0);
+  printf("%.0f s, %ld changes of the budget, %ld switches, %ld subnets prepared, %ld answers\n", seconds() - begin,
+         change, (long)statistics.switches, (long)statistics.prepared, answered);
 }
 
 static void test_errors(const struct files* files) {
@@ -411,18 +429,22 @@ static void test_errors(const struct files* files) {
 
 int main(int argc, char** argv) {
   struct files files;
-  if (argc != 2) return 2;
+  if (argc != 2 && argc != 4) return 2;
   files.folder = argv[1];
   files.values = read_file(in_folder(argv[1], "server_values.f32"), NULL);
   files.choices = read_file(in_folder(argv[1], "server_choices.i32"), NULL);
   files.logits = read_file(in_folder(argv[1], "server_logits.f32"), NULL);
   files.pixels = read_file(in_folder(argv[1], "server_pixels.u8"), NULL);
+  if (argc == 4) {
+    test_clients(&files, atol(argv[2]), atof(argv[3]));
+    return finish();
+  }
   test_budgets(&files, 0);
   test_budgets(&files, 1);
   test_subnets(&files);
   test_statistics_file(&files);
   test_follows_latency(&files);
-  test_clients(&files);
+  test_clients(&files, 300, 0);
   test_errors(&files);
   free(files.values);
   free(files.choices);
