@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "blocks/transformer_layer.h"
 #include "fmt/format.h"
+#include "kernels/device.h"
 #include "kernels/plan.h"
 #include "kernels/random.h"
 
@@ -205,6 +207,14 @@ Tensor Copy(const TensorView& view) {
   return copy;
 }
 
+// Computes what is no part of a tensor: kernels of other sizes, which took the reference device half of an extraction.
+std::shared_ptr<kernels::Device> ComputingDevice(DType real) {
+  if (real == DType::kF32) {
+    if (auto cpu = kernels::CpuDevice(/*threads=*/1); cpu.ok()) return *std::move(cpu);
+  }
+  return kernels::ReferenceDevice(real);
+}
+
 // Of a supernet without affine normalisation: what that does to its input.
 Tensor Unlearned(const NamedDesc& own) {
   const bool one = own.name.ends_with(".weight") || own.name.ends_with("running_var");
@@ -234,7 +244,7 @@ absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice&
       computed.push_back({e.name, space.OwnTensor(parts, e.name, e.desc.shape, choice)});
     }
   }
-  const auto device = kernels::ReferenceDevice(real);
+  const auto device = ComputingDevice(real);
   auto plan = kernels::Plan::Create(parts, computed, *device);
   if (!plan.ok()) return plan.status();
   const TensorMap* const tensors[] = {&shared};
