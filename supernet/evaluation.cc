@@ -125,9 +125,9 @@ absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choi
   }
   if (auto s = (*loader)->status(); !s.ok()) return s;
   const auto count = static_cast<double>(evaluation.images);
-  evaluation.accuracy *= 100 / count;
+  evaluation.accuracy = 100 * evaluation.accuracy / count;  // rounded once, as whoever counts would
   evaluation.loss /= count;
-  reference.accuracy *= 100 / count;
+  reference.accuracy = 100 * reference.accuracy / count;
   reference.loss /= count;
   if (wide) evaluation.float32 = reference;
   return evaluation;

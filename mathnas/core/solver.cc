@@ -89,7 +89,7 @@ class Search {
     double distance = std::min(1e-2 * (incumbents_.Ratio() - relaxed), 1e-5 * std::abs(relaxed));
     if (!(distance > 0)) distance = 1e-2 * std::max(0.0, incumbents_.Ratio() - relaxed);
     for (;;) {
-      const int64_t before = explored_, enumerated = tree_.enumerated();
+      const int64_t before = explored_;
       const double target = relaxed + distance;
       ReduceWhole(root_multiplier_);
       if (before > kFewParts) {
@@ -115,7 +115,7 @@ class Search {
         const double most = incumbents_.Ratio() - relaxed;
         distance = distance < 0.8 * most ? std::min(1.4 * distance, (distance + most) / 2) : most;
       } else {
-        distance *= parts >= 2 || tree_.enumerated() > enumerated ? 2 : incumbents_.kept().empty() ? 1000 : 4;
+        distance *= parts >= 8 ? 2 : incumbents_.kept().empty() ? 1000 : 4;
       }
     }
   }
