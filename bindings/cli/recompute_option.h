@@ -20,7 +20,8 @@ inline void AddRecompute(CLI::App* command, std::optional<kernels::Recomputed>& 
           },
           "What is not kept for the backward pass but computed again, for less memory and the same bits: nothing, "
           "activations "
-          "(and normalisations: little time), or blocks (all that a block keeps to itself: a third more time) "
+          "(and normalisations: little time), or blocks (all that a block keeps to itself: the time of a second "
+          "forward pass) "
           "(default: "
           "activations of mobilenetv3 and supervit)")
       ->check(CLI::IsMember({"nothing", "activations", "blocks"}));
