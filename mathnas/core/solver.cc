@@ -29,8 +29,7 @@ using internal::LagrangianDual;
 using internal::Part;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int64_t kFewParts = 20;    // before which a better incumbent is not worth its time
-constexpr int64_t kManyParts = 300;  // after which a target was hard to refute
+constexpr double kLeastStep = 1.1, kMostStep = 4;
 constexpr int64_t kManyCandidates = 4000, kSampledOfNode = 12;
 constexpr double kManyMeans = 4;  // what is far above the mean of a node in the dual
 
@@ -71,6 +70,7 @@ class Search {
   }
 
  private:
+  int64_t Work() const { return tree_.work() + team_work_; }
   double Seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
   bool Cancelled() const { return options_.cancel != nullptr && options_.cancel->load(); }
 
@@ -88,11 +88,13 @@ class Search {
     }
     double distance = std::min(1e-2 * (incumbents_.Ratio() - relaxed), 1e-5 * std::abs(relaxed));
     if (!(distance > 0)) distance = 1e-2 * std::max(0.0, incumbents_.Ratio() - relaxed);
+    double step = kMostStep, last_work = std::numeric_limits<double>::infinity();
     for (;;) {
-      const int64_t before = explored_;
+      const int64_t before = explored_, work_before = Work();
       const double target = relaxed + distance;
       ReduceWhole(root_multiplier_);
-      if (before > kFewParts) {
+      const double pairs = std::pow(static_cast<double>(whole_.candidates.size()), 2) / 4;
+      if (static_cast<double>(work_before) > pairs) {
         internal::ImproveByPairs(space_, whole_, incumbents_);
         ReduceWhole(root_multiplier_);
       }
@@ -109,14 +111,11 @@ class Search {
       if (last || incumbents_.lambda() < target) return true;
       proven_ = std::max(proven_, target);
       // A target that was refuted at once was far too low; where no network is known, perhaps there is none.
-      const int64_t parts = explored_ - before;
-      if (parts >= kManyParts) {
-        // Half way to the incumbent, if that is a long way.
-        const double most = incumbents_.Ratio() - relaxed;
-        distance = distance < 0.8 * most ? std::min(1.4 * distance, (distance + most) / 2) : most;
-      } else {
-        distance *= parts >= 8 ? 2 : incumbents_.kept().empty() ? 1000 : 4;
-      }
+      const double work = static_cast<double>(Work() - work_before);
+      const double power = std::max(0.0, std::log(work / last_work) / std::log(step));
+      step = std::clamp(std::exp(1 / power), kLeastStep, incumbents_.kept().empty() && explored_ - before < 8 ? 1000 : kMostStep);
+      last_work = work;
+      distance *= step;
     }
   }
 
@@ -168,7 +167,9 @@ class Search {
       team_->Start(threads - 1);
       team_started_ = true;
     }
-    explored_ += team_->Round(explored_, open, incumbents_);
+    team_->Round(explored_, open, incumbents_);
+    explored_ += team_->explored();
+    team_work_ += team_->work();
   }
 
   // Once nothing is better: networks as good as the worst that is kept, which may come before it.
@@ -268,7 +269,7 @@ class Search {
   LagrangianDual& dual_ = tree_.dual();
   std::vector<double> root_multiplier_;
   double proven_ = 0;  // no ratio is below
-  int64_t explored_ = 0;
+  int64_t explored_ = 0, team_work_ = 0;
   std::unique_ptr<internal::Team> team_;  // once the search takes long
   bool team_started_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -51,6 +52,7 @@ void LagrangianDual::Evaluate(const Part& part, DualPoint& point) {
   const size_t k = space_.k;
   const std::vector<double>& u = point.u;
   Load(part);
+  work_ += std::ssize(candidates_);
   EvaluateCandidates(u, point.values.candidates);
   point.values.ends.resize(program.chains.size());
   for (size_t c = 0; c < program.chains.size(); ++c) {

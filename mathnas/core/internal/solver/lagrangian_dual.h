@@ -7,6 +7,7 @@
 #ifndef MATHNAS_CORE_INTERNAL_SOLVER_LAGRANGIAN_DUAL_H_
 #define MATHNAS_CORE_INTERNAL_SOLVER_LAGRANGIAN_DUAL_H_
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -53,6 +54,8 @@ class LagrangianDual {
 
   // Of the last Raise that proved nothing.
   const Mix& mix() const { return mix_; }
+  // Candidates evaluated.
+  int64_t work() const { return work_; }
 
  private:
   // Makes the members below those of the part, which is looked at several times in a row.
@@ -74,6 +77,7 @@ class LagrangianDual {
   std::vector<double> fixed_above_;  // sums of the other nodes, constants included
   Cuts root_cuts_;
   Mix mix_;
+  int64_t work_ = 0;
 };
 
 }  // namespace mathnas::core::internal

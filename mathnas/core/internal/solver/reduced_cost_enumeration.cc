@@ -271,6 +271,7 @@ void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double val
   std::array<int64_t, Program::kMaxLimits> slack;
   for (size_t l = 0; l < k; ++l) slack[l] = space_.program.limits[l] - before[2 + l];
   for (size_t e = first; e < exchanges_.size() && !incumbents_.EnoughTies();) {
+    ++work_;
     const Exchange& exchange = exchanges_[e];
     if (incumbents_.Proven(value + exchange.excess, error)) {
       // Those behind cost more: of this group, and of all others if this is its least.

@@ -24,6 +24,8 @@ class ReducedCostEnumeration {
   // proves that they are not looked for; `error` is that of such a sum. False if there may be too many: nothing was
   // offered.
   bool Finish(const Part& part, const DualPoint& point, double error);
+  // Exchanges looked at.
+  int64_t work() const { return work_; }
 
  private:
   // Another choice than that of the minimum, of one node or of a whole chain.
@@ -77,6 +79,7 @@ class ReducedCostEnumeration {
   std::vector<int64_t> totals_;   // by level: a, f and every w
   std::vector<double> bounds_;    // by level and slant
   std::vector<double> excesses_;  // of one group
+  int64_t work_ = 0;
 };
 
 }  // namespace mathnas::core::internal

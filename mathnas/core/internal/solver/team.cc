@@ -72,7 +72,7 @@ void Team::LeastBoundsLast(size_t count, std::vector<Part>& open) {
   }
 }
 
-int64_t Team::Round(int64_t number, std::vector<Part>& open, Incumbents& incumbents) {
+void Team::Round(int64_t number, std::vector<Part>& open, Incumbents& incumbents) {
   known_ = &incumbents;
   number_ = number;
   const size_t few = std::max<size_t>(2, kCandidatesOfRound / (open.back().candidates.size() + 1));
@@ -95,15 +95,15 @@ int64_t Team::Round(int64_t number, std::vector<Part>& open, Incumbents& incumbe
     std::unique_lock lock(mutex_);
     end_.wait(lock, [this] { return at_work_ == 0; });
   }
-  int64_t explored = 0;
+  explored_ = work_ = 0;
   for (Task& task : tasks_) {
-    explored += task.explored;
+    explored_ += task.explored;
+    work_ += task.work;
     for (const Incumbents::Network& network : task.found) incumbents.Offer(network.x);
   }
   for (auto task = tasks_.rbegin(); task != tasks_.rend(); ++task) {
     std::move(task->open.begin(), task->open.end(), std::back_inserter(open));
   }
-  return explored;
 }
 
 void Team::Serve(Member& member) {
@@ -128,9 +128,11 @@ void Team::Work(Member& member, size_t t) {
   Task& task = tasks_[t];
   member.incumbents.StartFrom(*known_);
   task.explored = 0;
+  const int64_t before = member.tree.work();
   for (; task.explored < kPartsOfTask && !task.open.empty() && !stop_(); ++task.explored) {
     member.tree.ProcessLast(number_ + static_cast<int64_t>(t) * kPartsOfTask + task.explored, task.open);
   }
+  task.work = member.tree.work() - before;
   task.found = member.incumbents.TakeKept();
 }
 

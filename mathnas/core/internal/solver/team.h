@@ -34,15 +34,17 @@ class Team {
 
   // The thread that calls and `others` more, or as many as the system has, from now on.
   void Start(int others);
-  // One round over the last of `open`; networks found are offered to `incumbents`. How many parts were looked at;
-  // `number` were before.
-  int64_t Round(int64_t number, std::vector<Part>& open, Incumbents& incumbents);
+  // One round over the last of `open`; networks found are offered to `incumbents`. `number` parts were looked at before.
+  void Round(int64_t number, std::vector<Part>& open, Incumbents& incumbents);
+  // Of the last round: parts looked at, and Tree's work.
+  int64_t explored() const { return explored_; }
+  int64_t work() const { return work_; }
 
  private:
   struct Task {
     std::vector<Part> open;
     Incumbents::Networks found;
-    int64_t explored = 0;
+    int64_t explored = 0, work = 0;
   };
   struct Member {
     Member(const Space& space, const Part& whole, const SolverOptions& options)
@@ -69,7 +71,7 @@ class Team {
   std::vector<std::thread> threads_;
   // Of a round.
   const Incumbents* known_ = nullptr;
-  int64_t number_ = 0;
+  int64_t number_ = 0, explored_ = 0, work_ = 0;
   std::vector<Task> tasks_;
   std::atomic<size_t> next_ = 0;
 

@@ -38,10 +38,7 @@ void Tree::ProcessLast(int64_t number, std::vector<Part>& open) {
   if (Drop(space_, point.values, point.minimum, proven, part)) dual_.Evaluate(part, point);
   // The least x may be another one by now, and the only one that is left.
   dual_.OfferMinimum(part, point);
-  if (enumeration_.Finish(part, point, 2 * dual_.Error(point.u))) {
-    ++enumerated_;
-    return;
-  }
+  if (enumeration_.Finish(part, point, 2 * dual_.Error(point.u))) return;
   part.bound = point.value - dual_.Error(point.u);
   part.multiplier = point.u;
   Divide(space_, part, point, dual_.mix(), open);

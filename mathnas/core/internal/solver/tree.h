@@ -22,8 +22,8 @@ class Tree {
   LagrangianDual& dual() { return dual_; }
   // Where the dual of the last root ended that nothing was proven of by limits alone.
   const std::vector<double>& root_multiplier() const { return root_multiplier_; }
-  // Parts whose networks were looked at one by one.
-  int64_t enumerated() const { return enumerated_; }
+  // Candidates evaluated and exchanges looked at, which take about as long.
+  int64_t work() const { return dual_.work() + enumeration_.work(); }
 
   // Bounds the last of `open`, offers the networks that it comes across, and puts its children there if that proves
   // nothing; `number`: how many parts were looked at before. A part without a bound is the root.
@@ -36,7 +36,6 @@ class Tree {
   LagrangianDual dual_{space_, incumbents_};
   ReducedCostEnumeration enumeration_;
   std::vector<double> root_multiplier_;
-  int64_t enumerated_ = 0;
 };
 
 }  // namespace mathnas::core::internal
