@@ -211,8 +211,7 @@ class Search {
     sample = whole_;
     dual_.Evaluate(sample, point);
     const double much = kManyMeans * std::abs(point.value) / space_.m;
-    const auto too_much = [much](double excess) { return excess > much; };
-    internal::Drop(space_, point.values, point.minimum, too_much, sample);
+    internal::Drop(space_, point.values, point.minimum, much, sample);
     if (!dual_.Raise(sample, point)) root_multiplier_ = point.u;
   }
 
@@ -254,9 +253,8 @@ class Search {
     DualPoint point;
     point.u = multiplier;
     dual_.Evaluate(whole_, point);
-    const double error = 2 * dual_.Error(point.u);
-    const auto too_much = [&](double excess) { return point.value + excess - error > 0; };
-    internal::Drop(space_, point.values, point.minimum, too_much, whole_);
+    const double most = 2 * dual_.Error(point.u) - point.value;
+    internal::Drop(space_, point.values, point.minimum, most, whole_);
     incumbents_.AimAt(lambda);
   }
 

@@ -63,6 +63,9 @@ class Incumbents {
     return ties_ ? value - error > 0 : value - error >= -margin_ * (1 - 1e-9);
   }
 
+  // How far above `value` that is not yet proven.
+  double Budget(double value, double error) const { return error - value - (ties_ ? 0 : margin_ * (1 - 1e-9)); }
+
   // From now on networks as good as the worst are looked for, too: they may come before it.
   void AimAtTies();
   bool ties() const { return ties_; }

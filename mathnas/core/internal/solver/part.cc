@@ -48,6 +48,36 @@ std::vector<int> ChoiceOf(const Space& space, const Part& part, const Minimum<do
   return x;
 }
 
+template <typename T>
+bool Drop(const Space& space, const Values<T>& values, const Minimum<T>& minimum, T most, Part& part) {
+  const size_t before = part.candidates.size();
+  bool dropped = false;
+  for (size_t c = 0; c < space.program.chains.size(); ++c) {
+    for (int t = 1; t <= space.program.chains[c].length; ++t) {
+      if (!part.has_depth(c, t) || t == minimum.depth[c] || !(minimum.excess[c][t - 1] > most)) continue;
+      part.depths[c] &= ~(uint64_t{1} << t);
+      dropped = true;
+    }
+  }
+  int kept = 0;
+  for (int i = 0; i < space.m; ++i) {
+    const int from = part.start[i], to = part.start[i + 1], arg = minimum.arg[i];
+    part.start[i] = kept;
+    for (int p = from; p < to; ++p) {
+      const T excess = values.candidates[p] - minimum.node[i] + minimum.forced[i];
+      part.candidates[kept] = part.candidates[p];
+      // In a node that is behind every depth the candidates do not matter; one is kept. Without a branch.
+      kept += static_cast<int>(!(excess > most)) | static_cast<int>(p == arg);
+    }
+  }
+  part.start[space.m] = kept;
+  part.candidates.resize(kept);
+  return dropped || part.candidates.size() < before;
+}
+
+template bool Drop(const Space&, const Values<int64_t>&, const Minimum<int64_t>&, int64_t, Part&);
+template bool Drop(const Space&, const Values<double>&, const Minimum<double>&, double, Part&);
+
 bool KeepWithinLimits(const Space& space, std::span<const int64_t> limits, Part& part) {
   Values<int64_t> values;
   Minimum<int64_t> minimum;
@@ -64,8 +94,7 @@ bool KeepWithinLimits(const Space& space, std::span<const int64_t> limits, Part&
       const int64_t slack = limits[l] - minimum.total;
       if (slack < 0) return false;
       if (slack >= space.widest_w[l]) continue;
-      const auto too_much = [slack](int64_t excess) { return excess > slack; };
-      again |= Drop(space, values, minimum, too_much, part);
+      again |= Drop(space, values, minimum, slack, part);
     }
   }
   return true;

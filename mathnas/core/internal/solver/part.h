@@ -151,36 +151,10 @@ void Minimise(const Program& program, const Part& part, const Values<T>& values,
   MinimiseChains(program, part.depths, values.ends, out);
 }
 
-// Takes out what `too_much` says of the excess over the minimum; true if there was something. What reaches the minimum
-// stays, so no node is emptied.
-template <typename T, typename TooMuch>
-bool Drop(const Space& space, const Values<T>& values, const Minimum<T>& minimum, const TooMuch& too_much, Part& part) {
-  bool dropped = false;
-  for (size_t c = 0; c < space.program.chains.size(); ++c) {
-    for (int t = 1; t <= space.program.chains[c].length; ++t) {
-      if (!part.has_depth(c, t) || t == minimum.depth[c] || !too_much(minimum.excess[c][t - 1])) continue;
-      part.depths[c] &= ~(uint64_t{1} << t);
-      dropped = true;
-    }
-  }
-  int kept = 0;
-  for (int i = 0; i < space.m; ++i) {
-    const int from = part.start[i], to = part.start[i + 1];
-    part.start[i] = kept;
-    for (int p = from; p < to; ++p) {
-      const T excess = values.candidates[p] - minimum.node[i] + minimum.forced[i];
-      // In a node that is behind every depth the candidates do not matter; one is kept.
-      if (p != minimum.arg[i] && too_much(excess)) {
-        dropped = true;
-        continue;
-      }
-      part.candidates[kept++] = part.candidates[p];
-    }
-  }
-  part.start[space.m] = kept;
-  part.candidates.resize(kept);
-  return dropped;
-}
+// Takes out what is more than `most` above the minimum; true if there was something. What reaches the minimum stays, so
+// no node is emptied. T is int64_t or double.
+template <typename T>
+bool Drop(const Space& space, const Values<T>& values, const Minimum<T>& minimum, T most, Part& part);
 
 }  // namespace mathnas::core::internal
 

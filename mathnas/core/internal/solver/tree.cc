@@ -33,9 +33,8 @@ void Tree::ProcessLast(int64_t number, std::vector<Part>& open) {
     dual_.Evaluate(part, point);
     if (dual_.Proven(point)) return;
   }
-  const double error = 2 * dual_.Error(point.u);
-  const auto proven = [&](double excess) { return incumbents_.Proven(point.value + excess, error); };
-  if (Drop(space_, point.values, point.minimum, proven, part)) dual_.Evaluate(part, point);
+  const double budget = incumbents_.Budget(point.value, 2 * dual_.Error(point.u));
+  if (Drop(space_, point.values, point.minimum, budget, part)) dual_.Evaluate(part, point);
   // The least x may be another one by now, and the only one that is left.
   dual_.OfferMinimum(part, point);
   if (enumeration_.Finish(part, point, 2 * dual_.Error(point.u))) return;
