@@ -128,25 +128,13 @@ class Search {
         double least = 0;  // of a - lambda f over what is not finished
         for (const Part& part : open) least = std::min(least, part.bound);
         // Hence a / f >= lambda + least / f; what is better than the incumbent is in what is left of the space.
-        const double floor = incumbents_.lambda() + least / LeastDenominator();
+        const double floor = incumbents_.lambda() + least / internal::LeastDenominator(space_, incumbents_.least_f(), whole_);
         proven_ = std::max(proven_, floor - 1e-12 * std::abs(floor));
         return false;
       }
       Explore(open);
     }
     return true;
-  }
-
-  double LeastDenominator() const {
-    internal::Values<double> values;
-    internal::Minimum<double> minimum;
-    for (int c : whole_.candidates) values.candidates.push_back(space_.f[c]);
-    for (const Program::Chain& chain : space_.program.chains) {
-      values.ends.emplace_back(chain.end_f.begin(), chain.end_f.end()).push_back(0);
-    }
-    internal::Minimise(space_.program, whole_, values, minimum);
-    const double least = minimum.total + static_cast<double>(space_.program.f0);
-    return std::max(static_cast<double>(incumbents_.least_f()), least * (1 - 1e-12));
   }
 
   // A part, or a round of several.

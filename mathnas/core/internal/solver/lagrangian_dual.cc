@@ -69,6 +69,7 @@ void LagrangianDual::Evaluate(const Part& part, DualPoint& point) {
   double value = minimum.total + static_cast<double>(program.a0) - lambda * static_cast<double>(program.f0);
   for (size_t l = 0; l < k; ++l) value -= u[l] * static_cast<double>(program.limits[l]) / space_.scale[l];
   point.value = value;
+  point.lambda = lambda;
   point.a = fixed_a_;
   point.f = fixed_f_;
   point.above = fixed_above_;

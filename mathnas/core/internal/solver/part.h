@@ -76,6 +76,9 @@ struct Ratios {
 void DropDominated(const Space& space, const Ratios& ratios, int keep, Part& part);
 inline constexpr int64_t kMaxDominancePairs = 200'000;
 
+// No network of the part with a positive denominator has a smaller one; nor has any of the space one below `least_f`.
+double LeastDenominator(const Space& space, int64_t least_f, const Part& part);
+
 // Nodes behind every depth that is left are the same whatever they choose: one candidate stays.
 void KeepOneOfAbsent(const Space& space, Part& part);
 

@@ -48,8 +48,17 @@ bool ReducedCostEnumeration::Finish(const Part& part, const DualPoint& point, do
   totals_.insert(totals_.end(), least.w.begin(), least.w.end());
   totals_.resize((groups_.size() + 1) * (space_.k + 2));
   ListSlants(point, error);
-  TryExchanges(0, 0, point.value, error);
+  Aim(part, point, error);
+  TryExchanges(part, point, error, 0, 0, 0);
   return true;
+}
+
+void ReducedCostEnumeration::Aim(const Part& part, const DualPoint& point, double error) {
+  const double lower = point.lambda - incumbents_.lambda();
+  const double rise = lower > 0 ? lower * LeastDenominator(space_, incumbents_.least_f(), part) * (1 - 1e-12) : 0;
+  most_excess_ = incumbents_.Budget(point.value + rise, error);
+  least_bound_ = incumbents_.Budget(rise, 0);
+  if (incumbents_.EnoughTies()) most_excess_ = -std::numeric_limits<double>::infinity();
 }
 
 bool ReducedCostEnumeration::Few(const Part& part, const DualPoint& point, double budget) {
@@ -264,16 +273,17 @@ void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
   }
 }
 
-void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double value, double error) {
+void ReducedCostEnumeration::TryExchanges(const Part& part, const DualPoint& point, double error, size_t first,
+                                          size_t level, double excess) {
   const size_t k = space_.k, size = k + 2, slants = slants_.size();
   const int64_t* before = &totals_[level * size];
   const double* bounds = bounds_.data() + level * slants;
   std::array<int64_t, Program::kMaxLimits> slack;
   for (size_t l = 0; l < k; ++l) slack[l] = space_.program.limits[l] - before[2 + l];
-  for (size_t e = first; e < exchanges_.size() && !incumbents_.EnoughTies();) {
+  for (size_t e = first; e < exchanges_.size();) {
     ++work_;
     const Exchange& exchange = exchanges_[e];
-    if (incumbents_.Proven(value + exchange.excess, error)) {
+    if (excess + exchange.excess > most_excess_) {
       // Those behind cost more: of this group, and of all others if this is its least.
       if (e == first || exchanges_[e - 1].group != exchange.group) return;
       e = exchange.next;
@@ -289,7 +299,7 @@ void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double val
     double bound = -std::numeric_limits<double>::infinity();
 #pragma omp simd reduction(max : bound)
     for (size_t s = 0; s < slants; ++s) bound = std::max(bound, bounds[s] + slant_least[s]);
-    if (incumbents_.Proven(bound, 0)) continue;
+    if (bound > least_bound_) continue;
     int64_t* after = &totals_[(level + 1) * size];
     const int64_t* change = &sums_[exchange.sums];
     int64_t left = 0;
@@ -307,8 +317,9 @@ void ReducedCostEnumeration::TryExchanges(size_t first, size_t level, double val
     }
     if (within && incumbents_.MayBeKept(after[0], after[1])) {
       incumbents_.Offer(x_, {after[0], after[1], std::vector(after + 2, after + size)});
+      Aim(part, point, error);
     }
-    TryExchanges(exchange.next, level + 1, value + exchange.excess, error);
+    TryExchanges(part, point, error, exchange.next, level + 1, excess + exchange.excess);
     for (; undo_.size() > undo; undo_.pop_back()) x_[undo_.back().first] = undo_.back().second;
   }
 }

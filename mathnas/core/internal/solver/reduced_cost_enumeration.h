@@ -57,9 +57,12 @@ class ReducedCostEnumeration {
   // Other multipliers than those of `point`, one of which is larger or smaller: once some exchanges are made, they
   // prove what those of the whole part do not.
   void ListSlants(const DualPoint& point, double error);
+  // Makes most_excess_ and least_bound_ those of what is looked for now: once a better network is known, lambda is lower,
+  // and a - lambda f higher by what that makes of the least f at least.
+  void Aim(const Part& part, const DualPoint& point, double error);
   // Every set of exchanges, at most one of a group, from exchange `first` on that is not proven to be no better.
-  // totals_ and bounds_ have those of x at position `level`.
-  void TryExchanges(size_t first, size_t level, double value, double error);
+  // totals_ and bounds_ have those of x at position `level`, whose exchanges cost `excess`.
+  void TryExchanges(const Part& part, const DualPoint& point, double error, size_t first, size_t level, double excess);
 
   const Space& space_;
   Incumbents& incumbents_;
@@ -79,6 +82,8 @@ class ReducedCostEnumeration {
   std::vector<int64_t> totals_;   // by level: a, f and every w
   std::vector<double> bounds_;    // by level and slant
   std::vector<double> excesses_;  // of one group
+  double most_excess_ = 0;        // more: not looked for
+  double least_bound_ = 0;        // of a slant: more: not looked for
   int64_t work_ = 0;
 };
 
