@@ -82,7 +82,7 @@ class Search {
     // Few networks need no preparation.
     const double relaxed = space_.Small() ? incumbents_.lambda() : Relaxation();
     if (!space_.Small() && !options_.accept) {
-      ReduceWhole(root_multiplier_);
+      Reduce(root_multiplier_, whole_);
       const internal::Ratios ratios = {incumbents_.least_ratio(), incumbents_.Ratio(), incumbents_.always_positive()};
       internal::DropDominated(space_, ratios, options_.keep, whole_);
     }
@@ -92,11 +92,11 @@ class Search {
     for (;;) {
       const int64_t before = explored_, work_before = Work();
       const double target = relaxed + distance;
-      ReduceWhole(root_multiplier_);
+      Reduce(root_multiplier_, whole_);
       const double pairs = std::pow(static_cast<double>(whole_.candidates.size()), 2) / 4;
       if (static_cast<double>(work_before) > pairs) {
         internal::ImproveByPairs(space_, whole_, incumbents_);
-        ReduceWhole(root_multiplier_);
+        Reduce(root_multiplier_, whole_);
       }
       // Close to the incumbent, another target would be as much work as the incumbent itself.
       const bool last = !(distance < 0.85 * (incumbents_.Ratio() - relaxed));
@@ -178,10 +178,25 @@ class Search {
     return root;
   }
 
-  // Multipliers, networks and cuts from a few candidates of each node, where all of them take long to look at: first
-  // any, then those that are best with the multipliers of the first.
-  void RaiseSamples() {
-    if (std::ssize(whole_.candidates) < kManyCandidates) return;
+  // Where the root's dual is about zero (Dinkelbach's steps on the relaxation); finds first networks on the way.
+  double Relaxation() {
+    if (!internal::KeepWithinLimits(space_, incumbents_.limits(), whole_)) return incumbents_.lambda();
+    DualPoint point;
+    point.u = root_multiplier_;
+    // Lambda is above every ratio yet: a proof says that nothing holds the limits.
+    if (!RelaxSample(point) && dual_.Raise(whole_, point)) {
+      Reduce(point.u, whole_);
+    } else {
+      Relax(whole_, point);
+    }
+    root_multiplier_ = point.u;
+    return incumbents_.lambda();
+  }
+
+  // First a few candidates of each node, where all of them take long to look at: any, then those that are best with the
+  // multipliers of the first. False if that gave nothing to start from.
+  bool RelaxSample(DualPoint& point) {
+    if (std::ssize(whole_.candidates) < kManyCandidates) return false;
     Part sample = whole_;
     sample.candidates.clear();
     for (int i = 0; i < space_.m; ++i) {
@@ -191,33 +206,33 @@ class Search {
         sample.candidates.push_back(whole_.candidates[p]);
     }
     sample.start[space_.m] = static_cast<int>(sample.candidates.size());
-    DualPoint point;
-    point.u = root_multiplier_;
-    // Proven: perhaps there are networks in the rest, but nothing to start from.
-    if (dual_.Raise(sample, point)) return;
-    root_multiplier_ = point.u;
+    // Proven: perhaps there are networks in the rest.
+    if (dual_.Raise(sample, point)) {
+      point.u = root_multiplier_;
+      return false;
+    }
     sample = whole_;
     dual_.Evaluate(sample, point);
     const double much = kManyMeans * std::abs(point.value) / space_.m;
     internal::Drop(space_, point.values, point.minimum, much, sample);
-    if (!dual_.Raise(sample, point)) root_multiplier_ = point.u;
+    const std::vector<double> u = point.u;
+    if (dual_.Raise(sample, point)) {
+      point.u = u;
+      return false;
+    }
+    Relax(sample, point);
+    return true;
   }
 
-  // Where the root's dual is about zero (Dinkelbach's steps on the relaxation); finds first networks on the way.
-  double Relaxation() {
-    if (!internal::KeepWithinLimits(space_, incumbents_.limits(), whole_)) return incumbents_.lambda();
-    RaiseSamples();
-    DualPoint point;
-    point.u = root_multiplier_;
-    // Lambda is above every ratio yet: a proof says that nothing holds the limits.
-    const bool empty = dual_.Raise(whole_, point);
-    ReduceWhole(point.u);
-    for (int step = 0; !empty && step < 12; ++step) {
-      dual_.Raise(whole_, point, LagrangianDual::kHighest);
-      ReduceWhole(point.u);
+  // Dinkelbach's steps from point.u on and into it.
+  void Relax(Part& part, DualPoint& point) {
+    Reduce(point.u, part);
+    for (int step = 0; step < 12; ++step) {
+      dual_.Raise(part, point, LagrangianDual::kHighest);
+      Reduce(point.u, part);
       const double lambda = incumbents_.lambda();
-      dual_.Evaluate(whole_, point);
-      internal::Repair(space_, whole_, internal::ChoiceOf(space_, whole_, point.minimum), incumbents_);
+      dual_.Evaluate(part, point);
+      internal::Repair(space_, part, internal::ChoiceOf(space_, part, point.minimum), incumbents_);
       // The ratio of the mixture; a step by the dual's own x would go too far.
       double shares = 0, f = 0;
       for (const auto& [cut, share] : dual_.mix()) {
@@ -228,21 +243,19 @@ class Search {
       incumbents_.AimAt(lambda + point.value * shares / f);
       if (std::abs(incumbents_.lambda() - lambda) <= 2e-6 * std::abs(lambda)) break;
     }
-    root_multiplier_ = point.u;
-    return incumbents_.lambda();
   }
 
-  // Takes out of the whole space what can neither be better than the incumbent nor as good (reduced-cost fixing,
-  // Ingargiola and Korsh 1973).
-  void ReduceWhole(const std::vector<double>& multiplier) {
+  // Takes out of a part what can neither be better than the incumbent nor as good (reduced-cost fixing, Ingargiola and
+  // Korsh 1973).
+  void Reduce(const std::vector<double>& multiplier, Part& part) {
     if (!incumbents_.full()) return;
     const double lambda = incumbents_.lambda();
     incumbents_.AimBelowWorst();
     DualPoint point;
     point.u = multiplier;
-    dual_.Evaluate(whole_, point);
+    dual_.Evaluate(part, point);
     const double most = 2 * dual_.Error(point.u) - point.value;
-    internal::Drop(space_, point.values, point.minimum, most, whole_);
+    internal::Drop(space_, point.values, point.minimum, most, part);
     incumbents_.AimAt(lambda);
   }
 
