@@ -29,6 +29,7 @@ using internal::LagrangianDual;
 using internal::Part;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kFewCandidates = 16;
 constexpr double kLeastStep = 1.1, kMostStep = 4;
 constexpr int64_t kManyCandidates = 4000, kSampledOfNode = 12;
 constexpr double kManyMeans = 4;  // what is far above the mean of a node in the dual
@@ -86,9 +87,8 @@ class Search {
       const internal::Ratios ratios = {incumbents_.least_ratio(), incumbents_.Ratio(), incumbents_.always_positive()};
       internal::DropDominated(space_, ratios, options_.keep, whole_);
     }
-    double distance = std::min(1e-2 * (incumbents_.Ratio() - relaxed), 1e-5 * std::abs(relaxed));
-    if (!(distance > 0)) distance = 1e-2 * std::max(0.0, incumbents_.Ratio() - relaxed);
-    double step = kMostStep, last_work = std::numeric_limits<double>::infinity();
+    double distance = FirstDistance(relaxed);
+    double step = 2, last_work = std::numeric_limits<double>::infinity();
     for (;;) {
       const int64_t before = explored_, work_before = Work();
       const double target = relaxed + distance;
@@ -117,6 +117,26 @@ class Search {
       last_work = work;
       distance *= step;
     }
+  }
+
+  // From the relaxation's ratio to a target that few candidates are within reach of.
+  double FirstDistance(double relaxed) {
+    const double most = incumbents_.Ratio() - relaxed;
+    if (!(most > 0)) return 0;
+    DualPoint point;
+    point.u = root_multiplier_;
+    dual_.Evaluate(whole_, point);
+    std::vector<double> excesses;
+    for (int i = 0; i < space_.m; ++i) {
+      for (int p = whole_.start[i]; p < whole_.start[i + 1]; ++p) {
+        if (p != point.minimum.arg[i]) {
+          excesses.push_back(point.values.candidates[p] - point.minimum.node[i] + point.minimum.forced[i]);
+        }
+      }
+    }
+    if (std::ssize(excesses) <= kFewCandidates || !(point.f > 0)) return most;
+    std::nth_element(excesses.begin(), excesses.begin() + kFewCandidates, excesses.end());
+    return std::min(most, std::max(1e-5 * std::abs(relaxed), excesses[kFewCandidates] / point.f));
   }
 
   // Of the whole space, for networks below lambda.
