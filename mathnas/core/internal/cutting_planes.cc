@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace mathnas::core::internal {
+namespace {
+
+constexpr int kMostExchanges = 20;  // in the basis before its inverse is computed anew: rounding errors add up
+
+}  // namespace
 
 void CuttingPlanes::Clear() {
   alpha_.clear();
@@ -36,6 +41,7 @@ double CuttingPlanes::Entry(int column, size_t row) const {
 }
 
 bool CuttingPlanes::Invert() {
+  exchanges_ = 0;
   const size_t n = k_ + 1;
   left_.resize(n * n);
   std::vector<double>& left = left_;
@@ -49,7 +55,10 @@ bool CuttingPlanes::Invert() {
     for (size_t r = p + 1; r < n; ++r) {
       if (std::abs(left[r * n + p]) > std::abs(left[pivot * n + p])) pivot = r;
     }
-    if (std::abs(left[pivot * n + p]) < 1e-12) return false;
+    if (std::abs(left[pivot * n + p]) < 1e-12) {
+      inverse_.clear();
+      return false;
+    }
     for (size_t c = 0; c < n; ++c) {
       std::swap(left[p * n + c], left[pivot * n + c]);
       std::swap(inverse_[p * n + c], inverse_[pivot * n + c]);
@@ -75,10 +84,11 @@ double CuttingPlanes::Maximise(std::vector<double>& u) {
   const size_t n = k_ + 1;
   dual_.resize(n);
   direction_.resize(n);
+  column_.resize(n);
   std::vector<double>&dual = dual_, &direction = direction_;
   double value = 0;
   for (int pivots = 0; pivots < 100; ++pivots) {
-    if (!Invert()) break;
+    if ((inverse_.empty() || exchanges_ >= kMostExchanges) && !Invert()) break;
     for (size_t r = 0; r < n; ++r) {
       dual[r] = 0;
       for (size_t b = 0; b < n; ++b) dual[r] += Cost(basis_[b]) * inverse_[b * n + r];
@@ -110,9 +120,10 @@ double CuttingPlanes::Maximise(std::vector<double>& u) {
     // The basic values are the last column of the inverse, the right-hand side being 1 in the last row.
     size_t leaving = n;
     double step = 0;
+    for (size_t r = 0; r < n; ++r) column_[r] = Entry(entering, r);
     for (size_t b = 0; b < n; ++b) {
       direction[b] = 0;
-      for (size_t r = 0; r < n; ++r) direction[b] += inverse_[b * n + r] * Entry(entering, r);
+      for (size_t r = 0; r < n; ++r) direction[b] += inverse_[b * n + r] * column_[r];
       if (direction[b] <= 1e-11) continue;
       const double ratio = std::max(0.0, inverse_[b * n + k_]) / direction[b];
       if (leaving == n || ratio < step) {
@@ -122,6 +133,13 @@ double CuttingPlanes::Maximise(std::vector<double>& u) {
     }
     if (leaving == n) break;
     basis_[leaving] = entering;
+    double* row = &inverse_[leaving * n];
+    for (size_t r = 0; r < n; ++r) row[r] /= direction[leaving];
+    for (size_t b = 0; b < n; ++b) {
+      if (b == leaving) continue;
+      for (size_t r = 0; r < n; ++r) inverse_[b * n + r] -= direction[b] * row[r];
+    }
+    ++exchanges_;
   }
   return value;
 }

@@ -41,7 +41,8 @@ class CuttingPlanes {
   std::vector<double> gradient_;                 // cut by cut
   std::vector<int> basis_;                       // k + 1 columns
   std::vector<double> inverse_;                  // of the basis, row-major
-  std::vector<double> left_, dual_, direction_;  // of the steps of a Maximise
+  int exchanges_ = 0;                            // in the basis since the inverse was computed from it
+  std::vector<double> left_, dual_, direction_, column_;  // of the steps of a Maximise
 };
 
 }  // namespace mathnas::core::internal
