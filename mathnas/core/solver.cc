@@ -29,8 +29,8 @@ using internal::LagrangianDual;
 using internal::Part;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int kFewCandidates = 16;
-constexpr double kLeastStep = 1.1, kMostStep = 4;
+constexpr int kFewCandidates = 40;
+constexpr double kLeastStep = 1.1, kMostStep = 2;
 constexpr int64_t kManyCandidates = 4000, kSampledOfNode = 12;
 constexpr double kManyMeans = 4;  // what is far above the mean of a node in the dual
 
@@ -88,7 +88,7 @@ class Search {
       internal::DropDominated(space_, ratios, options_.keep, whole_);
     }
     double distance = FirstDistance(relaxed);
-    double step = 2, last_work = std::numeric_limits<double>::infinity();
+    double step = kMostStep, last_work = std::numeric_limits<double>::infinity();
     for (;;) {
       const int64_t before = explored_, work_before = Work();
       const double target = relaxed + distance;
