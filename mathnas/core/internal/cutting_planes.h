@@ -38,10 +38,10 @@ class CuttingPlanes {
 
   size_t k_;
   std::vector<double> alpha_;
-  std::vector<double> gradient_;                 // cut by cut
-  std::vector<int> basis_;                       // k + 1 columns
-  std::vector<double> inverse_;                  // of the basis, row-major
-  int exchanges_ = 0;                            // in the basis since the inverse was computed from it
+  std::vector<double> gradient_;                          // cut by cut
+  std::vector<int> basis_;                                // k + 1 columns
+  std::vector<double> inverse_;                           // of the basis, row-major
+  int exchanges_ = 0;                                     // in the basis since the inverse was computed from it
   std::vector<double> left_, dual_, direction_, column_;  // of the steps of a Maximise
 };
 

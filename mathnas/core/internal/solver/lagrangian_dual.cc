@@ -7,6 +7,11 @@
 #include <utility>
 
 namespace mathnas::core::internal {
+namespace {
+
+constexpr double kFarthest = 1e100;  // of the box: sums stay finite
+
+}  // namespace
 
 void LagrangianDual::Load(const Part& part) {
   if (part.candidates == candidates_ && part.start == start_) return;
@@ -179,7 +184,7 @@ bool LagrangianDual::Raise(const Part& part, DualPoint& point, Aim aim) {
     for (size_t l = 0; l < k; ++l) {
       at_border = at_border || u[l] >= planes.high[l] || (u[l] <= planes.low[l] && u[l] > 0);
     }
-    if (!at_border) break;
+    if (!at_border || reach > kFarthest) break;
     centre = u;
     reach *= 4;
     make_box();

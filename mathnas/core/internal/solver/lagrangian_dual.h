@@ -23,7 +23,7 @@ namespace mathnas::core::internal {
 struct DualPoint {
   std::vector<double> u;
   double lambda = 0, value = 0;  // D(u)
-  Values<double> values;  // a - lambda f + u w, whose minimum this is
+  Values<double> values;         // a - lambda f + u w, whose minimum this is
   Minimum<double> minimum;
   double a = 0, f = 0;        // sums of the x of the minimum, constants included
   std::vector<double> above;  // by limit: how far that x is above it, divided by Space::scale

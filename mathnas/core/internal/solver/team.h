@@ -34,7 +34,8 @@ class Team {
 
   // The thread that calls and `others` more, or as many as the system has, from now on.
   void Start(int others);
-  // One round over the last of `open`; networks found are offered to `incumbents`. `number` parts were looked at before.
+  // One round over the last of `open`; networks found are offered to `incumbents`. `number` parts were looked at
+  // before.
   void Round(int64_t number, std::vector<Part>& open, Incumbents& incumbents);
   // Of the last round: parts looked at, and Tree's work.
   int64_t explored() const { return explored_; }
