@@ -29,8 +29,11 @@ using internal::LagrangianDual;
 using internal::Part;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int kFewCandidates = 40;
-constexpr double kLeastStep = 1.1, kMostStep = 2;
+constexpr int kFewCandidates = 40;  // that may be in a network below the first target
+// From a target to the next: how much further away it is, at least and at most; where it was refuted at once and no
+// network is known, perhaps there is none.
+constexpr double kLeastStep = 1.1, kMostStep = 2, kLongStep = 1000;
+constexpr int64_t kFewParts = 8;  // a target is refuted at once with fewer
 constexpr int64_t kManyCandidates = 4000, kSampledOfNode = 12;
 constexpr double kManyMeans = 4;  // what is far above the mean of a node in the dual
 
@@ -71,7 +74,7 @@ class Search {
   }
 
  private:
-  int64_t Work() const { return tree_.work() + team_work_; }
+  double Work() const { return static_cast<double>(tree_.work() + team_work_); }
   double Seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
   bool Cancelled() const { return options_.cancel != nullptr && options_.cancel->load(); }
 
@@ -87,19 +90,18 @@ class Search {
       const internal::Ratios ratios = {incumbents_.least_ratio(), incumbents_.Ratio(), incumbents_.always_positive()};
       internal::DropDominated(space_, ratios, options_.keep, whole_);
     }
-    double distance = FirstDistance(relaxed);
-    double step = kMostStep, last_work = std::numeric_limits<double>::infinity();
+    double distance = FirstDistance(relaxed), step = kMostStep, work_of_last = kInfinity;
     for (;;) {
-      const int64_t before = explored_, work_before = Work();
-      const double target = relaxed + distance;
+      const int64_t parts_before = explored_;
+      const double work_before = Work(), target = relaxed + distance;
       Reduce(root_multiplier_, whole_);
-      const double pairs = std::pow(static_cast<double>(whole_.candidates.size()), 2) / 4;
-      if (static_cast<double>(work_before) > pairs) {
+      const auto candidates = static_cast<double>(whole_.candidates.size());
+      if (work_before > candidates * candidates / 4) {
         internal::ImproveByPairs(space_, whole_, incumbents_);
         Reduce(root_multiplier_, whole_);
       }
-      // Close to the incumbent, another target would be as much work as the incumbent itself.
-      const bool last = !(distance < 0.85 * (incumbents_.Ratio() - relaxed));
+      // Close to the incumbent, another target would be nearly as much work as the incumbent itself.
+      const bool last = !(distance * std::sqrt(step) < incumbents_.Ratio() - relaxed);
       if (last) {
         incumbents_.AimBelowWorst();
       } else {
@@ -110,16 +112,18 @@ class Search {
       // Whatever was below the target would have been found.
       if (last || incumbents_.lambda() < target) return true;
       proven_ = std::max(proven_, target);
-      // A target that was refuted at once was far too low; where no network is known, perhaps there is none.
-      const double work = static_cast<double>(Work() - work_before);
-      const double power = std::max(0.0, std::log(work / last_work) / std::log(step));
-      step = std::clamp(std::exp(1 / power), kLeastStep, incumbents_.kept().empty() && explored_ - before < 8 ? 1000 : kMostStep);
-      last_work = work;
+      // Work grows like a power of the distance, 4 to 6 where it is much. All targets together take least where each is
+      // e times the work of the one before, if the optimum may be anywhere.
+      const double work = Work() - work_before;
+      const double power = std::max(0.0, std::log(work / work_of_last) / std::log(step));
+      const bool at_once = explored_ - parts_before < kFewParts;
+      step = std::clamp(std::exp(1 / power), kLeastStep, at_once && incumbents_.kept().empty() ? kLongStep : kMostStep);
+      work_of_last = work;
       distance *= step;
     }
   }
 
-  // From the relaxation's ratio to a target that few candidates are within reach of.
+  // From the relaxation's ratio to the first target, which only few candidates are within reach of.
   double FirstDistance(double relaxed) {
     const double most = incumbents_.Ratio() - relaxed;
     if (!(most > 0)) return 0;
@@ -135,8 +139,9 @@ class Search {
       }
     }
     if (std::ssize(excesses) <= kFewCandidates || !(point.f > 0)) return most;
-    std::nth_element(excesses.begin(), excesses.begin() + kFewCandidates, excesses.end());
-    return std::min(most, std::max(1e-5 * std::abs(relaxed), excesses[kFewCandidates] / point.f));
+    const auto first_out_of_reach = excesses.begin() + kFewCandidates;
+    std::nth_element(excesses.begin(), first_out_of_reach, excesses.end());
+    return std::min(most, std::max({1e-5 * std::abs(relaxed), 1e-9 * most, *first_out_of_reach / point.f}));
   }
 
   // Of the whole space, for networks below lambda.
@@ -148,13 +153,25 @@ class Search {
         double least = 0;  // of a - lambda f over what is not finished
         for (const Part& part : open) least = std::min(least, part.bound);
         // Hence a / f >= lambda + least / f; what is better than the incumbent is in what is left of the space.
-        const double floor = incumbents_.lambda() + least / internal::LeastDenominator(space_, incumbents_.least_f(), whole_);
+        const double floor = incumbents_.lambda() + least / LeastDenominator();
         proven_ = std::max(proven_, floor - 1e-12 * std::abs(floor));
         return false;
       }
       Explore(open);
     }
     return true;
+  }
+
+  double LeastDenominator() const {
+    internal::Values<double> values;
+    internal::Minimum<double> minimum;
+    for (int c : whole_.candidates) values.candidates.push_back(space_.f[c]);
+    for (const Program::Chain& chain : space_.program.chains) {
+      values.ends.emplace_back(chain.end_f.begin(), chain.end_f.end()).push_back(0);
+    }
+    internal::Minimise(space_.program, whole_, values, minimum);
+    const double least = minimum.total + static_cast<double>(space_.program.f0);
+    return std::max(static_cast<double>(incumbents_.least_f()), least * (1 - 1e-12));
   }
 
   // A part, or a round of several.
@@ -288,7 +305,8 @@ class Search {
   LagrangianDual& dual_ = tree_.dual();
   std::vector<double> root_multiplier_;
   double proven_ = 0;  // no ratio is below
-  int64_t explored_ = 0, team_work_ = 0;
+  int64_t explored_ = 0;
+  int64_t team_work_ = 0;                 // tree_ counts its own
   std::unique_ptr<internal::Team> team_;  // once the search takes long
   bool team_started_ = false;
 };

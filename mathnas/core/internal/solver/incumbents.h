@@ -63,7 +63,7 @@ class Incumbents {
     return ties_ ? value - error > 0 : value - error >= -margin_ * (1 - 1e-9);
   }
 
-  // How far above `value` that is not yet proven.
+  // How far above `value` a network may be that is not proven to be none of them.
   double Budget(double value, double error) const { return error - value - (ties_ ? 0 : margin_ * (1 - 1e-9)); }
 
   // From now on networks as good as the worst are looked for, too: they may come before it.

@@ -123,18 +123,6 @@ void DropDominated(const Space& space, const Ratios& ratios, int keep, Part& par
   part.candidates.resize(kept);
 }
 
-double LeastDenominator(const Space& space, int64_t least_f, const Part& part) {
-  Values<double> values;
-  Minimum<double> minimum;
-  for (int c : part.candidates) values.candidates.push_back(space.f[c]);
-  for (const Program::Chain& chain : space.program.chains) {
-    values.ends.emplace_back(chain.end_f.begin(), chain.end_f.end()).push_back(0);
-  }
-  Minimise(space.program, part, values, minimum);
-  const double least = minimum.total + static_cast<double>(space.program.f0);
-  return std::max(static_cast<double>(least_f), least * (1 - 1e-12));
-}
-
 void KeepOneOfAbsent(const Space& space, Part& part) {
   std::vector<bool> absent(space.m, false);
   bool any = false;

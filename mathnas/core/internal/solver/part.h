@@ -76,9 +76,6 @@ struct Ratios {
 void DropDominated(const Space& space, const Ratios& ratios, int keep, Part& part);
 inline constexpr int64_t kMaxDominancePairs = 200'000;
 
-// No network of the part with a positive denominator has a smaller one; nor has any of the space one below `least_f`.
-double LeastDenominator(const Space& space, int64_t least_f, const Part& part);
-
 // Nodes behind every depth that is left are the same whatever they choose: one candidate stays.
 void KeepOneOfAbsent(const Space& space, Part& part);
 
@@ -157,7 +154,7 @@ void Minimise(const Program& program, const Part& part, const Values<T>& values,
 // Takes out what is more than `most` above the minimum; true if there was something. What reaches the minimum stays, so
 // no node is emptied. T is int64_t or double.
 template <typename T>
-bool Drop(const Space& space, const Values<T>& values, const Minimum<T>& minimum, T most, Part& part);
+[[gnu::noinline]] bool Drop(const Space& space, const Values<T>& values, const Minimum<T>& minimum, T most, Part& part);
 
 }  // namespace mathnas::core::internal
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -35,6 +36,21 @@ class NetworkCount {
   std::array<double, kSteps + 1> count_ = {1};
 };
 
+// Whether a sum p[i] + q[i] is greater than `bound`; n is even. Two at a time: a reduction that the compiler vectorizes
+// keeps what it has so far in memory.
+bool AnyAbove(double bound, const double* p, const double* q, size_t n) {
+  using Two [[gnu::vector_size(16)]] = double;
+  const Two bounds = {bound, bound};
+  auto above = bounds > bounds;
+  for (size_t i = 0; i < n; i += 2) {
+    Two a, b;
+    std::memcpy(&a, p + i, sizeof a);
+    std::memcpy(&b, q + i, sizeof b);
+    above |= a + b > bounds;
+  }
+  return (above[0] | above[1]) != 0;
+}
+
 }  // namespace
 
 bool ReducedCostEnumeration::Finish(const Part& part, const DualPoint& point, double error) {
@@ -44,18 +60,28 @@ bool ReducedCostEnumeration::Finish(const Part& part, const DualPoint& point, do
   ListExchanges(part, point, budget);
   OrderGroups();
   const Totals least = Evaluate(space_.program, x_);
-  totals_ = {least.a, least.f};
-  totals_.insert(totals_.end(), least.w.begin(), least.w.end());
   totals_.resize((groups_.size() + 1) * (space_.k + 2));
+  totals_[0] = least.a;
+  totals_[1] = least.f;
+  for (size_t l = 0; l < space_.k; ++l) totals_[2 + l] = least.w[l] - space_.program.limits[l];
   ListSlants(point, error);
-  Aim(part, point, error);
-  TryExchanges(part, point, error, 0, 0, 0);
+  made_.clear();
+  Aim(point, error);
+  TryExchanges(point, error, 0, 0);
   return true;
 }
 
-void ReducedCostEnumeration::Aim(const Part& part, const DualPoint& point, double error) {
-  const double lower = point.lambda - incumbents_.lambda();
-  const double rise = lower > 0 ? lower * LeastDenominator(space_, incumbents_.least_f(), part) * (1 - 1e-12) : 0;
+void ReducedCostEnumeration::Aim(const DualPoint& point, double error) {
+  double rise = 0;
+  if (const double lower = point.lambda - incumbents_.lambda(); lower > 0) {
+    int64_t least_f = totals_[1];
+    for (size_t e = 0; e < exchanges_.size();) {
+      int64_t least = 0;
+      for (const size_t end = exchanges_[e].next; e < end; ++e) least = std::min(least, sums_[exchanges_[e].sums + 1]);
+      least_f += least;
+    }
+    rise = lower * static_cast<double>(std::max(incumbents_.least_f(), least_f)) * (1 - 1e-12);
+  }
   most_excess_ = incumbents_.Budget(point.value + rise, error);
   least_bound_ = incumbents_.Budget(rise, 0);
   if (incumbents_.EnoughTies()) most_excess_ = -std::numeric_limits<double>::infinity();
@@ -220,7 +246,7 @@ void ReducedCostEnumeration::OrderGroups() {
   least_.clear();
   for (const Exchange& exchange : exchanges_) {
     for (size_t l = 0; l < k; ++l) {
-      least_.push_back(sums_[exchange.sums + 2 + l] + least_rests_[(exchange.group + 1) * k + l]);
+      least_.push_back(sums_[exchange.sums + 2 + l] + least_rests_[(exchange.group + 1) * k + l] - 1);
     }
   }
 }
@@ -236,18 +262,22 @@ void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
         if (falls > 0) breaks_.push_back(exchange.excess / falls);
       }
       if (breaks_.empty()) continue;
-      std::sort(breaks_.begin(), breaks_.end());
       for (const double quantile : kQuantiles) {
-        double change = breaks_[static_cast<size_t>(quantile * static_cast<double>(breaks_.size() - 1))];
+        const auto place =
+            breaks_.begin() + static_cast<std::ptrdiff_t>(quantile * static_cast<double>(breaks_.size() - 1));
+        std::nth_element(breaks_.begin(), place, breaks_.end());
+        double change = *place;
         if (sign < 0) change = std::min(change, point.u[l] / space_.scale[l]);
         // A bound is off as much as that of `point`, and by ulps of what the change multiplies.
         const double size = change * space_.scale[l] * space_.size_w[l];
         const double off = 2 * error + size * 0x1p-50 * static_cast<double>(space_.m + 16);
-        const auto above = static_cast<double>(totals_[2 + l] - space_.program.limits[l]);
+        const auto above = static_cast<double>(totals_[2 + l]);
         if (change > 0) slants_.push_back({l, sign * change, point.value + sign * change * above - off});
       }
     }
   }
+  // Of an even number one that proves nothing.
+  if (slants_.size() % 2 != 0) slants_.push_back({0, 0, -std::numeric_limits<double>::infinity()});
   const size_t count = slants_.size();
   slant_rests_.assign((groups_.size() + 1) * count, 0);
   slant_least_.resize(exchanges_.size() * count);
@@ -273,55 +303,56 @@ void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
   }
 }
 
-void ReducedCostEnumeration::TryExchanges(const Part& part, const DualPoint& point, double error, size_t first,
-                                          size_t level, double excess) {
-  const size_t k = space_.k, size = k + 2, slants = slants_.size();
+void ReducedCostEnumeration::TryExchanges(const DualPoint& point, double error, size_t first, double excess) {
+  const size_t k = space_.k, size = k + 2, slants = slants_.size(), level = made_.size();
   const int64_t* before = &totals_[level * size];
   const double* bounds = bounds_.data() + level * slants;
-  std::array<int64_t, Program::kMaxLimits> slack;
-  for (size_t l = 0; l < k; ++l) slack[l] = space_.program.limits[l] - before[2 + l];
-  for (size_t e = first; e < exchanges_.size();) {
+  for (size_t e = first; e < exchanges_.size(); ++e) {
     ++work_;
-    const Exchange& exchange = exchanges_[e];
-    if (excess + exchange.excess > most_excess_) {
-      // Those behind cost more: of this group, and of all others if this is its least.
-      if (e == first || exchanges_[e - 1].group != exchange.group) return;
-      e = exchange.next;
+    const Exchange* exchange = &exchanges_[e];
+    // Those behind cost more: of this group, and of all others if this is its least. Written so that nothing is left
+    // out where a sum is no number.
+    if (excess + exchange->excess > most_excess_) {
+      if (e == first || exchanges_[e - 1].group != exchange->group) return;
+      e = exchange->next - 1;
       continue;
     }
-    const int64_t* least = least_.data() + e * k;
-    const double* slant_least = slant_least_.data() + e * slants;
-    ++e;
     // Without branches inside, which would often be predicted wrong.
-    int64_t all_left = 0;  // negative if one is
-    for (size_t l = 0; l < k; ++l) all_left |= slack[l] - least[l];
-    if (all_left < 0) continue;
-    double bound = -std::numeric_limits<double>::infinity();
-#pragma omp simd reduction(max : bound)
-    for (size_t s = 0; s < slants; ++s) bound = std::max(bound, bounds[s] + slant_least[s]);
-    if (bound > least_bound_) continue;
+    const int64_t* least = least_.data() + e * k;
+    int64_t reachable = -1;  // negative if all limits are
+    for (size_t l = 0; l < k; ++l) reachable &= before[2 + l] + least[l];
+    if (reachable >= 0) continue;
+    const double* slant_least = slant_least_.data() + e * slants;
+    if (AnyAbove(least_bound_, bounds, slant_least, slants)) continue;
     int64_t* after = &totals_[(level + 1) * size];
-    const int64_t* change = &sums_[exchange.sums];
-    int64_t left = 0;
+    const int64_t* change = &sums_[exchange->sums];
     for (size_t s = 0; s < size; ++s) after[s] = before[s] + change[s];
-    for (size_t l = 0; l < k; ++l) left |= slack[l] - change[2 + l];
-    const bool within = left >= 0;
-    const double* rests = slant_rests_.data() + (exchange.group + 1) * slants;
-    double* bounds_after = bounds_.data() + (level + 1) * slants;
-    for (size_t s = 0; s < slants; ++s) bounds_after[s] = bounds[s] + (slant_least[s] - rests[s]);
-    const size_t undo = undo_.size();
-    for (size_t c = exchange.choices_begin; c < exchange.choices_end; ++c) {
-      const auto [node, candidate] = choices_[c];
-      undo_.emplace_back(node, x_[node]);
-      x_[node] = candidate;
+    made_.push_back(e);
+    if (std::all_of(after + 2, after + size, [](int64_t above) { return above <= 0; }) &&
+        incumbents_.MayBeKept(after[0], after[1])) {
+      Offer(after);
+      Aim(point, error);
     }
-    if (within && incumbents_.MayBeKept(after[0], after[1])) {
-      incumbents_.Offer(x_, {after[0], after[1], std::vector(after + 2, after + size)});
-      Aim(part, point, error);
+    const double sum = excess + exchange->excess;
+    if (exchange->next < exchanges_.size() && !(sum + exchanges_[exchange->next].excess > most_excess_)) {
+      const double* rests = slant_rests_.data() + (exchange->group + 1) * slants;
+      double* bounds_after = bounds_.data() + (level + 1) * slants;
+      for (size_t s = 0; s < slants; ++s) bounds_after[s] = bounds[s] + (slant_least[s] - rests[s]);
+      TryExchanges(point, error, exchange->next, sum);
     }
-    TryExchanges(part, point, error, exchange.next, level + 1, excess + exchange.excess);
-    for (; undo_.size() > undo; undo_.pop_back()) x_[undo_.back().first] = undo_.back().second;
+    made_.pop_back();
   }
+}
+
+void ReducedCostEnumeration::Offer(const int64_t* of) {
+  Totals totals = {of[0], of[1], space_.program.limits};
+  for (size_t l = 0; l < space_.k; ++l) totals.w[l] += of[2 + l];
+  std::vector<int> x = x_;
+  for (size_t e : made_) {
+    for (size_t c = exchanges_[e].choices_begin; c < exchanges_[e].choices_end; ++c)
+      x[choices_[c].first] = choices_[c].second;
+  }
+  incumbents_.Offer(x, totals);
 }
 
 }  // namespace mathnas::core::internal

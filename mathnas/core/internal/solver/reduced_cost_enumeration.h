@@ -57,33 +57,36 @@ class ReducedCostEnumeration {
   // Other multipliers than those of `point`, one of which is larger or smaller: once some exchanges are made, they
   // prove what those of the whole part do not.
   void ListSlants(const DualPoint& point, double error);
-  // Makes most_excess_ and least_bound_ those of what is looked for now: once a better network is known, lambda is lower,
-  // and a - lambda f higher by what that makes of the least f at least.
-  void Aim(const Part& part, const DualPoint& point, double error);
+  // Makes most_excess_ and least_bound_ those of what is looked for now: once a better network is known, lambda is
+  // lower, and a - lambda f higher by what that makes of the least f at least.
+  void Aim(const DualPoint& point, double error);
   // Every set of exchanges, at most one of a group, from exchange `first` on that is not proven to be no better.
-  // totals_ and bounds_ have those of x at position `level`, whose exchanges cost `excess`.
-  void TryExchanges(const Part& part, const DualPoint& point, double error, size_t first, size_t level, double excess);
+  // made_ has those made so far, which cost `excess`; totals_ and bounds_ have those of x with them at that level.
+  void TryExchanges(const DualPoint& point, double error, size_t first, double excess);
+  // x_ with made_, and its entry of totals_.
+  void Offer(const int64_t* of);
 
   const Space& space_;
   Incumbents& incumbents_;
   const double few_networks_;
-  std::vector<int> x_;  // of the minimum, then with exchanges
+  std::vector<int> x_;  // of the minimum
   std::vector<Exchange> exchanges_;
-  std::vector<std::pair<size_t, size_t>> groups_;             // of exchanges
-  std::vector<std::pair<int, int>> choices_, prefix_, undo_;  // node and candidate
+  std::vector<std::pair<size_t, size_t>> groups_;      // of exchanges
+  std::vector<std::pair<int, int>> choices_, prefix_;  // node and candidate
   std::vector<int64_t> sums_;
   std::vector<int64_t> least_rests_;  // by group and limit: what groups from it on add to w at least
-  std::vector<int64_t> least_;        // by exchange and limit: what it and the groups behind it add to w at least
+  std::vector<int64_t> least_;  // by exchange and limit: what it and the groups behind it add to w at least, less 1
   std::vector<Slant> slants_;
   std::vector<double> slant_rests_;  // by group and slant: what groups from it on add to the bound at least
   std::vector<double>
       slant_least_;  // by exchange and slant: what it and the groups behind it add to the bound at least
   std::vector<double> breaks_;
-  std::vector<int64_t> totals_;   // by level: a, f and every w
+  std::vector<size_t> made_;      // exchanges
+  std::vector<int64_t> totals_;   // by level: a, f and what every w is above its limit
   std::vector<double> bounds_;    // by level and slant
   std::vector<double> excesses_;  // of one group
-  double most_excess_ = 0;        // more: not looked for
-  double least_bound_ = 0;        // of a slant: more: not looked for
+  double most_excess_ = 0;        // of what is looked for
+  double least_bound_ = 0;        // of a slant: what is above is not looked for
   int64_t work_ = 0;
 };
 
