@@ -22,7 +22,7 @@ namespace mathnas::core::internal {
 // The dual at one u over one part.
 struct DualPoint {
   std::vector<double> u;
-  double lambda = 0, value = 0;  // D(u)
+  double lambda = 0, value = 0;  // lambda as it was then, D(u)
   Values<double> values;         // a - lambda f + u w, whose minimum this is
   Minimum<double> minimum;
   double a = 0, f = 0;        // sums of the x of the minimum, constants included
