@@ -34,7 +34,7 @@ class CuttingPlanes {
   int LowColumn(size_t l) const { return -2 - static_cast<int>(2 * l); }
   double Cost(int column) const;
   double Entry(int column, size_t row) const;
-  bool Invert();
+  [[gnu::cold]] bool Invert();
 
   size_t k_;
   std::vector<double> alpha_;

@@ -23,7 +23,8 @@ struct Single {
 };
 
 // Cheapest first.
-std::vector<Single> Singles(const Space& space, const Part& part, const std::vector<int>& x, double lambda) {
+[[gnu::cold]] std::vector<Single> Singles(const Space& space, const Part& part, const std::vector<int>& x,
+                                          double lambda) {
   std::vector<Single> singles;
   for (int i = 0; i < space.m; ++i) {
     if (x[i] == Program::kAbsent) continue;

@@ -56,8 +56,8 @@ struct Minimum {
 };
 
 // By chain: the depths that the program allows.
-std::vector<uint64_t> AllDepths(const Program& program);
-Part Whole(const Space& space);
+[[gnu::cold]] std::vector<uint64_t> AllDepths(const Program& program);
+[[gnu::cold]] Part Whole(const Space& space);
 
 // The x of the minimum.
 std::vector<int> ChoiceOf(const Space& space, const Part& part, const Minimum<double>& minimum);
@@ -73,11 +73,11 @@ struct Ratios {
 
 // Takes out candidates than which `keep` others of their node are better in every network within `ratios`: no network
 // with them is among the `keep` best, nor as good. Nothing if that takes more than kMaxDominancePairs comparisons.
-void DropDominated(const Space& space, const Ratios& ratios, int keep, Part& part);
+[[gnu::cold]] void DropDominated(const Space& space, const Ratios& ratios, int keep, Part& part);
 inline constexpr int64_t kMaxDominancePairs = 200'000;
 
 // Nodes behind every depth that is left are the same whatever they choose: one candidate stays.
-void KeepOneOfAbsent(const Space& space, Part& part);
+[[gnu::cold]] void KeepOneOfAbsent(const Space& space, Part& part);
 
 // The ends of chains, sign * of_chain(chain)[depth - 1] each.
 template <typename OfChain>

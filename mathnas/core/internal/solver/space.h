@@ -18,7 +18,7 @@ struct Extremes {
 
 struct Space {
   // `of` must be valid and outlive the space.
-  explicit Space(const Program& of);
+  [[gnu::cold]] explicit Space(const Program& of);
 
   // Whether there are so few networks that preparation would take longer than the search.
   bool Small() const;
