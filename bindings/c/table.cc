@@ -46,15 +46,7 @@ absl::StatusOr<core::EstimatorOptions> EstimatorOf(const char* estimator, const 
   const auto name = Text(estimator, "estimator"), fixed_name = Text(flops_fixed, "flops_fixed");
   if (!name.ok()) return name.status();
   if (!fixed_name.ok()) return fixed_name.status();
-  const auto fixed = core::ParseFlopsFixed(*fixed_name);
-  if (!fixed.ok()) return fixed.status();
-  if (*name == core::kInteraction) return core::InteractionEstimator(table, metrics, *fixed);
-  const auto kind = core::ParseEstimatorKind(*name);
-  if (!kind.ok()) {
-    return absl::InvalidArgumentError(
-        fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'", core::kInteraction, *name));
-  }
-  return core::EstimatorOptions{*kind, *fixed};
+  return core::NamedEstimator(*name, *fixed_name, table, metrics);
 }
 
 }  // namespace mathnas::c

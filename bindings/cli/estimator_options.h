@@ -7,7 +7,6 @@
 
 #include "CLI/App.hpp"
 #include "absl/status/statusor.h"
-#include "fmt/format.h"
 #include "mathnas/core/estimator.h"
 #include "mathnas/core/interaction.h"
 
@@ -34,14 +33,7 @@ struct EstimatorChoice {
   // Interaction learns from the evaluations of `table`; `metrics` are those that will be used.
   absl::StatusOr<core::EstimatorOptions> MakeFor(const core::BlockTable& table,
                                                  const std::vector<std::string>& metrics) const {
-    if (!learns()) {
-      if (core::ParseEstimatorKind(kind).ok()) return Make();
-      return absl::InvalidArgumentError(
-          fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{}'", core::kInteraction, kind));
-    }
-    auto f = core::ParseFlopsFixed(fixed);
-    if (!f.ok()) return f.status();
-    return core::InteractionEstimator(table, metrics, *f);
+    return core::NamedEstimator(kind, fixed, table, metrics);
   }
 
   absl::StatusOr<core::EstimatorOptions> Make() const {

@@ -408,4 +408,17 @@ absl::StatusOr<EstimatorOptions> InteractionEstimator(const BlockTable& table, s
   return options;
 }
 
+absl::StatusOr<EstimatorOptions> NamedEstimator(std::string_view name, std::string_view flops_fixed,
+                                                const BlockTable& table, std::span<const std::string> metrics) {
+  const auto fixed = ParseFlopsFixed(flops_fixed);
+  if (!fixed.ok()) return fixed.status();
+  if (name == kInteraction) return InteractionEstimator(table, metrics, *fixed);
+  const auto kind = ParseEstimatorKind(name);
+  if (!kind.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'", kInteraction, name));
+  }
+  return EstimatorOptions{*kind, *fixed};
+}
+
 }  // namespace mathnas::core

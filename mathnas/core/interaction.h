@@ -89,6 +89,11 @@ class Interaction {
 absl::StatusOr<EstimatorOptions> InteractionEstimator(const BlockTable& table, std::span<const std::string> metrics,
                                                       FlopsFixed flops_fixed = FlopsFixed::kExclude);
 
+// The estimator by its name, "linear", "eq5", "eq6" or kInteraction, as interfaces take it; `metrics` are those that
+// will be used. InvalidArgument lists the names that there are; errors of ParseFlopsFixed and InteractionEstimator.
+absl::StatusOr<EstimatorOptions> NamedEstimator(std::string_view name, std::string_view flops_fixed,
+                                                const BlockTable& table, std::span<const std::string> metrics);
+
 }  // namespace mathnas::core
 
 #endif  // MATHNAS_CORE_INTERACTION_H_

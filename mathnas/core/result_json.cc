@@ -13,20 +13,6 @@ using internal::JsonWriter;
 using internal::WriteNetworkMembers;
 using internal::WriteNetworks;
 
-std::string_view Name(SearchStatus status) {
-  switch (status) {
-    case SearchStatus::kOptimal:
-      return "optimal";
-    case SearchStatus::kFeasible:
-      return "feasible";
-    case SearchStatus::kInfeasible:
-      return "infeasible";
-    case SearchStatus::kUnknown:
-      break;
-  }
-  return "unknown";
-}
-
 void WriteLimitMembers(const Limit& limit, JsonWriter& json) {
   json.Member("metric", limit.metric);
   json.Member("op", Name(limit.op));

@@ -46,6 +46,20 @@ absl::StatusOr<SearchResult> Answer(const Estimator& estimator, const SearchRequ
 
 }  // namespace
 
+std::string_view Name(SearchStatus status) {
+  switch (status) {
+    case SearchStatus::kOptimal:
+      return "optimal";
+    case SearchStatus::kFeasible:
+      return "feasible";
+    case SearchStatus::kInfeasible:
+      return "infeasible";
+    case SearchStatus::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
 absl::StatusOr<SearchResult> Search(const BlockTable& table, const SearchRequest& request) {
   const auto start = std::chrono::steady_clock::now();
   const absl::StatusOr<Estimator> estimator = Estimator::Create(table, request.estimator);

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -54,6 +55,8 @@ enum class SearchStatus {
   kInfeasible,
   kUnknown,  // time ran out before any network was found, or shown not to exist
 };
+// "optimal", "feasible", "infeasible", "unknown".
+std::string_view Name(SearchStatus status);
 
 struct FoundNetwork {
   Choice choice;                            // canonical
