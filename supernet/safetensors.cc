@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "kernels/internal/bounded_json.h"
 #include "kernels/internal/json_text.h"
 #include "nlohmann/json.hpp"
 #include "supernet/atomic_file.h"
@@ -79,6 +80,21 @@ absl::StatusOr<std::string> Header(const std::string& path, std::span<const Name
 }
 
 }  // namespace
+
+absl::Status CheckFormat(const Metadata& metadata, std::string_view format) {
+  const auto entry = metadata.find("format");
+  if (entry == metadata.end()) {
+    return absl::InvalidArgumentError(fmt::format("format: missing in the metadata, expected \"{}\"", format));
+  }
+  if (entry->second == format) return absl::OkStatus();
+  const std::string found = kernels::internal::Shortened(entry->second);
+  const std::string_view kind = format.substr(0, format.find('/') + 1);
+  if (entry->second.starts_with(kind)) {
+    return absl::UnimplementedError(
+        fmt::format("format: found {}, but this version of the library reads \"{}\"", found, format));
+  }
+  return absl::InvalidArgumentError(fmt::format("format: found {}, expected \"{}\"", found, format));
+}
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   absl::StatusOr<InputFile> input = InputFile::Open(path);

@@ -34,6 +34,10 @@ struct ConstTensorView {
 
 using Metadata = std::map<std::string, std::string>;
 
+// Whether the entry "format" is `format`, which is a kind of file and its version ("mathnas-network/1").
+// InvalidArgument: missing, or another kind; Unimplemented: another version of the same. Both say what was found.
+absl::Status CheckFormat(const Metadata& metadata, std::string_view format);
+
 // A file mapped into memory. Opening checks everything: a file that opens has no tensor outside of it, no two that
 // overlap, no gap, and only element types of kernels/tensor.h. The mapping belongs to this object and is shared with
 // every other process that maps the file; replacing the file (AtomicWriteFile) leaves it intact, but a program that

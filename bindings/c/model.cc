@@ -11,36 +11,29 @@
 #include "fmt/format.h"
 #include "kernels/status.h"
 #include "mathnas/deploy/network.h"
-#include "mathnas/deploy/translator_file.h"
+#include "supernet/training/checkpoint.h"
 
 namespace mathnas::c {
 namespace {
 
 using supernet::SafetensorsFile;
 
-constexpr std::string_view kNetworkFormats = "mathnas-network/", kTranslatorFormats = "mathnas-translator/",
-                           kCheckpointFormats = "mathnas-checkpoint/", kCheckpointFormat = "mathnas-checkpoint/1";
+constexpr std::string_view kNetworks = "mathnas-network/", kTranslators = "mathnas-translator/",
+                           kCheckpoints = "mathnas-checkpoint/";
 
-// Which reader a file needs, by the format in its metadata.
+// Which reader a file needs, by the format in its metadata; the reader knows which versions of it there are.
 absl::StatusOr<std::unique_ptr<Source>> OpenSource(SafetensorsFile file) {
   const std::string path = file.path();
   const auto found = file.metadata().find("format");
   const std::string format = found == file.metadata().end() ? "" : found->second;
-  if (format == deploy::kNetworkFormat) return DeployedSource(std::move(file));
-  if (format == kCheckpointFormat) return CheckpointSource(file);
-  if (format.starts_with(kTranslatorFormats)) {
+  if (format.starts_with(kNetworks)) return DeployedSource(std::move(file));
+  if (format.starts_with(kCheckpoints)) return CheckpointSource(file);
+  if (format.starts_with(kTranslators)) {
     return absl::UnimplementedError(
         fmt::format("{}: a translator, which mathnas_translator_open opens; expected a network of images", path));
   }
-  for (const auto& [formats, known] :
-       {std::pair{kNetworkFormats, deploy::kNetworkFormat}, std::pair{kCheckpointFormats, kCheckpointFormat}}) {
-    if (format.starts_with(formats)) {
-      return absl::UnimplementedError(fmt::format(
-          "{}: format: found \"{:.100}\", but this version of the library reads \"{}\"", path, format, known));
-    }
-  }
   return absl::InvalidArgumentError(fmt::format("{}: format: found \"{:.100}\", expected \"{}\" or \"{}\"", path,
-                                                format, deploy::kNetworkFormat, kCheckpointFormat));
+                                                format, deploy::kNetworkFormat, supernet::kCheckpointFormat));
 }
 
 absl::Status Open(absl::StatusOr<SafetensorsFile> file, const mathnas_model_options& options, mathnas_model* model) {

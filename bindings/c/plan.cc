@@ -5,6 +5,7 @@
 #include "bindings/c/model.h"
 #include "bindings/c/status.h"
 #include "fmt/format.h"
+#include "kernels/lower_precision.h"
 #include "mathnas/deploy/network.h"
 
 namespace mathnas::c {
@@ -16,6 +17,9 @@ size_t WorkspaceBytes(const Plan& plan) {
 
 absl::StatusOr<PlanPtr> PreparePlan(NetworkPtr network, std::shared_ptr<kernels::Device> device,
                                     const mathnas_model_options& hooks, int64_t batch) {
+  if (kernels::PrecisionOf(network->graph) == kernels::Precision::kBfloat16) {
+    if (auto s = device->CheckBfloat16(); !s.ok()) return s;
+  }
   const absl::StatusOr<kernels::Graph> graph = deploy::WithBatch(network->graph, batch);
   if (!graph.ok()) return graph.status();
   const kernels::Value output = graph->Find(network->output);

@@ -130,7 +130,7 @@ absl::Status MapWeights(supernet::SafetensorsFile opened, DeployedNetwork& netwo
 
 absl::StatusOr<DeployedNetwork> Read(supernet::SafetensorsFile file) {
   const supernet::Metadata& metadata = file.metadata();
-  if (auto s = internal::CheckFormat(metadata, kNetworkFormat); !s.ok()) return s;
+  if (auto s = supernet::CheckFormat(metadata, kNetworkFormat); !s.ok()) return s;
   for (const char* key : {"graph", "output", "information"}) {
     if (!metadata.contains(key)) return Wrong(key, "missing in the metadata");
   }

@@ -60,8 +60,8 @@ absl::Status Save(const std::string& path, const DeployedNetwork& network);
 
 // Reads a file and checks all of it. The weights are views of the mapped file, read-only and alive as long as the
 // network's tensors are; one that the file holds misaligned for its element type is a copy. Errors name the file, the
-// field and what was expected: InvalidArgument for a file that is truncated, of another format or breaks a rule, the
-// system's own otherwise.
+// field and what was expected: InvalidArgument for a file that is truncated, of another format or breaks a rule,
+// Unimplemented for a version of the format that is not known, the system's own otherwise.
 absl::StatusOr<DeployedNetwork> Load(const std::string& path);
 // The same of a file that was opened to see what it is.
 absl::StatusOr<DeployedNetwork> Load(supernet::SafetensorsFile file);

@@ -79,7 +79,7 @@ absl::StatusOr<supernet::VocabularyPair> ReadVocabularies(const supernet::Safete
 absl::StatusOr<DeployedTranslator> Read(supernet::SafetensorsFile opened) {
   const auto file = std::make_shared<const supernet::SafetensorsFile>(std::move(opened));
   const supernet::Metadata& metadata = file->metadata();
-  if (auto s = internal::CheckFormat(metadata, kTranslatorFormat); !s.ok()) return s;
+  if (auto s = supernet::CheckFormat(metadata, kTranslatorFormat); !s.ok()) return s;
   const absl::StatusOr<std::string> space_name = internal::Text(metadata, "space");
   if (!space_name.ok()) return space_name.status();
   if (*space_name != kSpace) {

@@ -50,8 +50,9 @@ absl::Status Save(const std::string& path, const DeployedTranslator& translator)
 
 // Reads a file and checks all of it. The weights are views of the mapped file, read-only and alive as long as the
 // tensors are; one that the file holds misaligned for its element type is a copy. Errors name the file, the field and
-// what was expected: InvalidArgument for a file that is truncated, of another format or breaks a rule, NotFound for
-// vocabularies that are missing, the system's own otherwise.
+// what was expected: InvalidArgument for a file that is truncated, of another format or breaks a rule,
+// Unimplemented for a version of the format that is not known, NotFound for vocabularies that are missing, the system's
+// own otherwise.
 absl::StatusOr<DeployedTranslator> LoadTranslator(const std::string& path);
 // The same of a file that was opened to see what it is.
 absl::StatusOr<DeployedTranslator> LoadTranslator(supernet::SafetensorsFile file);

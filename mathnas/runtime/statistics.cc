@@ -145,10 +145,9 @@ absl::Status StatisticsStore::Load(const std::string& path, const supernet::Sear
     return absl::InvalidArgumentError(fmt::format("{}: {}", path, what));
   };
   std::string networks;
-  const supernet::Metadata wanted = {{"format", std::string(kStatisticsFormat)},
-                                     {"space", std::string(space.name())},
-                                     {"macro", space.MacroJson()},
-                                     {"weights", fingerprint}};
+  if (auto s = supernet::CheckFormat(file->metadata(), kStatisticsFormat); !s.ok()) return kernels::Annotate(s, path);
+  const supernet::Metadata wanted = {
+      {"space", std::string(space.name())}, {"macro", space.MacroJson()}, {"weights", fingerprint}};
   for (const auto& [field, expected] : wanted) {
     const auto found = file->metadata().find(field);
     const std::string value = found == file->metadata().end() ? "missing" : found->second;

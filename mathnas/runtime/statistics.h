@@ -54,7 +54,8 @@ class StatisticsStore {
   // Complete or not at all (supernet::WriteSafetensors).
   absl::Status Save(const std::string& path, const supernet::SearchSpace& space, const std::string& fingerprint) const;
   // Adds what a file has, of which no more than the capacity is kept. InvalidArgument names file, field and what was
-  // expected: another format, space or supernet, a choice that is none of the space.
+  // expected: another format, space or supernet, a choice that is none of the space. Unimplemented: a version of the
+  // format that is not known.
   absl::Status Load(const std::string& path, const supernet::SearchSpace& space, const std::string& fingerprint);
 
  private:

@@ -30,7 +30,6 @@ using kernels::internal::JsonText;
 using kernels::internal::ParseJson;
 using nlohmann::json;
 
-constexpr std::string_view kFormat = "mathnas-checkpoint/1";
 constexpr std::string_view kAverage = "average.";
 
 absl::Status Bad(const std::string& path, std::string_view what) {
@@ -73,7 +72,7 @@ absl::Status ReadProgress(const std::string& path, const std::string& text, Chec
 absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoint) {
   json epochs = json::array();
   for (const EpochRecord& e : checkpoint.epochs) epochs.push_back({e.loss, e.accuracy, e.images, e.seconds});
-  Metadata metadata = {{"format", std::string(kFormat)},
+  Metadata metadata = {{"format", std::string(kCheckpointFormat)},
                        {"space", checkpoint.space},
                        {"macro", checkpoint.macro},
                        {"recipe", checkpoint.recipe},
@@ -105,10 +104,7 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const SafetensorsFile& file) {
     auto it = metadata.find(name);
     return it == metadata.end() ? nullptr : &it->second;
   };
-  if (const std::string* format = field("format"); format == nullptr || *format != kFormat) {
-    return Bad(path,
-               fmt::format("metadata \"format\" is \"{:.100}\", expected \"{}\"", format ? *format : "", kFormat));
-  }
+  if (auto s = CheckFormat(metadata, kCheckpointFormat); !s.ok()) return kernels::Annotate(s, path);
   for (const char* name : {"space", "macro", "recipe", "progress"}) {
     if (field(name) == nullptr) return Bad(path, fmt::format("metadata \"{}\": missing", name));
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -15,6 +16,8 @@
 #include "supernet/search_space.h"
 
 namespace mathnas::supernet {
+
+inline constexpr std::string_view kCheckpointFormat = "mathnas-checkpoint/1";
 
 struct EpochRecord {
   double loss = 0;      // mean over the images of the epoch so far
@@ -41,7 +44,7 @@ struct Checkpoint {
 
 // Writes complete or not at all; the checkpoint before stays when something fails (a full disk).
 absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoint);
-// InvalidArgument names file, field and what was expected.
+// InvalidArgument names file, field and what was expected; Unimplemented: a version of the format that is not known.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path);
 // The same of a file that was opened to see what it is.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const SafetensorsFile& file);

@@ -295,7 +295,8 @@ TEST_F(HostileNetworkFile, MissingOrNoNetwork) {
   EXPECT_NE(Error(), "");
   Require(supernet::WriteSafetensors(path_, tensors_, {}));  // a checkpoint
   EXPECT_EQ(Error(), "format: missing in the metadata, expected \"mathnas-network/1\"");
-  EXPECT_EQ(With("format", "mathnas-network/2"), "format: found \"mathnas-network/2\", expected \"mathnas-network/1\"");
+  EXPECT_EQ(With("format", "mathnas-network/2"),
+            "format: found \"mathnas-network/2\", but this version of the library reads \"mathnas-network/1\"");
 }
 
 TEST_F(HostileNetworkFile, Truncated) {

@@ -228,6 +228,8 @@ TEST_F(HostileTranslatorFile, MissingOrNoTranslator) {
   EXPECT_EQ(Error(), "format: missing in the metadata, expected \"mathnas-translator/1\"");
   EXPECT_EQ(With("format", "mathnas-network/1"),
             "format: found \"mathnas-network/1\", expected \"mathnas-translator/1\"");
+  EXPECT_EQ(With("format", "mathnas-translator/2"),
+            "format: found \"mathnas-translator/2\", but this version of the library reads \"mathnas-translator/1\"");
 }
 
 TEST_F(HostileTranslatorFile, Truncated) {

@@ -150,7 +150,7 @@ TEST(Checkpoint, HostileOnesAreRefusedByFileAndField) {
     std::function<void(Contents&)> change;
     std::vector<std::string> fragments;
   } cases[] = {
-      {"other format", metadata("format", "mathnas-checkpoint/2"), {"format", "mathnas-checkpoint/1"}},
+      {"other format", metadata("format", "mathnas-network/1"), {"format", "mathnas-checkpoint/1"}},
       {"no format", missing("format"), {"format", "mathnas-checkpoint/1"}},
       {"no metadata", [](Contents& c) { c.metadata.clear(); }, {"format"}},
       {"no space", missing("space"), {"\"space\": missing"}},
@@ -239,6 +239,16 @@ TEST(Checkpoint, HostileOnesAreRefusedByFileAndField) {
     }
     EXPECT_LT(kernels::Message(loaded.status()).size(), 2000U);
   }
+  // Of a version to come.
+  Contents newer = Parts(good);
+  newer.metadata["format"] = "mathnas-checkpoint/2";
+  ASSERT_TRUE(WriteSafetensors(path, newer.tensors, newer.metadata).ok());
+  const auto loaded = LoadCheckpoint(path);
+  EXPECT_EQ(loaded.status().code(), absl::StatusCode::kUnimplemented) << loaded.status();
+  EXPECT_EQ(kernels::Message(loaded.status()),
+            path +
+                ": format: found \"mathnas-checkpoint/2\", but this version of the library reads "
+                "\"mathnas-checkpoint/1\"");
 }
 
 // Wherever a file ends too early, it is refused.

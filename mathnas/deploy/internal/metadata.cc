@@ -23,15 +23,6 @@ absl::Status Wrong(std::string_view field, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", field, what));
 }
 
-absl::Status CheckFormat(const supernet::Metadata& metadata, std::string_view format) {
-  const auto found = metadata.find("format");
-  if (found == metadata.end()) {
-    return Wrong("format", fmt::format("missing in the metadata, expected \"{}\"", format));
-  }
-  if (found->second == format) return absl::OkStatus();
-  return Wrong("format", fmt::format("found {}, expected \"{}\"", Shortened(found->second), format));
-}
-
 absl::StatusOr<std::string> Text(const supernet::Metadata& metadata, const std::string& key) {
   const auto found = metadata.find(key);
   if (found == metadata.end()) return Wrong(key, "missing in the metadata");

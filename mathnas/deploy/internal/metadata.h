@@ -15,9 +15,6 @@ namespace mathnas::deploy::internal {
 // InvalidArgument "FIELD: WHAT".
 absl::Status Wrong(std::string_view field, std::string_view what);
 
-// InvalidArgument unless the file is of this format.
-absl::Status CheckFormat(const supernet::Metadata& metadata, std::string_view format);
-
 // The text of an entry, and the same as JSON of this type; `expected` says in words what that is. InvalidArgument names
 // the key.
 absl::StatusOr<std::string> Text(const supernet::Metadata& metadata, const std::string& key);

@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/fold.h"
+#include "kernels/lower_precision.h"
 #include "mathnas/core/block_table_json.h"
 #include "mathnas/deploy/network_file.h"
 #include "mathnas/deploy/translator_file.h"
@@ -253,6 +255,27 @@ void MakeTranslator(const std::string& folder) {
   Require(Save(folder + "/translator.mathnas", t));
 }
 
+// Of each kind of file truncated-NAME and newer-NAME, which is of a version to come; and bfloat16.mathnas, a network
+// for processors that compute in it.
+void MakeForeign(const std::string& folder) {
+  for (const std::string name : {"network.mathnas", "translator.mathnas", "supernet.safetensors",
+                                 "server_known.safetensors", "server_table.json"}) {
+    std::ifstream file(folder + "/" + name, std::ios::binary);
+    std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    Write(folder + "/truncated-" + name, std::vector<char>(bytes.begin(), bytes.end() - 100));
+    const std::string_view version = "/1\"";  // after the name of the format, which comes first
+    const auto found = std::search(bytes.begin(), bytes.end(), version.begin(), version.end());
+    if (found == bytes.end()) throw std::runtime_error(name);
+    found[1] = '2';
+    Write(folder + "/newer-" + name, bytes);
+  }
+  auto network = deploy::Load(folder + "/network.mathnas");
+  Require(network.status());
+  auto low = deploy::WithPrecision(*std::move(network), kernels::Precision::kBfloat16);
+  Require(low.status());
+  Require(Save(folder + "/bfloat16.mathnas", *low));
+}
+
 }  // namespace
 }  // namespace mathnas
 
@@ -265,6 +288,7 @@ int main(int argc, char** argv) {
     mathnas::MakeCheckpoints(argv[1]);
     mathnas::MakeServer(argv[1]);
     mathnas::MakeTranslator(argv[1]);
+    mathnas::MakeForeign(argv[1]);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;

@@ -180,6 +180,12 @@ def test_refused():
     refused("no file", "attribute file")
     refused("a file that is missing", "no/such", file="no/such")
     refused("a damaged file", "damaged", file=path("damaged.mathnas"))
+    for name in ("network.mathnas", "supernet.safetensors"):
+        refused("a truncated file", f"truncated-{name}", file=path(f"truncated-{name}"))
+        refused("a file of a version to come", f"newer-{name}", "this version of the library reads", file=path(f"newer-{name}"))
+    refused("a table of a version to come", "mathnas-block-table/1", **{**SERVER, "table": path("newer-server_table.json")})
+    refused("statistics of a version to come", "mathnas-statistics/1",
+            **{**SERVER, "statistics": path("newer-server_known.safetensors")})
     refused("a translator", "mathnas_translator_open", file=path("translator.mathnas"))
     refused("a supernet alone", "attributes subnet, table", file=supernet)
     refused("a subnet of another space", "subnet", file=supernet, subnet='{"arch": "|x~0|"}')

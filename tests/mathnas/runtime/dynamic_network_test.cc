@@ -20,6 +20,7 @@
 #include "mathnas/profile/profiler.h"
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
+#include "supernet/safetensors.h"
 #include "supernet/training/sampling.h"
 #include "supernet/weights.h"
 #include "tests/mathnas/runtime/runtime_test.h"
@@ -182,6 +183,19 @@ TEST(DynamicNetwork, AnswersAsTheSubnetAlone) {
   EXPECT_FALSE((*network)->Run({}, {}).ok());
 }
 
+// The table that was published of the space is one of the space: a server takes it as it is.
+TEST(DynamicNetwork, ServesByThePublishedTable) {
+  Fixture f = Small();
+  f.table = *core::Load(MATHNAS_PUBLISHED_TABLES "/nasbench201.json");
+  DynamicOptions options = f.Options();
+  options.choosing.request.limits = {{.metric = "latency_edgegpu", .value = 5000}};
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  EXPECT_LE(Value(f.table, "latency_edgegpu", (*network)->present()), 5000);
+  std::vector<float> logits(kClasses);
+  EXPECT_TRUE((*network)->Run(Request(1, 1), logits).ok());
+}
+
 TEST(DynamicNetwork, LimitsThatCannotBeMetChangeNothing) {
   const Fixture f = Small();
   DynamicOptions options = f.Options();
@@ -269,6 +283,11 @@ TEST(DynamicNetwork, StatisticsFromAFile) {
   weights->entries()[3].tensor.as<float>()[0] += 1e-3f;
   f.supernet.weights = weights;
   ExpectError(f.Make(options).status(), absl::StatusCode::kInvalidArgument, {"statistics.safetensors: weights: "});
+  ASSERT_TRUE(supernet::WriteSafetensors(path, kernels::TensorMap(), {{"format", "mathnas-statistics/2"}}).ok());
+  ExpectError(f.Make(options).status(), absl::StatusCode::kUnimplemented, {path, "reads \"mathnas-statistics/1\""});
+  ASSERT_TRUE(supernet::WriteSafetensors(path, kernels::TensorMap(), {{"format", "mathnas-network/1"}}).ok());
+  ExpectError(f.Make(options).status(), absl::StatusCode::kInvalidArgument,
+              {path, "expected \"mathnas-statistics/1\""});
   supernet::testing::Write(path, "not a file of tensors");
   EXPECT_FALSE(f.Make(options).ok());
 }
