@@ -4,6 +4,9 @@
 //
 // An input is a program: each step takes a byte for the call and more for its arguments, until the input is used up;
 // what files are read of is the rest of the input.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -89,6 +92,24 @@ const std::string& ServerTable() {
   return text;
 }
 
+// A file in memory, for functions that want a path: nothing touches a disk.
+class File {
+ public:
+  explicit File(std::string_view bytes) : file_(memfd_create("fuzz", MFD_CLOEXEC)) {
+    Check(file_ >= 0, "a file in memory");
+    Check(write(file_, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()), "a file that is written");
+    path_ = "/proc/self/fd/" + std::to_string(file_);
+  }
+  ~File() { close(file_); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  const char* path() const { return path_.c_str(); }
+
+ private:
+  int file_;
+  std::string path_;
+};
+
 class Calls {
  public:
   Calls(const uint8_t* data, size_t size) : data_(data), size_(size) {}
@@ -99,7 +120,7 @@ class Calls {
     const bool serve = std::string_view(reinterpret_cast<const char*>(data_), size_).starts_with(kServe);
     if (serve) at_ = kServe.size();
     for (int step = 0; step < kMaxSteps && at_ < size_; ++step) {
-      Step(Byte() % (serve ? 28 : 26));
+      Step(serve ? Byte() % kSteps : Byte() % kStepsWithoutServer);
       const char* error = mathnas_last_error();
       Check(std::strlen(error) < 2048, "a text that is too long");
     }
@@ -108,8 +129,9 @@ class Calls {
   }
 
  private:
-  enum Type { kModel, kPlan, kContext, kTableType, kPredictor, kResult, kCancel, kServer };
-  static constexpr int kTypes = 8, kMostServers = 2;
+  enum Type { kModel, kPlan, kContext, kTableType, kPredictor, kResult, kCancel, kTranslator, kServer };
+  static constexpr int kTypes = 9, kMostServers = 2;
+  static constexpr int kStepsWithoutServer = 29, kSteps = 31;
   struct Handle {
     void* handle;
     Type type;
@@ -185,6 +207,8 @@ class Calls {
         return mathnas_result_destroy(static_cast<mathnas_result>(h));
       case kCancel:
         return mathnas_cancel_destroy(static_cast<mathnas_cancel>(h));
+      case kTranslator:
+        return mathnas_translator_destroy(static_cast<mathnas_translator>(h));
       case kServer:
         return mathnas_server_destroy(static_cast<mathnas_server>(h));
     }
@@ -233,6 +257,44 @@ class Calls {
     mathnas_context context = nullptr;
     Keep(mathnas_context_create(plan, nullptr, &context), context, kContext);
     if (context != nullptr) Check(mathnas_context_run(context) == MATHNAS_OK, "a network that does not run");
+  }
+
+  // Files of every kind, by their paths.
+  void Open() {
+    mathnas_model model = nullptr;
+    mathnas_table table = nullptr;
+    mathnas_translator translator = nullptr;
+    Padded<mathnas_model_options> options;
+    Init(options, mathnas_model_options_init);
+    options.s.device = static_cast<int32_t>(Few({0, 0, 1, 2, -1}));
+    const int kind = Byte() % 4;
+    const bool null = Byte() >= 240, table_of_ours = Byte() < 64;
+    const File file(kind == 1 && table_of_ours ? kTable : Rest());
+    const char* const path = null ? nullptr : kind == 3 ? "no/such/file" : file.path();
+    switch (kind) {
+      case 0:
+        Keep(mathnas_model_open(path, &options.s, &model), model, kModel);
+        return;
+      case 1:
+        Keep(mathnas_table_open(path, &table), table, kTableType);
+        return;
+      default:
+        Keep(mathnas_translator_open(path, &options.s, &translator), translator, kTranslator);
+        return;
+    }
+  }
+
+  // No translator is among the handles, as one takes seconds: what is right is in translator_test.c.
+  void Translate() {
+    const auto translator = Any<mathnas_translator>(kTranslator);
+    const std::string sentence = Text();
+    const char* text = nullptr;
+    double score = 0;
+    const bool null = Byte() >= 240;
+    mathnas_translator_run(translator, null ? nullptr : sentence.c_str(),
+                           Byte() < 192 ? nullptr : Any<mathnas_cancel>(kCancel), Byte() < 240 ? &text : nullptr,
+                           &score);
+    mathnas_translator_information(translator, null ? nullptr : &text);
   }
 
   void MakePlan() {
@@ -514,7 +576,6 @@ class Calls {
   void Step(int call) {
     mathnas_table table = nullptr;
     mathnas_cancel cancel = nullptr;
-    mathnas_model model = nullptr;
     switch (call) {
       case 0:
         return Read();
@@ -552,11 +613,18 @@ class Calls {
         return;
       }
       case 13:
-        Keep(mathnas_model_open("no/such/file", nullptr, &model), model, kModel);
-        return;
+        return Open();
       case 26:
+        return Translate();
+      case 27:  // any number has a name
+        Check(std::strlen(mathnas_status_name(static_cast<mathnas_status>(Integer()))) > 0, "a status without a name");
+        return;
+      case 28:
+        Check(mathnas_api_version() == MATHNAS_API_VERSION && mathnas_version_string()[0] != 0, "a version");
+        return;
+      case 29:
         return MakeServer();
-      case 27:
+      case 30:
         return Serve();
       default:
         return Ask(call - 14);
