@@ -1,6 +1,5 @@
 // mathnas_server_...: supernets that serve while their budget changes.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <deque>
 #include <limits>
@@ -10,7 +9,6 @@
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "bindings/c/model.h"
 #include "bindings/c/search.h"
@@ -25,7 +23,6 @@
 namespace mathnas::c {
 namespace {
 
-using core::Limit;
 using runtime::DynamicNetwork;
 using supernet::Choice;
 
@@ -64,14 +61,12 @@ class Names {
 struct ServerHandle : Object {
   static constexpr Kind kKind = Kind::kServer;
   static constexpr const char* kName = "server";
-  ServerHandle(std::shared_ptr<Model> m, std::shared_ptr<const supernet::SearchSpace> s, core::BlockTable t)
-      : Object(kKind), model(std::move(m)), space(std::move(s)), table(std::move(t)), names(*space) {}
+  ServerHandle(std::shared_ptr<Model> m, std::shared_ptr<const supernet::SearchSpace> s)
+      : Object(kKind), model(std::move(m)), space(std::move(s)), names(*space) {}
 
   const std::shared_ptr<Model> model;
   const std::shared_ptr<const supernet::SearchSpace> space;
-  const core::BlockTable table;
   Names names;
-  std::mutex limits;  // held by calls that change some of the limits
   int64_t batch = 1, side = 0;
   std::unique_ptr<DynamicNetwork> network;
 
@@ -125,7 +120,7 @@ absl::StatusOr<std::unique_ptr<ServerHandle>> MakeServer(std::shared_ptr<Model> 
   supernet->space = *space;
   auto options = DynamicOptionsOf(o, **space, table);
   if (!options.ok()) return options.status();
-  auto server = std::make_unique<ServerHandle>(model, *space, table);
+  auto server = std::make_unique<ServerHandle>(model, *space);
   server->batch = o.batch;
   server->side = o.image_side;
   auto network = DynamicNetwork::Create(*std::move(supernet), table, model->device(), *std::move(options));
@@ -161,18 +156,6 @@ absl::Status RunServer(ServerHandle& server, const mathnas_bindings& b, mathnas_
   s.subnet = server.names.Of(answer->choice);
   s.milliseconds = answer->milliseconds;
   return Write(s, served);
-}
-
-// InvalidArgument: no metric of the table, or no number.
-absl::StatusOr<Limit> BudgetOf(const core::BlockTable& table, const std::string& metric, double limit) {
-  const auto found = table.metrics.find(metric);
-  if (found == table.metrics.end()) {
-    return absl::InvalidArgumentError(fmt::format("metric: \"{:.100}\", expected one of the table", metric));
-  }
-  if (std::isnan(limit)) return absl::InvalidArgumentError("limit: not a number");
-  const bool more_is_better = found->second.goal == core::Goal::kMax;
-  return Limit{
-      .metric = metric, .op = more_is_better ? core::LimitOp::kAtLeast : core::LimitOp::kAtMost, .value = limit};
 }
 
 mathnas_server_statistics StatisticsOf(const ServerHandle& server) {
@@ -218,7 +201,6 @@ mathnas_status With(mathnas_server server, const Body& body) {
 }  // namespace mathnas::c
 
 using namespace mathnas::c;  // NOLINT: what follows is the interface, and nothing else
-namespace core = mathnas::core;
 
 mathnas_status mathnas_server_create(mathnas_model model, mathnas_table table, const mathnas_server_options* options,
                                      mathnas_server* server) {
@@ -268,7 +250,6 @@ mathnas_status mathnas_server_set_limits(mathnas_server server, const char* cons
   return With(server, [&](ServerHandle& s) -> absl::Status {
     auto parsed = LimitsOf(limits, count);
     if (!parsed.ok()) return parsed.status();
-    const std::lock_guard lock(s.limits);
     return s.Tell(s.network->SetLimits(*std::move(parsed)), /*by_table=*/true, decision);
   });
 }
@@ -278,13 +259,7 @@ mathnas_status mathnas_server_set_budget(mathnas_server server, const char* metr
   return With(server, [&](ServerHandle& s) -> absl::Status {
     const auto name = Text(metric, "metric");
     if (!name.ok()) return name.status();
-    auto budget = BudgetOf(s.table, *name, limit);
-    if (!budget.ok()) return budget.status();
-    const std::lock_guard lock(s.limits);
-    std::vector<core::Limit> limits = s.network->limits();
-    std::erase_if(limits, [&](const core::Limit& l) { return l.metric == *name; });
-    if (std::isfinite(limit)) limits.push_back(*std::move(budget));
-    return s.Tell(s.network->SetLimits(std::move(limits)), /*by_table=*/true, decision);
+    return s.Tell(s.network->SetBudget(*name, limit), /*by_table=*/true, decision);
   });
 }
 

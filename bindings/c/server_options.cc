@@ -1,7 +1,6 @@
 #include "bindings/c/server_options.h"
 
-#include <cmath>
-#include <cstring>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -11,9 +10,8 @@
 #include "bindings/c/structs.h"
 #include "fmt/format.h"
 #include "kernels/status.h"
+#include "supernet/candidates.h"
 #include "supernet/data/image_source.h"
-#include "supernet/mobilenetv3/space.h"
-#include "supernet/supervit/space.h"
 
 namespace mathnas::c {
 namespace {
@@ -21,10 +19,11 @@ namespace {
 using supernet::SearchSpace;
 using SpacePtr = std::shared_ptr<const SearchSpace>;
 
-constexpr std::string_view kLayers = "layers";  // of blocks: no set
 constexpr const char* kResolution = "resolution";
+constexpr int64_t kMostSide = 65536;
 
-absl::Status Expected(std::string_view option, int64_t value, std::string_view expected) {
+template <typename Number>
+absl::Status Expected(std::string_view option, Number value, std::string_view expected) {
   return absl::InvalidArgumentError(fmt::format("{}: {}, expected {}", option, value, expected));
 }
 
@@ -34,28 +33,17 @@ absl::StatusOr<std::vector<int>> ResolutionsOf(const mathnas_server_options& o, 
     if (o.resolutions == nullptr) return Null("resolutions", fmt::format("a list of {} numbers", o.resolution_count));
     resolutions.assign(o.resolutions, o.resolutions + o.resolution_count);
   } else if (table.structure.shared && table.structure.shared->name == kResolution) {
-    for (double value : table.structure.shared->values) resolutions.push_back(static_cast<int>(value));
+    for (double value : table.structure.shared->values) {
+      if (!(value >= 1 && value <= kMostSide)) return Expected("resolutions of the table", value, "1 to 65536");
+      resolutions.push_back(static_cast<int>(value));
+    }
   }
   return resolutions;
 }
 
-absl::StatusOr<SpacePtr> MobileNetV3With(const SearchSpace& space, const char* blocks, std::vector<int> resolutions) {
-  auto macro = supernet::ParseMobileNetV3Macro(space.MacroJson());
-  if (!macro.ok()) return macro.status();
-  if (!resolutions.empty()) macro->resolutions = std::move(resolutions);
-  if (blocks != nullptr && blocks == kLayers) {
-    macro->blocks.reset();
-  } else if (blocks != nullptr) {
-    auto set = supernet::mobilenetv3::LoadBlockSet(blocks);
-    if (!set.ok()) return kernels::Annotate(set.status(), "blocks");
-    macro->blocks = *std::move(set);
-  }
-  return supernet::MobileNetV3(*macro);
-}
-
 // Copies, as the caller's may go.
 absl::StatusOr<supernet::ImageSourcePtr> PixelsOf(const mathnas_server_options& o, const SearchSpace& space) {
-  constexpr int64_t kMostSide = 65536, kMostBytes = int64_t{1} << 40;
+  constexpr int64_t kMostBytes = int64_t{1} << 40;
   const int64_t height = o.calibration_height, width = o.calibration_width, images = o.calibration_images;
   if (height < 1 || height > kMostSide) return Expected("calibration_height", height, "1 to 65536");
   if (width < 1 || width > kMostSide) return Expected("calibration_width", width, "1 to 65536");
@@ -63,26 +51,14 @@ absl::StatusOr<supernet::ImageSourcePtr> PixelsOf(const mathnas_server_options& 
   if (channels < 1 || channels > 256) return Expected("calibration_channels", channels, "1 to 256");
   const int64_t bytes = height * width * channels;
   if (images < 1 || images > kMostBytes / bytes) return Expected("calibration_images", images, "how many they are");
-  supernet::ImageDataset set;
-  set.name = "calibration_pixels";
-  set.count = images;
-  set.height = height;
-  set.width = width;
-  set.channels = channels;
-  set.classes = static_cast<int>(space.classes());
-  set.images.assign(o.calibration_pixels, o.calibration_pixels + images * bytes);
-  set.labels.assign(static_cast<size_t>(images), 0);  // nobody asks for them
-  for (uint32_t c = 0; c < channels; ++c) {
-    set.mean.push_back(o.calibration_mean == nullptr ? 0 : o.calibration_mean[c]);
-    set.stddev.push_back(o.calibration_deviation == nullptr ? 1 : o.calibration_deviation[c]);
-    if (!std::isfinite(set.mean.back()) || !(set.stddev.back() > 0) || !std::isfinite(set.stddev.back())) {
-      return absl::InvalidArgumentError(
-          fmt::format("calibration_mean, calibration_deviation: {} and {} of channel {}, expected finite numbers, the "
-                      "second above 0",
-                      set.mean.back(), set.stddev.back(), c));
-    }
+  std::vector<double> mean(channels, 0), deviation(channels, 1);
+  if (o.calibration_mean != nullptr) mean.assign(o.calibration_mean, o.calibration_mean + channels);
+  if (o.calibration_deviation != nullptr) {
+    deviation.assign(o.calibration_deviation, o.calibration_deviation + channels);
   }
-  return supernet::InMemory(std::move(set));
+  return supernet::Unlabelled("calibration_pixels",
+                              std::span(o.calibration_pixels, static_cast<size_t>(images * bytes)), {height, width},
+                              static_cast<int>(space.classes()), std::move(mean), std::move(deviation));
 }
 
 absl::StatusOr<runtime::CalibrationData> CalibrationOf(const mathnas_server_options& o, const SearchSpace& space) {
@@ -117,18 +93,9 @@ absl::StatusOr<int> Small(const char* option, int64_t value, int64_t least, int6
 
 absl::StatusOr<SpacePtr> WithCandidates(SpacePtr space, const mathnas_server_options& o,
                                         const core::BlockTable& table) {
-  auto resolutions = ResolutionsOf(o, table);
+  const auto resolutions = ResolutionsOf(o, table);
   if (!resolutions.ok()) return resolutions.status();
-  if (o.blocks == nullptr && resolutions->empty()) return space;
-  if (space->name() == "mobilenetv3") return MobileNetV3With(*space, o.blocks, *std::move(resolutions));
-  if (o.blocks == nullptr && space->name() == "supervit") {
-    auto macro = supernet::ParseSuperVitMacro(space->MacroJson());
-    if (!macro.ok()) return macro.status();
-    macro->resolutions = *std::move(resolutions);
-    return supernet::SuperVit(*macro);
-  }
-  return absl::InvalidArgumentError(
-      fmt::format("{}: {} has no such parameter", o.blocks != nullptr ? "blocks" : "resolutions", space->name()));
+  return supernet::WithCandidates(std::move(space), o.blocks == nullptr ? "" : o.blocks, *resolutions);
 }
 
 absl::StatusOr<runtime::DynamicOptions> DynamicOptionsOf(const mathnas_server_options& o, const SearchSpace& space,

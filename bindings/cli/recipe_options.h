@@ -157,17 +157,18 @@ struct RecipeOptions {
       made.decay = published.decay;
     }
     if (shrinking) {
-      const supernet::ShrinkingStage& stage = shrinking->stage;
-      if (!asked("--batch")) made.batch = 64;
+      const supernet::TrainingRecipe published =
+          supernet::ShrinkingRecipe(*shrinking, asked("--batch") ? recipe.batch : 64);
       if (!epochs && asked("--epochs")) epochs = recipe.epochs;
-      if (!asked("--warmup-epochs")) made.warmup_epochs = epochs ? 0 : stage.warmup_epochs;
-      made.epochs = epochs.value_or(stage.epochs + made.warmup_epochs);
-      if (!asked("--lr")) made.learning_rate = stage.rate * static_cast<double>(made.batch) / 64;
-      if (!asked("--weight-decay")) made.weight_decay = 3e-5;
-      if (!asked("--label-smoothing")) made.label_smoothing = 0.1;
-      if (!asked("--lr-update")) made.rate_per_step = true;
-      made.decay = supernet::Decay::kWeights;
-      made.shrinking = shrinking;
+      made.batch = published.batch;
+      if (!asked("--warmup-epochs")) made.warmup_epochs = epochs ? 0 : published.warmup_epochs;
+      made.epochs = epochs.value_or(shrinking->stage.epochs + made.warmup_epochs);
+      if (!asked("--lr")) made.learning_rate = published.learning_rate;
+      if (!asked("--weight-decay")) made.weight_decay = published.weight_decay;
+      if (!asked("--label-smoothing")) made.label_smoothing = published.label_smoothing;
+      if (!asked("--lr-update")) made.rate_per_step = published.rate_per_step;
+      made.decay = published.decay;
+      made.shrinking = published.shrinking;
     }
     made.augment = !no_augment;
     made.nesterov = !no_nesterov;

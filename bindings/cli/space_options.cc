@@ -5,6 +5,7 @@
 
 #include "fmt/format.h"
 #include "kernels/status.h"
+#include "supernet/candidates.h"
 #include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/supervit/space.h"
@@ -14,8 +15,7 @@ namespace {
 
 using SpaceOr = absl::StatusOr<std::shared_ptr<const supernet::SearchSpace>>;
 
-constexpr int kSmallResolution = 64;            // of supervit's small task
-constexpr std::string_view kLayers = "layers";  // of --blocks: no set
+constexpr int kSmallResolution = 64;  // of supervit's small task
 
 // Sets `field` to the last of the values that is given.
 void Take(int64_t& field, std::initializer_list<int64_t> values) {
@@ -60,7 +60,7 @@ SpaceOr MakeMobileNetV3(const SpaceOptions& o, const SpaceFit& fit) {
   if (o.width != 0) macro.width = o.width;
   if (o.size != 0) macro.resolutions = {static_cast<int>(o.size)};
   if (!o.resolutions.empty()) macro.resolutions = o.resolutions;
-  if (o.blocks == kLayers) {
+  if (o.blocks == supernet::kLayers) {
     macro.blocks.reset();
   } else if (!o.blocks.empty()) {
     auto blocks = supernet::mobilenetv3::LoadBlockSet(o.blocks);

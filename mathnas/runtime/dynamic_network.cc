@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "fmt/format.h"
@@ -202,6 +203,24 @@ absl::StatusOr<Served> DynamicNetwork::Run(std::span<const float> images, std::s
 
 absl::StatusOr<Decision> DynamicNetwork::SetLimits(std::vector<Limit> limits) {
   const std::lock_guard lock(control_);
+  return Keeping(std::move(limits));
+}
+
+absl::StatusOr<Decision> DynamicNetwork::SetBudget(const std::string& metric, double limit) {
+  const auto found = table_.metrics.find(metric);
+  if (found == table_.metrics.end()) {
+    return absl::InvalidArgumentError(fmt::format("metric: \"{:.100}\", expected one of the table", metric));
+  }
+  if (std::isnan(limit)) return absl::InvalidArgumentError("limit: not a number");
+  const auto op = found->second.goal == core::Goal::kMax ? core::LimitOp::kAtLeast : core::LimitOp::kAtMost;
+  const std::lock_guard lock(control_);
+  std::vector<Limit> limits = limits_;
+  std::erase_if(limits, [&](const Limit& l) { return l.metric == metric; });
+  if (std::isfinite(limit)) limits.push_back({.metric = metric, .op = op, .value = limit});
+  return Keeping(std::move(limits));
+}
+
+absl::StatusOr<Decision> DynamicNetwork::Keeping(std::vector<Limit> limits) {
   const auto chosen = Solve(limits, /*nearest=*/false, 0);
   if (!chosen.ok()) return chosen.status();
   limits_ = std::move(limits);

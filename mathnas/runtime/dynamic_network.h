@@ -118,6 +118,9 @@ class DynamicNetwork {
   // be held, and limits and subnet stay as they are. InvalidArgument: unknown metric, wrong unit. Solves on the thread
   // that calls.
   absl::StatusOr<Decision> SetLimits(std::vector<core::Limit> limits);
+  // The same in place of the limits of one metric alone: at most `limit`, at least where more is better, none where it
+  // is infinite. InvalidArgument: no metric of the table, or no number.
+  absl::StatusOr<Decision> SetBudget(const std::string& metric, double limit);
   // A subnet by its choice of the space, whatever the limits; they count again from the next SetLimits or followed
   // latency on.
   absl::StatusOr<Decision> SetChoice(const supernet::Choice& choice);
@@ -153,6 +156,7 @@ class DynamicNetwork {
   absl::Status Start();
 
   // What follows needs control_.
+  absl::StatusOr<Decision> Keeping(std::vector<core::Limit> limits);
   absl::StatusOr<ChosenNetwork> Solve(const std::vector<core::Limit>& limits, bool nearest, double margin);
   Decision GoTo(const supernet::Choice& choice, Verdict reason);
   void SwitchTo(SubnetPtr subnet, Verdict reason);

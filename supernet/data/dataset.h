@@ -80,6 +80,9 @@ struct DatasetOptions {
 // InvalidArgument names file, field and what was expected; NotFound a file that is missing.
 absl::StatusOr<DatasetPair> LoadDataset(std::string_view spec, const DatasetOptions& options = {});
 
+// Sets mean and deviation of both parts to those of the pixels of `train`, as ImageDataset has them.
+void SetStatistics(DatasetPair& pair);
+
 struct TrainValidationSplit {
   ImageDataset train, validation;
 };

@@ -35,9 +35,6 @@ inline constexpr int64_t kMaxClasses = 65536;
 absl::Status CheckSize(std::string_view where, int64_t count, int64_t height, int64_t width, int64_t channels,
                        const DatasetOptions& options);
 
-// Mean and population standard deviation of each channel of `train`, set in both parts.
-void SetStatistics(DatasetPair& pair);
-
 // Which images SplitTrainValidation holds out, in ascending order. `name`: the beginning of the error.
 absl::StatusOr<std::vector<uint32_t>> HeldOutImages(std::string_view name, std::span<const int32_t> labels, int classes,
                                                     int64_t validation_count, uint64_t seed);

@@ -1,6 +1,7 @@
 #include "supernet/data/image_source.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "fmt/format.h"
@@ -66,6 +67,42 @@ ImageSourcePtr InMemory(ImageDataset dataset) {
 
 ImageSourcePtr Referring(const ImageDataset& dataset) {
   return std::make_shared<DatasetImages<const ImageDataset&>>(dataset);
+}
+
+absl::Status CheckNormalisation(std::string_view name, int64_t channels, std::span<const double> mean,
+                                std::span<const double> stddev) {
+  if (std::ssize(mean) != channels || std::ssize(stddev) != channels) {
+    return absl::InvalidArgumentError(fmt::format("{}: means of {} channels and deviations of {}, expected {} of each",
+                                                  name, mean.size(), stddev.size(), channels));
+  }
+  for (size_t c = 0; c < mean.size(); ++c) {
+    if (std::isfinite(mean[c]) && std::isfinite(stddev[c]) && stddev[c] > 0) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("{}: mean and deviation of channel {} are {} and {}, expected finite numbers, the second above 0",
+                    name, c, mean[c], stddev[c]));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ImageSourcePtr> Unlabelled(std::string name, std::span<const uint8_t> pixels, ImageSize size,
+                                          int classes, std::vector<double> mean, std::vector<double> stddev) {
+  if (auto s = CheckNormalisation(name, std::ssize(mean), mean, stddev); !s.ok()) return s;
+  ImageDataset set;
+  set.name = std::move(name);
+  set.height = size.height;
+  set.width = size.width;
+  set.channels = static_cast<int64_t>(mean.size());
+  set.classes = classes;
+  if (mean.empty() || size.height < 1 || size.width < 1 || pixels.empty() || pixels.size() % set.image_bytes() != 0) {
+    return absl::InvalidArgumentError(fmt::format("{}: {} pixels, expected those of images {{{},{},{}}}", set.name,
+                                                  pixels.size(), size.height, size.width, set.channels));
+  }
+  set.count = static_cast<int64_t>(pixels.size() / set.image_bytes());
+  set.images.assign(pixels.begin(), pixels.end());
+  set.labels.assign(static_cast<size_t>(set.count), 0);
+  set.mean = std::move(mean);
+  set.stddev = std::move(stddev);
+  return InMemory(std::move(set));
 }
 
 absl::StatusOr<ImageSources> LoadImages(std::string_view spec, const DatasetOptions& options) {

@@ -83,6 +83,17 @@ ImageSourcePtr InMemory(ImageDataset dataset);
 // The same, but it refers to the set, which must outlive it. Labels are copied.
 ImageSourcePtr Referring(const ImageDataset& dataset);
 
+// InvalidArgument, which begins with `name`, unless there are a finite mean and a finite deviation above 0 for each of
+// so many channels.
+absl::Status CheckNormalisation(std::string_view name, int64_t channels, std::span<const double> mean,
+                                std::span<const double> stddev);
+
+// A copy of pixels {images, height, width, channels}, whose labels nobody asks for: what statistics are recalibrated
+// on. `mean` and `stddev` have an entry for each channel. Errors of CheckNormalisation; InvalidArgument: the pixels are
+// not those of whole images.
+absl::StatusOr<ImageSourcePtr> Unlabelled(std::string name, std::span<const uint8_t> pixels, ImageSize size,
+                                          int classes, std::vector<double> mean, std::vector<double> stddev);
+
 struct ImageSources {
   ImageSourcePtr train, test;
   ImageSourcePtr validation;  // null unless the set has a part of its own for it

@@ -38,6 +38,25 @@ std::string Joined(std::string_view kind, std::string_view name) { return fmt::f
 
 }  // namespace
 
+std::string_view Name(Decay decay) {
+  switch (decay) {
+    case Decay::kAll:
+      return "all";
+    case Decay::kWeights:
+      return "weights";
+    case Decay::kMatrices:
+      return "matrices";
+  }
+  return "";
+}
+
+absl::StatusOr<Decay> ParseDecay(std::string_view name) {
+  for (Decay d : {Decay::kAll, Decay::kWeights, Decay::kMatrices}) {
+    if (Name(d) == name) return d;
+  }
+  return absl::InvalidArgumentError(fmt::format("decay \"{:.60}\": expected all, weights or matrices", name));
+}
+
 bool Decays(Decay decay, std::string_view name, size_t rank) {
   const auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
   switch (decay) {

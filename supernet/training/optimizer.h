@@ -19,6 +19,9 @@ enum class Decay : uint8_t {
   kMatrices,  // tensors of rank 2 and more whose names have neither "rescale" nor "bn" and do not end in ".bias"
               // (NASViT, spec/training-golden.md 5)
 };
+// "all", "weights", "matrices".
+std::string_view Name(Decay decay);
+absl::StatusOr<Decay> ParseDecay(std::string_view name);
 // Whether it acts on a tensor of this name and rank.
 bool Decays(Decay decay, std::string_view name, size_t rank);
 

@@ -403,6 +403,19 @@ TrainingRecipe SmallNasVitRecipe() {
   return recipe;
 }
 
+TrainingRecipe ShrinkingRecipe(Shrinking shrinking, int64_t batch) {
+  const ShrinkingStage& stage = shrinking.stage;
+  return {.epochs = stage.epochs + stage.warmup_epochs,
+          .batch = batch,
+          .learning_rate = stage.rate * static_cast<double>(batch) / 64,
+          .warmup_epochs = stage.warmup_epochs,
+          .rate_per_step = true,
+          .weight_decay = 3e-5,
+          .label_smoothing = 0.1,
+          .decay = Decay::kWeights,
+          .shrinking = std::move(shrinking)};
+}
+
 std::string ToJson(const TrainingRecipe& r) {
   nlohmann::json recipe = {{"epochs", r.epochs},
                            {"batch", r.batch},
@@ -418,8 +431,7 @@ std::string ToJson(const TrainingRecipe& r) {
                            {"augment", r.augment},
                            {"crop_padding", r.crop_padding},
                            {"seed", r.seed}};
-  if (r.decay == Decay::kWeights) recipe["decay"] = "weights";
-  if (r.decay == Decay::kMatrices) recipe["decay"] = "matrices";
+  if (r.decay != Decay::kAll) recipe["decay"] = std::string(Name(r.decay));
   // Left out where they are as in recipes that are older than these.
   if (r.algorithm != Algorithm::kSgd) recipe["optimizer"] = std::string(Name(r.algorithm));
   if (r.warmup_rate > 0) recipe["warmup_lr"] = r.warmup_rate;

@@ -116,6 +116,9 @@ TrainingRecipe NasVitRecipe(int64_t batch, bool photographs = false);
 // The same step with rates and an average for some hundred of them, on inputs of 64 pixels: this project's.
 TrainingRecipe SmallNasVitRecipe();
 
+// That of a stage of progressive shrinking (spec/search-spaces.md 3.8) for this batch, warm-up and all.
+TrainingRecipe ShrinkingRecipe(Shrinking shrinking, int64_t batch);
+
 // The recipe as JSON, as checkpoints keep it.
 std::string ToJson(const TrainingRecipe& recipe);
 // InvalidArgument names the field that is out of range.
