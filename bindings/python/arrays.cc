@@ -1,5 +1,6 @@
 #include "bindings/python/arrays.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -95,6 +96,28 @@ kernels::TensorView ViewOf(const char* name, const Array& array) {
   view.desc.shape.assign(array.shape_ptr(), array.shape_ptr() + array.ndim());
   view.data = const_cast<void*>(array.data());
   return view;
+}
+
+float* FloatsIn(const char* name, nb::handle array, size_t rows, size_t columns) {
+  WritableArray target;
+  if (!nb::try_cast(array, target)) {
+    throw nb::type_error(fmt::format("{}: expected an array that can be written to", name).c_str());
+  }
+  const Array seen(target);
+  RequireDense(name, seen);
+  if (!IsOf<float>(seen) || seen.ndim() != 2 || seen.shape(0) != rows || seen.shape(1) != columns) {
+    RaiseUnexpected(name, seen, fmt::format("float32 {{{},{}}}", rows, columns));
+  }
+  return static_cast<float*>(target.data());
+}
+
+nb::object LargestOf(std::span<const float> values, size_t rows, size_t columns) {
+  Result<int64_t> largest(rows);
+  for (size_t i = 0; i < rows; ++i) {
+    const auto row = values.subspan(i * columns, columns);
+    largest.data()[i] = std::ranges::max_element(row) - row.begin();
+  }
+  return largest.ToArray({rows});
 }
 
 nb::object ArrayIn(const kernels::TensorView& view, nb::handle owner) { return Wrapped(view, owner).cast(); }

@@ -78,6 +78,12 @@ class Result {
   std::unique_ptr<T, Free> data_;
 };
 
+// Memory for results {rows, columns} that the caller gave as `name`. TypeError: it cannot be written to; ValueError: it
+// is not float32, dense, of that shape.
+float* FloatsIn(const char* name, nanobind::handle array, size_t rows, size_t columns);
+// The place of the largest of each row, int64 {rows}.
+nanobind::object LargestOf(std::span<const float> values, size_t rows, size_t columns);
+
 // An array of NumPy in the memory of a tensor, which `owner` keeps alive; writing to it writes to the tensor. Needs the
 // GIL.
 nanobind::object ArrayIn(const kernels::TensorView& view, nanobind::handle owner);

@@ -13,4 +13,7 @@ NB_MODULE(_native, m) {
   AddTraining(m);
   AddTranslator(m);
   AddData(m);
+  AddTrainingRuns(m);
+  AddMeasuring(m);
+  AddServer(m);
 }

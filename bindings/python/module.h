@@ -18,6 +18,9 @@ void AddSupernet(nb::module_& m);
 void AddTraining(nb::module_& m);
 void AddTranslator(nb::module_& m);
 void AddData(nb::module_& m);
+void AddTrainingRuns(nb::module_& m);
+void AddMeasuring(nb::module_& m);
+void AddServer(nb::module_& m);
 
 }  // namespace mathnas::python
 

@@ -88,14 +88,7 @@ nb::object Network::Run(const Array& images, nb::object out) {
     RunInto(images, count, logits.data());
     return logits.ToArray({count, classes()});
   }
-  WritableArray target;
-  if (!nb::try_cast(out, target)) throw nb::type_error("out: expected an array that can be written to");
-  const Array seen(target);
-  RequireDense("out", seen);
-  if (!IsOf<float>(seen) || seen.ndim() != 2 || seen.shape(0) != count || seen.shape(1) != classes()) {
-    RaiseUnexpected("out", seen, fmt::format("float32 {{{},{}}}", count, classes()));
-  }
-  RunInto(images, count, static_cast<float*>(target.data()));
+  RunInto(images, count, FloatsIn("out", out, count, classes()));
   return out;
 }
 
@@ -103,12 +96,7 @@ nb::object Network::Predict(const Array& images) {
   const size_t count = CheckImages(images);
   std::vector<float> logits(count * classes());
   RunInto(images, count, logits.data());
-  Result<int64_t> predicted(count);
-  for (size_t i = 0; i < count; ++i) {
-    const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i * classes());
-    predicted.data()[i] = std::max_element(row, row + static_cast<std::ptrdiff_t>(classes())) - row;
-  }
-  return predicted.ToArray({count});
+  return LargestOf(logits, count, classes());
 }
 
 nb::object Network::PredictProbabilities(const Array& images) {

@@ -19,6 +19,7 @@
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "mathnas/core/estimator.h"
+#include "mathnas/core/interaction.h"
 #include "mathnas/core/predict_many.h"
 
 namespace mathnas::python {
@@ -32,7 +33,7 @@ class Predictor {
       : table_(table) {
     std::vector<std::string> all;
     for (const auto& [name, metric] : table->metrics) all.push_back(name);
-    options_ = Take(EstimatorOf(estimator, flops_fixed, *table, metrics.value_or(all)));
+    options_ = Take(core::NamedEstimator(estimator, flops_fixed, *table, metrics.value_or(all)));
     estimator_ = std::make_unique<const core::Estimator>(Take(core::Estimator::Create(*table_, options_)));
     shared_ = SharedIndex(shared);
     if (metrics) {

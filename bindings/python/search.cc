@@ -17,6 +17,7 @@
 #include "bindings/python/interrupt.h"
 #include "bindings/python/json.h"
 #include "bindings/python/module.h"
+#include "bindings/python/request.h"
 #include "bindings/python/status.h"
 #include "bindings/python/table.h"
 #include "fmt/format.h"
@@ -33,78 +34,6 @@ namespace {
 using core::FoundNetwork;
 using core::SearchResult;
 using core::SearchStatus;
-
-// A text, or any number of them.
-std::vector<std::string> Texts(nb::handle value, const char* name) {
-  std::vector<std::string> texts;
-  if (value.is_none()) return texts;
-  if (nb::isinstance<nb::str>(value)) return {nb::cast<std::string>(value)};
-  if (!nb::try_cast(value, texts)) {
-    throw nb::type_error(fmt::format("{}: expected a text or a list of texts", name).c_str());
-  }
-  return texts;
-}
-
-double Number(nb::handle value, const std::string& name) {
-  double number = 0;
-  if (!nb::try_cast(value, number)) {
-    throw nb::type_error(fmt::format("limits: {}: expected a number or a pair of numbers", name).c_str());
-  }
-  return number;
-}
-
-// What a metric is limited to: a number, which is the most where less is better and the least where more is, or a pair
-// (least, most), of which either may be None.
-void AddLimits(const core::BlockTable& table, const std::string& metric, nb::handle value,
-               std::vector<core::Limit>& limits) {
-  const auto add = [&](nb::handle v, core::LimitOp op) {
-    if (!v.is_none()) limits.push_back({.metric = metric, .op = op, .value = Number(v, metric)});
-  };
-  if (nb::isinstance<nb::tuple>(value) || nb::isinstance<nb::list>(value)) {
-    if (nb::len(value) != 2)
-      RaiseValueError(fmt::format("limits: {}: expected a number or a pair (least, most)", metric));
-    add(value[0], core::LimitOp::kAtLeast);
-    add(value[1], core::LimitOp::kAtMost);
-    return;
-  }
-  const auto found = table.metrics.find(metric);
-  const bool more_is_better = found != table.metrics.end() && found->second.goal == core::Goal::kMax;
-  add(value, more_is_better ? core::LimitOp::kAtLeast : core::LimitOp::kAtMost);
-}
-
-std::vector<core::Limit> LimitsOf(const core::BlockTable& table, nb::handle value) {
-  std::vector<core::Limit> limits;
-  if (nb::isinstance<nb::dict>(value)) {
-    for (const auto& [metric, limit] : nb::borrow<nb::dict>(value)) {
-      AddLimits(table, nb::cast<std::string>(metric), limit, limits);
-    }
-    return limits;
-  }
-  if (!value.is_none() && !nb::isinstance<nb::str>(value) && !nb::isinstance<nb::sequence>(value)) {
-    throw nb::type_error(
-        "limits: expected {METRIC: NUMBER or (LEAST, MOST)}, a text 'METRIC<=NUMBER' or a list of texts");
-  }
-  for (const std::string& text : Texts(value, "limits")) {
-    const std::vector<core::Limit> parsed = Take(core::ParseLimits(text));
-    limits.insert(limits.end(), parsed.begin(), parsed.end());
-  }
-  return limits;
-}
-
-// {"stage1": "b3"}, {"stage1": ["b3", "b4"]}, "stage1=b3" or a list of such texts.
-std::vector<core::Assignment> AssignmentsOf(nb::handle value, const char* name) {
-  std::vector<core::Assignment> assignments;
-  if (nb::isinstance<nb::dict>(value)) {
-    for (const auto& [node, candidates] : nb::borrow<nb::dict>(value)) {
-      for (std::string& candidate : Texts(candidates, name)) {
-        assignments.push_back({nb::cast<std::string>(node), std::move(candidate)});
-      }
-    }
-    return assignments;
-  }
-  for (const std::string& text : Texts(value, name)) assignments.push_back(Take(core::ParseAssignment(text)));
-  return assignments;
-}
 
 std::vector<std::pair<core::Assignment, core::Assignment>> PairsOf(nb::handle value) {
   std::vector<std::pair<core::Assignment, core::Assignment>> pairs;
@@ -124,27 +53,14 @@ core::SearchMethod MethodOf(const std::string& name) {
   RaiseValueError(fmt::format("method: expected auto, enumerate or solve, found '{:.100}'", name));
 }
 
-core::EstimatorOptions EstimatorFor(const Table& table, const std::string& estimator, const std::string& flops_fixed,
-                                    const std::string& objective, const std::vector<core::Limit>& limits,
-                                    const std::vector<std::string>& fronts) {
-  std::vector<std::string> used = {objective};
-  for (const core::Limit& limit : limits) used.push_back(limit.metric);
-  used.insert(used.end(), fronts.begin(), fronts.end());
-  return Take(EstimatorOf(estimator, flops_fixed, *table, used));
-}
-
 SearchResult Search(const Table& table, const std::string& objective, nb::handle limits, nb::handle fix,
                     nb::handle forbid, nb::handle forbid_together, nb::handle front, int top,
                     const std::string& estimator, const std::string& flops_fixed, std::optional<double> time_limit,
                     const std::string& method) {
-  core::SearchRequest request;
-  request.objective = objective;
-  request.limits = LimitsOf(*table, limits);
-  request.fixed = AssignmentsOf(fix, "fix");
-  request.forbidden = AssignmentsOf(forbid, "forbid");
+  const std::vector<std::string> fronts = TextsOf(front, "front");
+  core::SearchRequest request = RequestOf(table, objective, limits, fix, forbid, estimator, flops_fixed, fronts);
   request.forbidden_pairs = PairsOf(forbid_together);
-  request.fronts = Texts(front, "front");
-  request.estimator = EstimatorFor(table, estimator, flops_fixed, objective, request.limits, request.fronts);
+  request.fronts = fronts;
   request.top = top;
   request.method = MethodOf(method);
   if (time_limit) {
@@ -161,32 +77,19 @@ SearchResult Search(const Table& table, const std::string& objective, nb::handle
 
 nb::dict Sweep(const Table& table, const std::string& objective, nb::handle limits, nb::handle fix, nb::handle forbid,
                int top, const std::string& estimator, const std::string& flops_fixed, int threads) {
+  core::SearchRequest asked = RequestOf(table, objective, limits, fix, forbid, estimator, flops_fixed, {});
   core::SweepRequest request;
-  request.objective = objective;
-  request.limits = LimitsOf(*table, limits);
-  request.fixed = AssignmentsOf(fix, "fix");
-  request.forbidden = AssignmentsOf(forbid, "forbid");
-  request.estimator = EstimatorFor(table, estimator, flops_fixed, objective, request.limits, {});
+  request.objective = std::move(asked.objective);
+  request.limits = std::move(asked.limits);
+  request.fixed = std::move(asked.fixed);
+  request.forbidden = std::move(asked.forbidden);
+  request.estimator = std::move(asked.estimator);
   request.top = top;
   request.threads = threads;
   std::atomic<bool> cancel = false;
   request.cancel = &cancel;
   const core::SweepResult result = Take(Interruptibly(cancel, [&] { return core::Sweep(*table, request); }));
   return nb::cast<nb::dict>(FromJson(core::ToJson(result)));
-}
-
-const char* Name(SearchStatus status) {
-  switch (status) {
-    case SearchStatus::kOptimal:
-      return "optimal";
-    case SearchStatus::kFeasible:
-      return "feasible";
-    case SearchStatus::kInfeasible:
-      return "infeasible";
-    case SearchStatus::kUnknown:
-      break;
-  }
-  return "unknown";
 }
 
 // One field of what the command line prints as JSON; None where the status has no such field.
@@ -199,7 +102,8 @@ double Objective(const SearchResult& r) {
 std::string Explain(const SearchResult& r) {
   if (r.status == SearchStatus::kInfeasible) return runtime::WhyInfeasible(r);
   if (r.networks.empty()) return "time ran out before a network was found, or shown not to exist";
-  return fmt::format("{}: objective {:.6g}, bound {:.6g}, gap {:.3g}", Name(r.status), Objective(r), r.bound, r.gap);
+  return fmt::format("{}: objective {:.6g}, bound {:.6g}, gap {:.3g}", core::Name(r.status), Objective(r), r.bound,
+                     r.gap);
 }
 
 }  // namespace
@@ -218,7 +122,7 @@ void AddSearch(nb::module_& m) {
   nb::class_<SearchResult>(m, "SearchResult",
                            "What a search found. It is true if there is a network: `if table.search(..): ..`")
       .def_prop_ro(
-          "status", [](const SearchResult& r) { return Name(r.status); },
+          "status", [](const SearchResult& r) { return std::string(core::Name(r.status)); },
           "'optimal' (proven), 'feasible' (time ran out: nothing within the limits is better than `bound`), "
           "'infeasible' (proven), or 'unknown' (time ran out before a network was found).")
       .def_prop_ro(

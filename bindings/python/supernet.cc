@@ -25,6 +25,7 @@
 #include "fmt/ranges.h"
 #include "mathnas/deploy/image_network.h"
 #include "mathnas/deploy/network.h"
+#include "supernet/candidates.h"
 #include "supernet/recalibration.h"
 #include "supernet/training/checkpoint.h"
 #include "supernet/weights.h"
@@ -72,14 +73,7 @@ Subnet LoadSubnet(const std::filesystem::path& path) {
 
 void Save(const std::filesystem::path& path, const Space& space, const std::optional<Choice>& own,
           const TensorMap& weights) {
-  supernet::Checkpoint checkpoint;
-  checkpoint.space = space->name();
-  checkpoint.macro = space->MacroJson();
-  if (own) checkpoint.subnet = space->SubnetJson(*own);
-  checkpoint.recipe = "{}";
-  for (const auto& [name, tensor] : weights.entries()) {
-    checkpoint.weights.Put(name, kernels::Tensor::Borrow(tensor.view(), nullptr));
-  }
+  const supernet::Checkpoint checkpoint = CheckpointOf(space, own, weights);
   RaiseUnless(WithoutGil([&] { return supernet::SaveCheckpoint(path.string(), checkpoint); }));
 }
 
@@ -168,8 +162,6 @@ void ExportOnnx(const Subnet& s, const std::filesystem::path& path, const std::s
   Take(WithoutGil([&] { return onnx::ExportImageNetwork(file, *s.space, s.choice, *s.weights, options); }));
 }
 
-int AllCores() { return static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u)); }
-
 void AddSubnet(nb::module_& m) {
   nb::class_<Subnet>(m, "Subnet",
                      "One network of a space with weights of its own: extracted from a supernet, loaded, or new.")
@@ -220,7 +212,27 @@ void AddSubnet(nb::module_& m) {
       });
 }
 
+// The same weights; only what is a candidate is another matter.
+Supernet WithCandidates(const Supernet& s, const std::optional<std::string>& blocks,
+                        const std::vector<int>& resolutions) {
+  return {{Take(supernet::WithCandidates(s.space.space, blocks.value_or(""), resolutions))}, s.weights};
+}
+
 }  // namespace
+
+supernet::Checkpoint CheckpointOf(const Space& space, const std::optional<Choice>& own, const TensorMap& weights) {
+  supernet::Checkpoint checkpoint;
+  checkpoint.space = space->name();
+  checkpoint.macro = space->MacroJson();
+  if (own) checkpoint.subnet = space->SubnetJson(*own);
+  checkpoint.recipe = "{}";
+  for (const auto& [name, tensor] : weights.entries()) {
+    checkpoint.weights.Put(name, kernels::Tensor::Borrow(tensor.view(), nullptr));
+  }
+  return checkpoint;
+}
+
+int AllCores() { return static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u)); }
 
 void AddSupernet(nb::module_& m) {
   AddSubnet(m);
@@ -238,6 +250,12 @@ void AddSupernet(nb::module_& m) {
           "save",
           [](const Supernet& s, const std::filesystem::path& path) { Save(path, s.space, std::nullopt, *s.weights); },
           "path"_a, "A checkpoint that the command line takes as --checkpoint.")
+      .def("with_candidates", &WithCandidates, nb::kw_only(), "blocks"_a = nb::none(),
+           "resolutions"_a = std::vector<int>(),
+           nb::sig("def with_candidates(self, *, blocks: str | None = None, resolutions: "
+                   "collections.abc.Sequence[int] = ()) -> Supernet"),
+           "The same weights with other candidates, to profile and to serve: blocks of mobilenetv3 ('cpu', 'gpu', the "
+           "file of a block set, or 'layers'), resolutions of mobilenetv3 and supervit.")
       .def_ro("space", &Supernet::space)
       .def_prop_ro(
           "weights", [](const Supernet& s) { return Views(s.weights); },

@@ -3,10 +3,12 @@
 #define MATHNAS_BINDINGS_PYTHON_SUPERNET_H_
 
 #include <memory>
+#include <optional>
 
 #include "bindings/python/space.h"
 #include "kernels/tensor.h"
 #include "supernet/search_space.h"
+#include "supernet/training/checkpoint.h"
 
 namespace mathnas::python {
 
@@ -22,6 +24,13 @@ struct Subnet {
   supernet::Choice choice;
   std::shared_ptr<kernels::TensorMap> weights;
 };
+
+// What is saved of either; weights are referred to.
+supernet::Checkpoint CheckpointOf(const Space& space, const std::optional<supernet::Choice>& own,
+                                  const kernels::TensorMap& weights);
+
+// Threads of work that may take all of the machine.
+int AllCores();
 
 }  // namespace mathnas::python
 

@@ -17,7 +17,6 @@
 #include "bindings/python/status.h"
 #include "fmt/format.h"
 #include "mathnas/core/block_table_json.h"
-#include "mathnas/core/interaction.h"
 #include "mathnas/core/networks.h"
 
 namespace mathnas::python {
@@ -52,20 +51,6 @@ std::string Represent(const Table& t) {
 }
 
 }  // namespace
-
-absl::StatusOr<core::EstimatorOptions> EstimatorOf(const std::string& name, const std::string& flops_fixed,
-                                                   const core::BlockTable& table,
-                                                   const std::vector<std::string>& metrics) {
-  const auto fixed = core::ParseFlopsFixed(flops_fixed);
-  if (!fixed.ok()) return fixed.status();
-  if (name == core::kInteraction) return core::InteractionEstimator(table, metrics, *fixed);
-  const auto kind = core::ParseEstimatorKind(name);
-  if (!kind.ok()) {
-    return absl::InvalidArgumentError(
-        fmt::format("estimator: expected one of linear, eq5, eq6, {}, found '{:.100}'", core::kInteraction, name));
-  }
-  return core::EstimatorOptions{*kind, *fixed};
-}
 
 void AddTable(nb::module_& m) {
   nb::class_<core::Node>(m, "Node", "A block node and its candidate blocks.")

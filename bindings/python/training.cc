@@ -13,7 +13,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -23,6 +22,7 @@
 #include "bindings/python/interrupt.h"
 #include "bindings/python/module.h"
 #include "bindings/python/network.h"
+#include "bindings/python/recipe.h"
 #include "bindings/python/status.h"
 #include "bindings/python/supernet.h"
 #include "fmt/format.h"
@@ -58,13 +58,6 @@ struct StepArguments {
   std::optional<std::string> recompute;
 };
 
-supernet::Decay DecayOf(const std::string& name) {
-  if (name == "all") return supernet::Decay::kAll;
-  if (name == "weights") return supernet::Decay::kWeights;
-  if (name == "matrices") return supernet::Decay::kMatrices;
-  RaiseValueError(fmt::format("decay: expected all, weights or matrices, found '{:.100}'", name));
-}
-
 supernet::Loss LossOf(const std::string& name) {
   if (name == "labels") return supernet::Loss::kLabels;
   if (name == "soft_targets") return supernet::Loss::kSoftTargets;
@@ -72,15 +65,6 @@ supernet::Loss LossOf(const std::string& name) {
   if (name == "adaptive") return supernet::Loss::kAdaptive;
   RaiseValueError(
       fmt::format("loss: expected labels, soft_targets, labels_and_soft_targets or adaptive, found '{:.100}'", name));
-}
-
-std::optional<kernels::Recomputed> RecomputedOf(const std::optional<std::string>& name) {
-  using enum kernels::Recomputed;
-  if (!name) return std::nullopt;
-  if (*name == "nothing") return kNothing;
-  if (*name == "activations") return kActivations;
-  if (*name == "blocks") return kBlocks;
-  RaiseValueError(fmt::format("recompute: expected nothing, activations or blocks, found '{:.100}'", *name));
 }
 
 supernet::StepOptions OptionsOf(const StepArguments& a, supernet::Weights weights) {
@@ -93,7 +77,7 @@ supernet::StepOptions OptionsOf(const StepArguments& a, supernet::Weights weight
   options.drop_path = a.drop_path;
   options.optimizer = {.algorithm = Take(supernet::ParseAlgorithm(a.optimizer)),
                        .weight_decay = a.weight_decay,
-                       .decay = DecayOf(a.decay),
+                       .decay = Take(supernet::ParseDecay(a.decay)),
                        .momentum = a.momentum,
                        .nesterov = a.nesterov,
                        .beta1 = a.betas.first,
@@ -208,8 +192,7 @@ void Construct(TrainingStep* step, const Model& model, std::optional<int> thread
                const StepArguments& arguments) {
   std::optional<Choice> own;
   if constexpr (std::is_same_v<Model, Subnet>) own = model.choice;
-  const int all = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
-  const int count = threads.value_or(device == "cpu" ? all : 1);
+  const int count = threads.value_or(device == "cpu" ? AllCores() : 1);
   new (step) TrainingStep(model.space, std::move(own), model.weights, arguments, device, count);
 }
 

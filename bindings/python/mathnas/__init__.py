@@ -1,12 +1,14 @@
 """MathNAS: finds, in a search space of neural networks, the one that is best within given budgets, and runs it.
 
-Table and Predictor predict and search from values measured block by block; SearchSpace, Supernet, Subnet and
-TrainingStep train; Network and Translator run what was deployed. Arrays come in through the buffer protocol or DLPack,
-and go out as arrays of NumPy. Calls that take time release the GIL.
+Table and Predictor predict and search from values measured block by block; SearchSpace, Supernet, Subnet, TrainingStep,
+train and profile train and measure; Network and Translator run what was deployed, Server a supernet whose budget changes.
+Arrays come in through the buffer protocol or DLPack, and go out as arrays of NumPy. Calls that take time release the GIL.
 """
 
 from mathnas._native import (
     Dataset,
+    Decision,
+    Evaluation,
     FoundNetwork,
     LearningRateSchedule,
     Network,
@@ -14,20 +16,29 @@ from mathnas._native import (
     Predictor,
     SearchResult,
     SearchSpace,
+    Served,
+    Server,
+    ServerStatistics,
     SpaceNode,
     StepResult,
     Subnet,
     Supernet,
     Table,
+    TrainingProgress,
+    TrainingRecipe,
     TrainingStep,
     Translation,
     Translator,
     load_dataset,
+    profile,
+    train,
 )
 from mathnas._native import version as __version__
 
 __all__ = [
     "Dataset",
+    "Decision",
+    "Evaluation",
     "FoundNetwork",
     "LearningRateSchedule",
     "Network",
@@ -35,14 +46,21 @@ __all__ = [
     "Predictor",
     "SearchResult",
     "SearchSpace",
+    "Served",
+    "Server",
+    "ServerStatistics",
     "SpaceNode",
     "StepResult",
     "Subnet",
     "Supernet",
     "Table",
+    "TrainingProgress",
+    "TrainingRecipe",
     "TrainingStep",
     "Translation",
     "Translator",
     "__version__",
     "load_dataset",
+    "profile",
+    "train",
 ]
