@@ -51,6 +51,7 @@ struct Borrowed {
   const mathnas_model_options options;
   bool opened = false;  // where reading fails, the caller knows that they are free
 
+  explicit Borrowed(const mathnas_model_options& o) : options(o) {}
   ~Borrowed() {
     if (opened && options.bytes_released != nullptr) options.bytes_released(options.bytes_user);
   }
