@@ -309,12 +309,10 @@ mathnas_status mathnas_server_subnet(mathnas_server server, uint32_t index, math
     to.choice_count = static_cast<uint32_t>(entry->choice.size());
     to.choice = entry->choice.data();
     to.json = entry->json.c_str();
-    const auto counts = s.network->statistics().by_subnet;
-    if (const auto found = counts.find(entry->choice); found != counts.end()) {
-      to.requests = found->second.requests;
-      to.runs = found->second.runs;
-      to.milliseconds = found->second.milliseconds;
-    }
+    const mathnas::runtime::SubnetCount count = s.network->count(entry->choice);
+    to.requests = count.requests;
+    to.runs = count.runs;
+    to.milliseconds = count.milliseconds;
     return Write(to, subnet);
   });
 }

@@ -117,6 +117,9 @@ Node::~Node() = default;
 absl::StatusOr<std::unique_ptr<Node>> Node::Open(const Attributes& attributes) {
   if (auto s = CheckAttributes(attributes); !s.ok()) return s;
   std::unique_ptr<Node> node(new Node(attributes));
+  auto subnet = InlineOrFile(attributes.subnet);
+  if (!subnet.ok()) return subnet.status();
+  node->subnet_ = *std::move(subnet);
   mathnas_model_options options;
   mathnas_model_options_init(&options, sizeof(options));
   options.threads = static_cast<int32_t>(attributes.threads);
@@ -170,9 +173,7 @@ absl::StatusOr<std::unique_ptr<Node::Lane>> Node::TakeLane(int64_t count) {
   mathnas_plan_options options;
   mathnas_plan_options_init(&options, sizeof(options));
   options.batch = count;
-  const auto subnet = InlineOrFile(attributes_.subnet);
-  if (!subnet.ok()) return subnet.status();
-  options.subnet = OrNull(*subnet);
+  options.subnet = OrNull(subnet_);
   auto s = Failed(mathnas_plan_create(model_.get(), &options, lane->plan.out()), attributes_.file);
   if (s.ok()) {
     s = Failed(mathnas_context_create(lane->plan.get(), nullptr, lane->context.out()), attributes_.file);
@@ -236,10 +237,8 @@ absl::Status Node::OpenServer() {
   s = Failed(mathnas_server_create(model_.get(), table.get(), &options, server_.out()), a.file);
   if (!s.ok()) return s;
   budget_ = a.budget;
-  if (!a.subnet.empty()) {
-    const auto subnet = InlineOrFile(a.subnet);
-    if (!subnet.ok()) return subnet.status();
-    s = Failed(mathnas_server_set_subnet(server_.get(), subnet->c_str(), nullptr), "attribute subnet");
+  if (!subnet_.empty()) {
+    s = Failed(mathnas_server_set_subnet(server_.get(), subnet_.c_str(), nullptr), "attribute subnet");
     if (s.ok()) s = Failed(mathnas_server_wait(server_.get()), "attribute subnet");
     if (!s.ok()) return s;
   }

@@ -79,6 +79,7 @@ class Node {
   size_t row_elements() const;
 
   const Attributes attributes_;
+  std::string subnet_;  // of the attribute, or what its file had
   Handle<mathnas_model, mathnas_model_destroy> model_;
   Handle<mathnas_server, mathnas_server_destroy> server_;  // null: one network
   std::vector<int64_t> image_, row_;

@@ -478,6 +478,12 @@ DynamicStatistics DynamicNetwork::statistics() const {
   return all;
 }
 
+SubnetCount DynamicNetwork::count(const Choice& choice) const {
+  const std::lock_guard lock(serving_);
+  const auto found = by_subnet_.find(choice);
+  return found == by_subnet_.end() ? SubnetCount{} : found->second;
+}
+
 absl::Status DynamicNetwork::SaveStatistics(const std::string& path) const {
   return store_.Save(path, *supernet_.space, Fingerprint(*supernet_.weights));
 }

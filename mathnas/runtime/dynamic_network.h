@@ -137,6 +137,8 @@ class DynamicNetwork {
   supernet::Choice present() const;
   std::vector<core::Limit> limits() const;
   DynamicStatistics statistics() const;
+  // What a subnet has answered so far. Waits for no decision or preparation, as statistics() does.
+  SubnetCount count(const supernet::Choice& choice) const;
   int64_t image_elements() const { return image_elements_; }
   int64_t classes() const { return supernet_.space->classes(); }
   // What is known of the statistics of subnets, for DynamicOptions::statistics_file.
