@@ -1,6 +1,5 @@
 // mathnas_server_...: supernets that serve while their budget changes.
 #include <algorithm>
-#include <cstring>
 #include <deque>
 #include <limits>
 #include <map>
@@ -183,7 +182,7 @@ mathnas_server_statistics StatisticsOf(const ServerHandle& server) {
   // Ends before a character of several bytes that does not fit.
   size_t length = std::min(problem.size(), sizeof(to.last_problem) - 1);
   while (length < problem.size() && length > 0 && (static_cast<uint8_t>(problem[length]) & 0xc0) == 0x80) --length;
-  std::memcpy(to.last_problem, problem.data(), length);
+  problem.copy(to.last_problem, length);
   return to;
 }
 

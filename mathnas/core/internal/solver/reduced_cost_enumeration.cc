@@ -286,11 +286,11 @@ void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
   // Exchanges are in the order of groups by now.
   for (size_t end = exchanges_.size(); end > 0;) {
     const size_t g = exchanges_[end - 1].group;
-    double* rests = &slant_rests_[g * count];
+    double* rests = slant_rests_.data() + g * count;
     size_t e = end;
     for (; e > 0 && exchanges_[e - 1].group == g; --e) {
       const Exchange& exchange = exchanges_[e - 1];
-      double* least = &slant_least_[(e - 1) * count];
+      double* least = slant_least_.data() + (e - 1) * count;
       for (size_t s = 0; s < count; ++s) {
         const auto w = static_cast<double>(sums_[exchange.sums + 2 + slants_[s].limit]);
         const double added = exchange.excess + slants_[s].change * w;
