@@ -8,7 +8,7 @@
 namespace mathnas::kernels {
 namespace {
 
-constexpr size_t kAlignment = 64;
+constexpr size_t kAlignment = 256;  // what devices of any kind want
 
 // A slice and its dense copy: rows of `row_bytes`, `stride_bytes` apart in the slice.
 struct Copy {
@@ -18,24 +18,31 @@ struct Copy {
   std::byte* slice = nullptr;
   std::byte* dense = nullptr;
 
-  void In() const {
-    for (size_t r = 0; r < rows; ++r) std::memcpy(dense + r * row_bytes, slice + r * stride_bytes, row_bytes);
-  }
-  void Out() const {
-    for (size_t r = 0; r < rows; ++r) std::memcpy(slice + r * stride_bytes, dense + r * row_bytes, row_bytes);
+  absl::Status In(Stream* stream) const { return Rows(stream, dense, row_bytes, slice, stride_bytes); }
+  absl::Status Out(Stream* stream) const { return Rows(stream, slice, stride_bytes, dense, row_bytes); }
+
+ private:
+  absl::Status Rows(Stream* stream, std::byte* to, size_t to_stride, const std::byte* from, size_t from_stride) const {
+    if (stream != nullptr) return stream->CopyRows(to, to_stride, from, from_stride, row_bytes, rows);
+    for (size_t r = 0; r < rows; ++r) std::memcpy(to + r * to_stride, from + r * from_stride, row_bytes);
+    return absl::OkStatus();
   }
 };
 
 class Bound : public BoundKernel {
  public:
-  Bound(std::unique_ptr<BoundKernel> kernel, std::vector<Copy> copies, bool copy_back)
-      : kernel_(std::move(kernel)), copies_(std::move(copies)), copy_back_(copy_back) {}
+  Bound(std::unique_ptr<BoundKernel> kernel, std::vector<Copy> copies, bool copy_back, Stream* stream)
+      : kernel_(std::move(kernel)), copies_(std::move(copies)), copy_back_(copy_back), stream_(stream) {}
 
   absl::Status Run() override {
-    for (const Copy& c : copies_) c.In();
+    for (const Copy& c : copies_) {
+      if (absl::Status s = c.In(stream_); !s.ok()) return s;
+    }
     if (absl::Status s = kernel_->Run(); !s.ok()) return s;
     if (copy_back_) {
-      for (const Copy& c : copies_) c.Out();
+      for (const Copy& c : copies_) {
+        if (absl::Status s = c.Out(stream_); !s.ok()) return s;
+      }
     }
     return absl::OkStatus();
   }
@@ -44,6 +51,7 @@ class Bound : public BoundKernel {
   std::unique_ptr<BoundKernel> kernel_;
   std::vector<Copy> copies_;
   bool copy_back_;
+  Stream* stream_;
 };
 
 class CopyingKernel : public Kernel {
@@ -74,9 +82,9 @@ class CopyingKernel : public Kernel {
       c.dense = static_cast<std::byte*>(buffers.scratch) + c.offset;
       inputs[c.input] = {.data = c.dense, .constant = false};
     }
-    auto kernel = kernel_->Bind({inputs, buffers.outputs, buffers.scratch, buffers.packed});
+    auto kernel = kernel_->Bind({inputs, buffers.outputs, buffers.scratch, buffers.packed, buffers.stream});
     if (!kernel.ok()) return kernel;
-    return std::make_unique<Bound>(*std::move(kernel), std::move(copies), copy_back_);
+    return std::make_unique<Bound>(*std::move(kernel), std::move(copies), copy_back_, buffers.stream);
   }
 
  private:

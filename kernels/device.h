@@ -5,13 +5,17 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/kernel_cache.h"
 #include "kernels/ops/operator.h"
+#include "kernels/optimizer_kernels.h"
 #include "kernels/packed_weights.h"
+#include "kernels/stream.h"
 
 namespace mathnas::kernels {
 
@@ -23,8 +27,9 @@ struct KernelBuffers {
   };
   absl::Span<const Operand> inputs;
   absl::Span<void* const> outputs;
-  void* scratch;          // scratch_bytes(), 64-byte aligned, shared by all kernels of a context
-  PackedWeights* packed;  // where packed constants are kept; never null when an operand is constant
+  void* scratch;             // scratch_bytes(), 64-byte aligned, shared by all kernels of a context
+  PackedWeights* packed;     // where packed constants are kept; never null when an operand is constant
+  Stream* stream = nullptr;  // of the device, where it has streams (Device::NewStream)
 };
 
 // A kernel with resolved addresses. Not thread-safe. Run allocates no memory.
@@ -45,10 +50,12 @@ class Kernel {
 };
 
 // Thread-safe. Kernels are cached by operator and shapes.
-class Device {
+class Device : public std::enable_shared_from_this<Device> {
  public:
   virtual ~Device() = default;
   virtual std::string_view name() const = 0;
+  // What it is, for people: "NVIDIA H200 (compute capability 9.0), cuDNN 9.19.0". By default its name.
+  virtual std::string description() const { return std::string(name()); }
   // Threads that its kernels run on; part of what a kernel is.
   virtual int threads() const = 0;
   // The type of everything but labels in graphs for this device.
@@ -60,6 +67,32 @@ class Device {
   absl::StatusOr<std::shared_ptr<const Kernel>> Prepare(const Operator& op, DescSpan inputs, DescSpan outputs);
   KernelCache& cache() { return cache_; }
   const std::shared_ptr<PackedWeights>& packed() const { return packed_; }
+
+  // Null where kernels work in the memory of the host, at once.
+  virtual absl::StatusOr<std::unique_ptr<Stream>> NewStream() { return nullptr; }
+  // A zeroed tensor that both the host and the kernels of the device reach: for weights that are trained, gradients,
+  // moments. Other tensors are copied back and forth by every context that binds them.
+  virtual absl::StatusOr<Tensor> NewTensor(const TensorDesc& desc) { return Tensor(desc); }
+  // Whether kernels reach this memory.
+  virtual bool Reaches(const void*) const { return true; }
+  // A copy of a tensor in the device's memory, shared by all who hold one while it does not change. Never called where
+  // kernels reach all memory.
+  virtual absl::StatusOr<std::shared_ptr<const Tensor>> Upload(const Tensor& tensor);
+  // What it has used since some point in the past. Unavailable says why it cannot be known.
+  virtual absl::StatusOr<double> Joules() const;
+  // Until all updates below are done; the host may read and write what they changed then.
+  virtual absl::Status Wait() { return absl::OkStatus(); }
+
+  // The steps of optimizer_kernels.h where the tensors are, in the order of the calls; later runs of contexts see them.
+  // All tensors are of real() and of one shape.
+  virtual absl::Status SgdStep(const SgdParameters& parameters, const TensorView& w, const TensorView& g,
+                               const TensorView& b, bool first);
+  virtual absl::Status AdamStep(const AdamParameters& parameters, const TensorView& w, const TensorView& g,
+                                const TensorView& m, const TensorView& v, int64_t t);
+  // Of many pairs at once: the host waits for the values.
+  virtual absl::StatusOr<std::vector<double>> DotProducts(absl::Span<const std::pair<TensorView, TensorView>> pairs);
+  virtual absl::Status CombineGradients(double factor, const TensorView& g, const TensorView& h);
+  virtual absl::Status MoveAverage(double decay, const TensorView& w, const TensorView& average);
 
  protected:
   // Called with dense operands, but for operators that take slices as they are.
@@ -74,9 +107,21 @@ class Device {
   std::shared_ptr<PackedWeights> packed_ = std::make_shared<PackedWeights>();
 };
 
+// Moves the floating tensors of a map to where the kernels of the device reach them; nothing where they reach all.
+absl::Status Place(Device& device, TensorMap& tensors);
+
 // oneDNN and own vector kernels, float32. InvalidArgument when threads < 1 or more than 4096; Unimplemented when this
 // build has no CPU kernels.
 absl::StatusOr<std::shared_ptr<Device>> CpuDevice(int threads);
+struct CudaOptions {
+  int device = 0;     // as the driver counts those that it may use
+  bool tf32 = false;  // products of float32 with the 10 bits of TensorFloat-32
+};
+// cuDNN, cuBLASLt and own kernels, float32 or bfloat16. Unimplemented when this build has no CUDA kernels; NotFound
+// when there is no driver, no such device or no library, each with what was looked for; FailedPrecondition when the
+// driver is older than the toolkit, a library of another version, or the device of a compute capability that this build
+// has no code for.
+absl::StatusOr<std::shared_ptr<Device>> CudaDevice(const CudaOptions& options = {});
 // Naive loops on one thread that accumulate in double; real is kF32 or kF64. Slow: the oracle of tests.
 std::shared_ptr<Device> ReferenceDevice(DType real);
 

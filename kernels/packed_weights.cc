@@ -9,9 +9,10 @@ namespace mathnas::kernels {
 absl::StatusOr<std::shared_ptr<const Tensor>> PackedWeights::Get(const void* kernel, const void* source,
                                                                  absl::FunctionRef<absl::StatusOr<Tensor>()> pack) {
   std::lock_guard lock(mutex_);
-  if (entries_.size() >= sweep_at_) {
+  if (std::max(entries_.size(), fresh_.size()) >= sweep_at_) {
     std::erase_if(entries_, [](const auto& e) { return e.second.expired(); });
-    sweep_at_ = std::max(kLeastSweep, 2 * entries_.size());
+    std::erase_if(fresh_, [](const auto& weak) { return weak.expired(); });
+    sweep_at_ = std::max(kLeastSweep, 2 * std::max(entries_.size(), fresh_.size()));
   }
   std::weak_ptr<const Tensor>& entry = entries_[{kernel, source}];
   if (auto held = entry.lock()) {

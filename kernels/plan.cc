@@ -57,7 +57,7 @@ class PlanBuilder {
   PlanBuilder(const Graph& graph, absl::Span<const PlanOutput> outputs, Device& device, PlanOptions options)
       : graph_(graph), outputs_(outputs), device_(device), plan_(std::make_shared<Plan>()) {
     plan_->options_ = options;
-    plan_->packed_ = device.packed();
+    plan_->device_ = device.shared_from_this();
     plan_->blocks_ = graph.blocks();
   }
 
@@ -290,67 +290,186 @@ void* Workspace::Reserve(size_t bytes) {
 
 void Workspace::Free::operator()(void* p) const { std::free(p); }
 
+absl::StatusOr<Stream*> Workspace::StreamOf(Device& device) {
+  if (device_.get() != &device) {
+    stream_.reset();
+    auto stream = device.NewStream();
+    if (!stream.ok()) return stream.status();
+    stream_ = *std::move(stream);
+    device_ = device.shared_from_this();
+  }
+  return stream_.get();
+}
+
+// From a plan and tensors to a context, in the order of the member functions. On a device with memory of its own, what
+// it does not reach is uploaded, or mirrored behind the arena and copied for every run.
+class ContextBuilder {
+ public:
+  ContextBuilder(const std::shared_ptr<const Plan>& plan, absl::Span<const TensorMap* const> tensors)
+      : plan_(plan), tensors_(tensors), context_(new Context), device_(*plan->device_) {}
+
+  absl::StatusOr<std::unique_ptr<Context>> Build(Workspace* workspace) {
+    Workspace& memory = workspace != nullptr ? *workspace : context_->own_workspace_;
+    auto stream = memory.StreamOf(device_);
+    if (!stream.ok()) return stream.status();
+    stream_ = *stream;
+    if (auto s = FindTensors(); !s.ok()) return s;
+    if (stream_ == nullptr) {
+      arena_ = static_cast<std::byte*>(memory.Reserve(std::max(plan_->arena_bytes(), kAlignment)));
+    } else {
+      auto arena = stream_->Reserve(arena_bytes_);
+      if (!arena.ok()) return Annotate(arena.status(), "memory of a plan");
+      arena_ = *arena;
+    }
+    for (const Mirror& m : mirrors_) {
+      bound_[m.index] = arena_ + m.offset;
+      const Transfer transfer = {m.tensor->data(), bound_[m.index], m.tensor->desc().bytes()};
+      before_.push_back(transfer);
+      if (changed_[m.index]) after_.push_back(transfer);
+    }
+    if (auto s = MakePorts(); !s.ok()) return s;
+    if (auto s = BindKernels(); !s.ok()) return s;
+    if (stream_ != nullptr) {
+      auto execution = stream_->Prepare(std::move(before_), context_->kernels_, std::move(after_));
+      if (!execution.ok()) return execution.status();
+      context_->execution_ = *std::move(execution);
+    } else if (plan_->options().constant_weights) {
+      device_.packed()->PreferLargePages();
+    }
+    context_->plan_ = plan_;
+    return std::move(context_);
+  }
+
+ private:
+  static constexpr size_t kDeviceAlignment = 256;
+  static size_t Aligned(size_t bytes) { return (bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment; }
+  struct Mirror {
+    size_t index;
+    const Tensor* tensor;
+    size_t offset;  // in the arena
+  };
+
+  absl::Status FindTensors() {
+    arena_bytes_ = Aligned(std::max(plan_->arena_bytes(), kAlignment));
+    changed_.assign(plan_->bound().size(), false);
+    for (const Plan::Step& step : plan_->steps()) {
+      if (!ChangesState(step.op)) continue;
+      for (const Plan::Place& p : step.inputs) {
+        if (p.kind == Plan::Place::kBound) changed_[p.index] = true;
+      }
+    }
+    for (const Plan::Bound& b : plan_->bound()) {
+      const Tensor* tensor = nullptr;
+      for (size_t m = 0; tensor == nullptr && m < tensors_.size(); ++m) tensor = tensors_[m]->Find(b.name);
+      if (tensor == nullptr) return absl::NotFoundError(fmt::format("tensor \"{}\": missing", b.name));
+      if (tensor->desc() != b.desc) {
+        return absl::InvalidArgumentError(fmt::format(
+            "tensor \"{}\" is {} {}, expected {} {}", b.name, Name(tensor->desc().dtype),
+            mathnas::kernels::ToString(tensor->shape()), Name(b.desc.dtype), mathnas::kernels::ToString(b.desc.shape)));
+      }
+      const size_t index = bound_.size();
+      bound_.push_back(tensor->data());
+      if (stream_ == nullptr || device_.Reaches(tensor->data())) continue;
+      if (plan_->options().constant_weights && !changed_[index]) {
+        auto uploaded = device_.Upload(*tensor);
+        if (!uploaded.ok()) return Annotate(uploaded.status(), fmt::format("tensor \"{}\"", b.name));
+        bound_[index] = (*uploaded)->data();
+        context_->uploaded_.push_back(*std::move(uploaded));
+      } else {
+        mirrors_.push_back({index, tensor, arena_bytes_});
+        arena_bytes_ += Aligned(tensor->desc().bytes());
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // Where the host writes inputs and reads outputs: in the arena, or in memory that is copied.
+  absl::Status MakePorts() {
+    if (stream_ == nullptr) {
+      for (const Plan::Port& p : plan_->inputs()) context_->inputs_.push_back(AddressOf(p.place));
+      for (const Plan::Port& p : plan_->outputs()) context_->outputs_.push_back(AddressOf(p.place));
+      return absl::OkStatus();
+    }
+    size_t bytes = 0;
+    for (const auto* ports : {&plan_->inputs(), &plan_->outputs()}) {
+      for (const Plan::Port& p : *ports) bytes += Aligned(p.desc.bytes());
+    }
+    auto host = stream_->ReserveHost(std::max(bytes, kDeviceAlignment));
+    if (!host.ok()) return host.status();
+    std::byte* at = *host;
+    for (const Plan::Port& p : plan_->inputs()) {
+      context_->inputs_.push_back(at);
+      before_.push_back({at, AddressOf(p.place), p.desc.bytes()});
+      at += Aligned(p.desc.bytes());
+    }
+    for (const Plan::Port& p : plan_->outputs()) {
+      context_->outputs_.push_back(at);
+      after_.push_back({at, AddressOf(p.place), p.desc.bytes()});
+      at += Aligned(p.desc.bytes());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status BindKernels() {
+    context_->kernels_.reserve(plan_->steps().size());
+    for (const Plan::Step& step : plan_->steps()) {
+      absl::InlinedVector<KernelBuffers::Operand, 6> inputs;
+      absl::InlinedVector<void*, 4> outputs;
+      for (const Plan::Place& p : step.inputs) {
+        inputs.push_back({AddressOf(p), plan_->options().constant_weights && p.kind == Plan::Place::kBound});
+      }
+      for (const Plan::Place& p : step.outputs) outputs.push_back(AddressOf(p));
+      auto kernel =
+          step.kernel->Bind({inputs, outputs, arena_ + plan_->activation_bytes(), device_.packed().get(), stream_});
+      if (!kernel.ok()) return Annotate(kernel.status(), NameOf(step.op));
+      context_->kernels_.push_back(*std::move(kernel));
+    }
+    return absl::OkStatus();
+  }
+
+  void* AddressOf(const Plan::Place& place) const {
+    return place.kind == Plan::Place::kBound ? static_cast<std::byte*>(bound_[place.index]) + place.offset
+                                             : arena_ + place.index;
+  }
+
+  const std::shared_ptr<const Plan>& plan_;
+  absl::Span<const TensorMap* const> tensors_;
+  std::unique_ptr<Context> context_;
+  Device& device_;
+  Stream* stream_ = nullptr;
+  std::byte* arena_ = nullptr;
+  size_t arena_bytes_ = 0;
+  std::vector<void*> bound_;   // where kernels find the tensors
+  std::vector<bool> changed_;  // by the plan
+  std::vector<Mirror> mirrors_;
+  std::vector<Transfer> before_, after_;
+};
+
 absl::StatusOr<std::unique_ptr<Context>> Context::Create(std::shared_ptr<const Plan> plan,
                                                          absl::Span<const TensorMap* const> tensors,
                                                          Workspace* workspace) {
-  std::unique_ptr<Context> context(new Context);
-  std::vector<void*> bound;
-  for (const Plan::Bound& b : plan->bound_) {
-    const Tensor* tensor = nullptr;
-    for (size_t m = 0; tensor == nullptr && m < tensors.size(); ++m) tensor = tensors[m]->Find(b.name);
-    if (tensor == nullptr) return absl::NotFoundError(fmt::format("tensor \"{}\": missing", b.name));
-    if (tensor->desc() != b.desc) {
-      return absl::InvalidArgumentError(fmt::format(
-          "tensor \"{}\" is {} {}, expected {} {}", b.name, Name(tensor->desc().dtype),
-          mathnas::kernels::ToString(tensor->shape()), Name(b.desc.dtype), mathnas::kernels::ToString(b.desc.shape)));
-    }
-    bound.push_back(tensor->data());
-  }
-  context->bound_ = bound;
-  Workspace& memory = workspace != nullptr ? *workspace : context->own_workspace_;
-  context->arena_ = static_cast<std::byte*>(memory.Reserve(std::max(plan->arena_bytes_, kAlignment)));
-
-  const auto address = [&](const Plan::Place& place) -> void* {
-    return place.kind == Plan::Place::kBound ? static_cast<std::byte*>(bound[place.index]) + place.offset
-                                             : context->arena_ + place.index;
-  };
-  context->kernels_.reserve(plan->steps_.size());
-  for (const Plan::Step& step : plan->steps_) {
-    absl::InlinedVector<KernelBuffers::Operand, 6> inputs;
-    absl::InlinedVector<void*, 4> outputs;
-    for (const Plan::Place& p : step.inputs) {
-      inputs.push_back({address(p), plan->options_.constant_weights && p.kind == Plan::Place::kBound});
-    }
-    for (const Plan::Place& p : step.outputs) outputs.push_back(address(p));
-    auto kernel = step.kernel->Bind({inputs, outputs, context->arena_ + plan->activation_bytes_, plan->packed_.get()});
-    if (!kernel.ok()) return Annotate(kernel.status(), NameOf(step.op));
-    context->kernels_.push_back(*std::move(kernel));
-  }
-  if (plan->options_.constant_weights) plan->packed_->PreferLargePages();
-  context->plan_ = std::move(plan);
-  return context;
+  return ContextBuilder(plan, tensors).Build(workspace);
 }
 
-absl::StatusOr<TensorView> Context::Find(const std::vector<Plan::Port>& ports, std::string_view kind,
-                                         std::string_view name) const {
+absl::StatusOr<TensorView> Context::Find(const std::vector<Plan::Port>& ports, absl::Span<void* const> places,
+                                         std::string_view kind, std::string_view name) const {
   std::string names;
-  for (const Plan::Port& p : ports) {
-    if (p.name == name) {
-      const bool is_bound = p.place.kind == Plan::Place::kBound;
-      return TensorView{
-          p.desc, is_bound ? static_cast<std::byte*>(bound_[p.place.index]) + p.place.offset : arena_ + p.place.index};
-    }
-    names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", p.name);
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i].name == name) return TensorView{ports[i].desc, places[i]};
+    names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", ports[i].name);
   }
   return absl::NotFoundError(fmt::format("{} \"{}\": expected one of {}", kind, name, names));
 }
 
-absl::StatusOr<TensorView> Context::Input(std::string_view name) const { return Find(plan_->inputs_, "input", name); }
+absl::StatusOr<TensorView> Context::Input(std::string_view name) const {
+  return Find(plan_->inputs(), inputs_, "input", name);
+}
 absl::StatusOr<TensorView> Context::Output(std::string_view name) const {
-  return Find(plan_->outputs_, "output", name);
+  return Find(plan_->outputs(), outputs_, "output", name);
 }
 
 absl::Status Context::Run() {
+  if (execution_ != nullptr) return execution_->Run();
   for (const std::unique_ptr<BoundKernel>& kernel : kernels_) {
     if (absl::Status s = kernel->Run(); !s.ok()) return s;
   }
@@ -358,6 +477,7 @@ absl::Status Context::Run() {
 }
 
 absl::Status Context::RunTimed(absl::Span<double> seconds) {
+  if (execution_ != nullptr) return execution_->RunTimed(seconds);
   using Clock = std::chrono::steady_clock;
   Clock::time_point before = Clock::now();
   for (size_t i = 0; i < kernels_.size(); ++i) {

@@ -4,6 +4,7 @@
 #define MATHNAS_KERNELS_PLAN_H_
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,7 +80,7 @@ class Plan {
 
  private:
   friend class PlanBuilder;
-  friend class Context;
+  friend class ContextBuilder;
 
   PlanOptions options_;
   std::vector<Step> steps_;
@@ -90,11 +91,12 @@ class Plan {
   size_t activation_bytes_ = 0;
   size_t scratch_bytes_ = 0;
   size_t arena_bytes_ = 0;
-  std::shared_ptr<PackedWeights> packed_;  // of the device
+  std::shared_ptr<Device> device_;
 };
 
 // Memory for contexts that run one after the other: grows to the largest, is never given back in between. A supernet
-// that draws a new network at every step touches no new pages.
+// that draws a new network at every step touches no new pages. On a device with memory of its own it is there, and the
+// contexts share a stream.
 class Workspace {
  public:
   static constexpr size_t kAlignment = 64;
@@ -105,7 +107,11 @@ class Workspace {
   // At least this many bytes, aligned to kAlignment. Moves the memory when it has to grow: contexts made before are
   // invalid then. Throws std::bad_alloc when there is not so much.
   void* Reserve(size_t bytes);
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const { return stream_ != nullptr ? stream_->bytes() : bytes_; }
+  // The stream of the device that its contexts share; null where the device has none.
+  absl::StatusOr<Stream*> StreamOf(Device& device);
+  // That stream, if a context has asked for it.
+  const Stream* stream() const { return stream_.get(); }
 
  private:
   struct Free {
@@ -114,6 +120,8 @@ class Workspace {
   std::unique_ptr<void, Free> memory_;
   void* borrowed_ = nullptr;
   size_t bytes_ = 0;
+  std::shared_ptr<Device> device_;  // of the stream, which it outlives
+  std::unique_ptr<Stream> stream_;
 };
 
 // What one thread needs to run a plan. Not thread-safe; any number of contexts may share a plan.
@@ -126,12 +134,16 @@ class Context {
                                                          absl::Span<const TensorMap* const> tensors,
                                                          Workspace* workspace = nullptr);
 
-  // Views into the arena, valid as long as the context is. NotFound lists what there is.
+  // Views into memory of the host, valid as long as the context is. NotFound lists what there is.
   absl::StatusOr<TensorView> Input(std::string_view name) const;
   absl::StatusOr<TensorView> Output(std::string_view name) const;
 
   // Allocates nothing. Inputs keep their contents, outputs are valid until the next run.
   absl::Status Run();
+  // Seconds of the last run by the clock of the device, where it has one of its own: without what the host adds.
+  std::optional<double> last_seconds() const {
+    return execution_ == nullptr ? std::nullopt : std::optional(execution_->last_seconds());
+  }
   // The same, adding each step's time in seconds to seconds[step].
   absl::Status RunTimed(absl::Span<double> seconds);
 
@@ -139,15 +151,19 @@ class Context {
   const std::shared_ptr<const Plan>& shared_plan() const { return plan_; }
 
  private:
+  friend class ContextBuilder;
+
   Context() = default;
-  absl::StatusOr<TensorView> Find(const std::vector<Plan::Port>& ports, std::string_view kind,
-                                  std::string_view name) const;
+  absl::StatusOr<TensorView> Find(const std::vector<Plan::Port>& ports, absl::Span<void* const> places,
+                                  std::string_view kind, std::string_view name) const;
 
   std::shared_ptr<const Plan> plan_;
   Workspace own_workspace_;
-  std::byte* arena_ = nullptr;
-  std::vector<void*> bound_;
+  std::vector<void*> inputs_;  // where the host finds the ports of the plan
+  std::vector<void*> outputs_;
+  std::vector<std::shared_ptr<const Tensor>> uploaded_;  // constants in the device's memory
   std::vector<std::unique_ptr<BoundKernel>> kernels_;
+  std::unique_ptr<Execution> execution_;  // null where kernels run on the host
 };
 
 }  // namespace mathnas::kernels

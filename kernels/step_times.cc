@@ -27,7 +27,8 @@ absl::Status StepTimes::Run(Context& context) {
   now_.assign(steps_.size(), 0);
   const auto start = std::chrono::steady_clock::now();
   if (runs_ == 0) first_ = start;
-  if (auto s = context.RunTimed(absl::MakeSpan(now_)); !s.ok()) return s;
+  if (auto s = what_ == Of::kRuns ? context.Run() : context.RunTimed(absl::MakeSpan(now_)); !s.ok()) return s;
+  wholes_.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   starts_.push_back(std::chrono::duration<double>(start - first_).count());
   for (size_t i = 0; i < now_.size(); ++i) seconds_[i].push_back(now_[i]);
   ++runs_;

@@ -24,12 +24,19 @@ class StepTimes {
     double seconds = 0;          // lower quartile over the runs, which are disturbed upwards only
   };
 
-  // Runs the context and keeps the time of each step, unless its plan is another one.
+  // kRuns: of runs alone, as they are when nobody times steps; these have no times then.
+  enum class Of : uint8_t { kSteps, kRuns };
+
+  explicit StepTimes(Of what = Of::kSteps) : what_(what) {}
+
+  // Runs the context and keeps the times of the run and of each step, unless its plan is another one.
   absl::Status Run(Context& context);
 
   int64_t runs() const { return runs_; }
-  // When a run began, in seconds since the first one did; and the time of a step in it.
+  // When a run began, in seconds since the first one did; how long the host waited for it; and the time of a step in
+  // it.
   double StartOf(int64_t run) const { return starts_[static_cast<size_t>(run)]; }
+  double SecondsOf(int64_t run) const { return wholes_[static_cast<size_t>(run)]; }
   double SecondsOf(size_t step, int64_t run) const { return seconds_[step][static_cast<size_t>(run)]; }
   // In the order in which the steps run; empty before the first run.
   std::vector<Line> Lines() const;
@@ -37,11 +44,12 @@ class StepTimes {
   std::vector<Line> ByOperator() const;
 
  private:
+  Of what_;
   std::shared_ptr<const Plan> plan_;
   std::vector<Line> steps_;
   std::vector<std::vector<double>> seconds_;  // by step and run
   std::vector<double> now_;
-  std::vector<double> starts_;  // by run
+  std::vector<double> starts_, wholes_;  // by run
   std::chrono::steady_clock::time_point first_;
   int64_t runs_ = 0;
 };

@@ -16,11 +16,16 @@ namespace {
 constexpr size_t kGuard = 128;  // bytes watched behind a buffer
 constexpr int kPattern = 0xFF;  // a NaN in every floating type
 
-// Memory filled with NaN, with a guard behind it.
+// Memory that the device reaches, filled with NaN, with a guard behind it.
 class GuardedBuffer {
  public:
-  explicit GuardedBuffer(size_t bytes) : bytes_(bytes), memory_(DType::kU8, {static_cast<int64_t>(bytes + kGuard)}) {
+  GuardedBuffer(size_t bytes, Tensor memory) : bytes_(bytes), memory_(std::move(memory)) {
     std::memset(memory_.data(), kPattern, bytes + kGuard);
+  }
+  static absl::StatusOr<GuardedBuffer> Of(Device& device, size_t bytes) {
+    auto memory = device.NewTensor({DType::kU8, {static_cast<int64_t>(bytes + kGuard)}});
+    if (!memory.ok()) return memory.status();
+    return GuardedBuffer(bytes, *std::move(memory));
   }
   void* data() const { return memory_.data(); }
   void Set(const Tensor& tensor) {
@@ -162,32 +167,45 @@ absl::StatusOr<RunResults> RunOperator(Device& device, const Problem& problem, c
   absl::InlinedVector<KernelBuffers::Operand, 6> operands;
   for (size_t i = 0; i < inputs.size(); ++i) {
     converted.push_back(Mapped(inputs[i], input_descs[i].dtype, [](double x) { return x; }));
-    buffers.emplace_back(converted[i].desc().bytes()).Set(converted[i]);
+    auto buffer = GuardedBuffer::Of(device, converted[i].desc().bytes());
+    if (!buffer.ok()) return buffer.status();
+    buffers.push_back(*std::move(buffer));
+    buffers[i].Set(converted[i]);
     const InputSpec::Role role = problem.inputs[i].role;
     const bool weight = role == InputSpec::kParameter || role == InputSpec::kState;
     operands.push_back({buffers[i].data(), options.constant_weights && weight});
   }
   auto output_descs = OutputDescs(problem.op, input_descs, device.real(), low);
   if (!output_descs.ok()) return output_descs.status();
-  for (const TensorDesc& d : *output_descs) buffers.emplace_back(d.bytes());
+  for (const TensorDesc& d : *output_descs) {
+    auto buffer = GuardedBuffer::Of(device, d.bytes());
+    if (!buffer.ok()) return buffer.status();
+    buffers.push_back(*std::move(buffer));
+  }
   absl::InlinedVector<void*, 4> outputs;
   for (size_t k = 0; k < output_descs->size(); ++k) outputs.push_back(buffers[inputs.size() + k].data());
   if (options.in_place) outputs[0] = operands[*options.in_place].data;
 
   auto kernel = device.Prepare(problem.op, input_descs, *output_descs);
   if (!kernel.ok()) return kernel.status();
-  const GuardedBuffer scratch((*kernel)->scratch_bytes());
+  const auto scratch = GuardedBuffer::Of(device, (*kernel)->scratch_bytes());
+  if (!scratch.ok()) return scratch.status();
+  auto stream = device.NewStream();
+  if (!stream.ok()) return stream.status();
   PackedWeights packed;
-  auto bound = (*kernel)->Bind({operands, outputs, scratch.data(), &packed});
+  auto bound = (*kernel)->Bind({operands, outputs, scratch->data(), &packed, stream->get()});
   if (!bound.ok()) return bound.status();
   for (int run = 0; run < options.runs; ++run) {
     if (absl::Status s = (*bound)->Run(); !s.ok()) return s;
+  }
+  if (*stream != nullptr) {
+    if (absl::Status s = (*stream)->Wait(); !s.ok()) return s;
   }
 
   for (size_t b = 0; b < buffers.size(); ++b) {
     if (!buffers[b].guard_intact()) return absl::InternalError(fmt::format("wrote behind operand {}", b));
   }
-  if (!scratch.guard_intact()) return absl::InternalError("wrote behind its scratch");
+  if (!scratch->guard_intact()) return absl::InternalError("wrote behind its scratch");
   RunResults results;
   results.implementation = (*kernel)->implementation();
   for (size_t k = 0; k < output_descs->size(); ++k) {

@@ -14,6 +14,7 @@ namespace {
 std::vector<std::shared_ptr<Device>> Devices() {
   std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32)};
   if (auto cpu = CpuDevice(2); cpu.ok()) devices.push_back(*cpu);
+  if (auto cuda = CudaDevice(); cuda.ok()) devices.push_back(*cuda);
   return devices;
 }
 

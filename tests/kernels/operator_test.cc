@@ -83,6 +83,13 @@ TEST_P(OperatorTest, ReferenceConvolutionNeedsNoSharedAddend) {
   EXPECT_TRUE(SameBits(apart->results, shared->results));
 }
 
+// The driver that MATHNAS_CUDA_LIBRARIES names: with the emulation, own kernels and host code of the backend run here.
+TEST_P(OperatorTest, Cuda) {
+  static const absl::StatusOr<std::shared_ptr<Device>> device = CudaDevice();
+  if (!device.ok()) GTEST_SKIP() << "no CUDA device: " << Message(device.status());
+  CompareWithExact(**device);
+}
+
 TEST_P(OperatorTest, CpuOneThread) { CompareCpu(1); }
 TEST_P(OperatorTest, CpuTwoThreads) { CompareCpu(2); }
 

@@ -22,6 +22,13 @@ using testing::RunOperator;
 using testing::Tensors;
 using testing::TrainingGraph;
 
+std::vector<std::shared_ptr<Device>> Devices() {
+  std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32)};
+  if (auto cpu = CpuDevice(1); cpu.ok()) devices.push_back(*cpu);
+  if (auto cuda = CudaDevice(); cuda.ok()) devices.push_back(*cuda);
+  return devices;
+}
+
 bool SameBits(const TensorView& a, const TensorView& b) {
   return a.desc == b.desc && (a.desc.bytes() == 0 || std::memcmp(a.data, b.data, a.desc.bytes()) == 0);
 }
@@ -116,9 +123,7 @@ TEST(Plan, InputsAreKeptAndRunsRepeat) {
 
 // Two threads, one plan, a context each: the same bits as one after the other.
 TEST(Plan, IsSharedByThreads) {
-  std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32)};
-  if (auto cpu = CpuDevice(1); cpu.ok()) devices.push_back(*cpu);
-  for (const auto& device : devices) {
+  for (const auto& device : Devices()) {
     TrainingGraph t(DType::kF32);
     auto plan = Plan::Create(t.graph, t.outputs, *device);
     ASSERT_TRUE(plan.ok()) << Message(plan.status());
@@ -205,9 +210,7 @@ TEST(Plan, SumsSkipZeros) {
 
 // A convolution may take over its addend's memory, but not while it still reads it as its source.
 TEST(Plan, AddendThatIsAlsoTheSource) {
-  std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32)};
-  if (auto cpu = CpuDevice(1); cpu.ok()) devices.push_back(*cpu);
-  for (const auto& device : devices) {
+  for (const auto& device : Devices()) {
     Graph g;
     const Value x = g.Input("x", {1, 6, 6, 8});
     const Value source = g.Apply(Scale{1}, {x})[0];
@@ -230,9 +233,7 @@ TEST(Plan, AddendThatIsAlsoTheSource) {
 
 // The first parameter has the number 0, and the largest activation the offset 0: they are not the same place.
 TEST(Plan, AddendThatIsAParameter) {
-  std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32)};
-  if (auto cpu = CpuDevice(1); cpu.ok()) devices.push_back(*cpu);
-  for (const auto& device : devices) {
+  for (const auto& device : Devices()) {
     Graph g;
     const Value addend = g.Parameter("addend", {1, 6, 6, 8}), w = g.Parameter("w", {8, 2, 1, 1});
     const Value x = g.Input("x", {1, 6, 6, 2});
@@ -371,9 +372,7 @@ TEST(Context, TimesEveryStep) {
 
 // Packed constants: another context with other weights must not see the first one's.
 TEST(Context, PackedWeightsBelongToTheirTensors) {
-  std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32)};
-  if (auto cpu = CpuDevice(1); cpu.ok()) devices.push_back(*cpu);
-  for (const auto& device : devices) {
+  for (const auto& device : Devices()) {
     Graph g;
     const Value y = Convolve(g, g.Input("x", {1, 8, 8, 16}), g.Parameter("w", {32, 16, 3, 3}), Value{}, 1, 1);
     const auto plan = *Plan::Create(g, {{"y", y}}, *device, {.constant_weights = true});

@@ -168,5 +168,11 @@ TEST(Slice, SameAsOwnTensorsOnTheCpu) {
   }
 }
 
+TEST(Slice, SameAsOwnTensorsOnTheGpu) {
+  const auto device = CudaDevice();
+  if (!device.ok()) GTEST_SKIP() << "no CUDA device: " << Message(device.status());
+  Compare<float>(*device, 2e-5);
+}
+
 }  // namespace
 }  // namespace mathnas::kernels

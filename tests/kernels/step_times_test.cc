@@ -52,6 +52,22 @@ TEST(StepTimes, NamesTheStepsAndCountsRuns) {
   EXPECT_NEAR(sum, total, 1e-12);
 }
 
+TEST(StepTimes, OfRunsAreAsLongAsTheirStepsOrLonger) {
+  const auto device = ReferenceDevice(DType::kF32);
+  Graph g;
+  const Value x = g.Input("x", {300, 300});
+  auto context = *Context::Create(PlanOf(g, g.Apply(Scale{3}, {g.Apply(Relu{}, {x})[0]})[0], *device), {});
+  StepTimes steps, whole(StepTimes::Of::kRuns);
+  for (int run = 0; run < 3; ++run) {
+    ASSERT_TRUE(steps.Run(*context).ok());
+    EXPECT_GE(steps.SecondsOf(run), steps.SecondsOf(0, run) + steps.SecondsOf(1, run));
+    ASSERT_TRUE(whole.Run(*context).ok());
+    EXPECT_GT(whole.SecondsOf(run), 0);
+    EXPECT_EQ(whole.SecondsOf(0, run), 0) << "steps are not timed";
+  }
+  EXPECT_EQ(whole.runs(), 3);
+}
+
 // The outputs of other plans are computed all the same.
 TEST(StepTimes, AreOfTheFirstPlan) {
   const auto device = ReferenceDevice(DType::kF32);

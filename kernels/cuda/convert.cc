@@ -1,0 +1,42 @@
+#include "kernels/cuda/own/convert.h"
+
+#include "kernels/cuda/cuda_kernels.h"
+#include "kernels/cuda/queue.h"
+
+namespace mathnas::kernels::cuda {
+namespace {
+
+// Tensors of one shape as rows that may lie apart.
+RowsArgs RowsOf(const TensorDesc& x, const TensorDesc& y) {
+  const int64_t n = x.elements();
+  if (n == 0 || (x.dense() && y.dense())) return {.rows = 1, .columns = n};
+  const int64_t rows = x.shape[0];
+  return {.x_stride = x.row_elements(), .y_stride = y.row_elements(), .rows = rows, .columns = n / rows};
+}
+
+}  // namespace
+
+KernelOr Make(const Convert&, const Request& r) {
+  const bool narrows = r.outputs[0].dtype == DType::kBf16;
+  if (r.inputs[0].dtype == r.outputs[0].dtype) {
+    return absl::UnimplementedError("convert: expected another type than that of the input");
+  }
+  return MakeEnqueued(
+      "own:convert", 0, [narrows, rows = RowsOf(r.inputs[0], r.outputs[0])](Queue& q, const Operands& o) {
+        RowsArgs args = rows;
+        args.x = o.inputs[0];
+        args.y = o.outputs[0];
+        return q.Launch(narrows ? kNarrow : kWiden, DType::kF32, q.Over(args.rows * args.columns), args);
+      });
+}
+
+KernelOr Make(const Accumulate&, const Request& r) {
+  return MakeEnqueued("own:accumulate", 0, [rows = RowsOf(r.inputs[1], r.inputs[0])](Queue& q, const Operands& o) {
+    RowsArgs args = rows;
+    args.x = o.inputs[1];
+    args.y = o.inputs[0];
+    return q.Launch(kAccumulate, DType::kF32, q.Over(args.rows * args.columns), args);
+  });
+}
+
+}  // namespace mathnas::kernels::cuda
