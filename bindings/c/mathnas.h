@@ -114,7 +114,11 @@ typedef void (*mathnas_parallel_for)(void* user, int64_t count, mathnas_task tas
 /* ---- Models: a file with weights ----------------------------------------------------------------------------------
  */
 
-enum { MATHNAS_CPU = 0, MATHNAS_REFERENCE = 1 /* naive loops in double, slow: to check results with */ };
+enum {
+  MATHNAS_CPU = 0,
+  MATHNAS_REFERENCE = 1 /* naive loops in double, slow: to check results with */,
+  MATHNAS_CUDA = 2 /* the first GPU; threads is 1 */
+};
 
 typedef struct mathnas_model_options {
   uint32_t struct_size;

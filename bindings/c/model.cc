@@ -91,14 +91,16 @@ absl::StatusOr<runtime::Supernet> Source::Supernet() const {
 
 absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const mathnas_model_options& options) {
   if (options.device == MATHNAS_CPU) return kernels::CpuDevice(options.threads);
-  if (options.device != MATHNAS_REFERENCE) {
-    return absl::InvalidArgumentError(fmt::format("device {}: expected MATHNAS_CPU ({}) or MATHNAS_REFERENCE ({})",
-                                                  options.device, static_cast<int>(MATHNAS_CPU),
-                                                  static_cast<int>(MATHNAS_REFERENCE)));
+  if (options.device != MATHNAS_REFERENCE && options.device != MATHNAS_CUDA) {
+    return absl::InvalidArgumentError(fmt::format(
+        "device {}: expected MATHNAS_CPU ({}), MATHNAS_REFERENCE ({}) or MATHNAS_CUDA ({})", options.device,
+        static_cast<int>(MATHNAS_CPU), static_cast<int>(MATHNAS_REFERENCE), static_cast<int>(MATHNAS_CUDA)));
   }
   if (options.threads != 1) {
-    return absl::InvalidArgumentError(fmt::format("threads {}: expected 1 on MATHNAS_REFERENCE", options.threads));
+    return absl::InvalidArgumentError(
+        fmt::format("threads {}: expected 1 on MATHNAS_REFERENCE and MATHNAS_CUDA", options.threads));
   }
+  if (options.device == MATHNAS_CUDA) return kernels::CudaDevice();
   return kernels::ReferenceDevice(kernels::DType::kF32);
 }
 

@@ -89,7 +89,7 @@ class Model {
   std::map<std::pair<std::string, int64_t>, std::weak_ptr<const Plan>> plans_;
 };
 
-// Of the options: MATHNAS_CPU or MATHNAS_REFERENCE, with its threads.
+// Of the options: MATHNAS_CPU with its threads, MATHNAS_REFERENCE or MATHNAS_CUDA.
 absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const mathnas_model_options& options);
 void Log(const mathnas_model_options& options, int32_t level, const std::string& text);
 

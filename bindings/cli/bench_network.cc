@@ -63,6 +63,7 @@ absl::StatusOr<Answer> Networks(const Options& o, bool by_block) {
   for (benchmark::Pass pass : *passes) {
     auto made = benchmark::GraphOf(*request, pass);
     if (!made.ok()) return made.status();
+    if (auto s = kernels::Place(**device, made->weights); !s.ok()) return s;
     const auto graph = std::make_shared<const benchmark::PassGraph>(*std::move(made));
     std::vector<std::string> blocks = {""};
     if (by_block) blocks = o.blocks.empty() ? benchmark::BlocksOf(*graph, pass) : o.blocks;

@@ -164,19 +164,40 @@ absl::StatusOr<benchmark::BenchmarkRun> LoadRun(const std::string& path) {
   return run;
 }
 
+namespace {
+
+// A run without records: what the device is and can do.
+absl::StatusOr<benchmark::BenchmarkRun> EmptyRun(const Common& common, kernels::Device& device) {
+  benchmark::BenchmarkRun run = {.created = Now()};
+  if (device.name() != "cpu") {
+    auto peaks = benchmark::MeasurePeaksOf(device);
+    if (!peaks.ok()) return peaks.status();
+    run.peaks = *std::move(peaks);
+    run.machine = {device.description(), std::string(device.name()), std::string(device.name()), 1};
+    return run;
+  }
+  const auto machine = kernels::DescribeMachine();
+  if (!machine.ok()) return machine.status();
+  auto peaks = benchmark::MeasurePeaks(common.thread_count());
+  if (!peaks.ok()) return peaks.status();
+  run.machine = {machine->processor, machine->instruction_set, machine->library, common.thread_count()};
+  run.peaks = *std::move(peaks);
+  return run;
+}
+
+}  // namespace
+
 absl::StatusOr<Answer> RunBench(const Common& common, const RecordOptions& o, kernels::Device& device,
                                 const std::vector<BenchItem>& items) {
   absl::StatusOr<benchmark::BenchmarkRun> before = benchmark::BenchmarkRun();
   if (!o.compare.empty()) before = LoadRun(o.compare);  // before anything long begins
   if (!before.ok()) return kernels::Annotate(before.status(), "--compare");
-  const auto machine = kernels::DescribeMachine();
-  if (!machine.ok()) return machine.status();
-  auto peaks = benchmark::MeasurePeaks(common.thread_count());
-  if (!peaks.ok()) return peaks.status();
-  benchmark::BenchmarkRun run = {
-      .created = Now(),
-      .machine = {machine->processor, machine->instruction_set, machine->library, common.thread_count()},
-      .peaks = *std::move(peaks)};
+  if (device.name() != "cpu" && std::ranges::find(o.caches, "cold") != o.caches.end()) {
+    return absl::InvalidArgumentError(fmt::format("--cache cold: expected warm on device {}", device.name()));
+  }
+  auto made = EmptyRun(common, device);
+  if (!made.ok()) return made.status();
+  benchmark::BenchmarkRun run = *std::move(made);
   std::vector<Task> tasks;
   for (const BenchItem& item : items) {
     for (const std::string& cache : std::set<std::string>(o.caches.begin(), o.caches.end())) {

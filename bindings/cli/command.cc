@@ -65,6 +65,7 @@ CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& 
   command->add_option("--threads", common.threads, "Threads (default: all cores)")->check(CLI::Range(1, 4096));
   command->add_option("--seed", common.seed, "Seed of everything random (default 0)");
   command->add_option("--device", common.device, "cpu or cuda (default cpu)")->check(CLI::IsMember({"cpu", "cuda"}));
+  command->add_flag("--tf32", common.tf32, "On cuda: products of float32 in TensorFloat-32, faster and less exact");
   command->callback([&common, action = std::move(action)] { exit_status = Finish(action(), common.json); });
   return command;
 }
@@ -72,9 +73,9 @@ CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& 
 int ExitStatus() { return exit_status; }
 
 absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const Common& common) {
-  if (common.device == "cuda")
-    return absl::InvalidArgumentError("--device cuda: this build has no CUDA kernels; expected cpu");
-  return kernels::CpuDevice(common.thread_count());
+  if (common.device == "cpu") return kernels::CpuDevice(common.thread_count());
+  auto device = kernels::CudaDevice({.tf32 = common.tf32});
+  return device.ok() ? device : kernels::Annotate(device.status(), "--device cuda");
 }
 
 const std::atomic<bool>* Interrupted() { return &interrupted; }

@@ -23,6 +23,7 @@ struct Common {
   int threads = 0;  // 0 = all cores
   uint64_t seed = 0;
   std::string device = "cpu";
+  bool tf32 = false;
 
   int thread_count() const;
 };

@@ -12,6 +12,13 @@ namespace mathnas::cli {
 // that no operator takes: what lies between them, copies of inputs, other plans.
 void AddOperatorTimes(const kernels::StepTimes& times, double outside_share, Answer& answer);
 
+// How long a run takes that replays its kernels as they were recorded, beside the sum of their times: adds "replay" to
+// the answer and the same as text. {"run_us", "run_with_events_us", "kernels_us", "gap_share"}, lower quartiles over
+// the runs; the share of a run that is outside of kernels, those being as much shorter without events as a run is.
+// `whole` and `times` are of runs of one plan on a device with streams (Device::NewStream), the first without times of
+// steps.
+void AddReplayTimes(const kernels::StepTimes& whole, const kernels::StepTimes& times, Answer& answer);
+
 }  // namespace mathnas::cli
 
 #endif  // MATHNAS_BINDINGS_CLI_OPERATOR_TIMES_H_

@@ -76,14 +76,17 @@ absl::StatusOr<Answer> Profile(Options& o) {
                       : OpenImages(*space, *device, *checkpoint, o);
   if (!workload.ok()) return workload.status();
 
+  if (o.common.device != "cpu") fmt::print(stderr, "{}\n", (*device)->description());
   Progress progress;
   profile::MeterOptions options = {
       .latency = o.measuring.latency,
+      .device = *device,
       .journal_path = o.out + ".measurements.json",
       .identity =
           fmt::format("{} {} {} seed {} epoch {} batch {} on {} with {}, batch {}, threads {}", checkpoint->space,
                       (*space)->MacroJson(), checkpoint->recipe, checkpoint->seed, checkpoint->epoch, checkpoint->batch,
-                      o.data.name, (*workload)->held_out(), o.measuring.latency.batch, o.measuring.latency.threads),
+                      o.data.name, (*workload)->held_out(), o.measuring.latency.batch, o.measuring.latency.threads) +
+          (o.common.device == "cpu" ? "" : ", on " + o.common.device),
       .progress = [&](const profile::MeterProgress& p) { progress.Measuring(p); },
       .cancel = Interrupted()};
   const std::string journal = options.journal_path;

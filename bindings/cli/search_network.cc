@@ -52,7 +52,9 @@ absl::StatusOr<Answer> SearchNetwork(JobOptions& o) {
   options.latency = o.measuring.latency;
   options.audited = o.audited;
   options.created_at = Now();
-  options.environment = {.device = o.common.device, .machine = Machine(), .threads = o.common.thread_count()};
+  options.environment = {.device = o.common.device,
+                         .machine = o.common.device == "cpu" ? Machine() : (*device)->description(),
+                         .threads = o.common.thread_count()};
   options.on_stage = [&](std::string_view stage) { progress.Stage(stage); };
   options.on_training = [&](const supernet::TrainingProgress& p) {
     translates ? progress.Translating(p) : progress.Training(p);

@@ -54,8 +54,10 @@ std::string ExpectedImages(const Network& n) {
 
 absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const std::string& device, int threads) {
   if (device == "cpu") return kernels::CpuDevice(threads);
+  if (device == "cuda") return kernels::CudaDevice();
   if (device == "reference") return kernels::ReferenceDevice(kernels::DType::kF32);
-  return absl::InvalidArgumentError(fmt::format("device: expected 'cpu' or 'reference', found '{:.100}'", device));
+  return absl::InvalidArgumentError(
+      fmt::format("device: expected 'cpu', 'cuda' or 'reference', found '{:.100}'", device));
 }
 
 size_t Network::CheckImages(const Array& images) const {

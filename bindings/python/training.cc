@@ -133,10 +133,10 @@ class TrainingStep {
   }
 
   double Update(double learning_rate, double gradient_scale, double clip_norm) {
-    return WithoutGil([&] {
+    return Take(WithoutGil([&] {
       const std::lock_guard lock(mutex_);
       return step_.Update({.learning_rate = learning_rate, .gradient_scale = gradient_scale, .clip_norm = clip_norm});
-    });
+    }));
   }
 
   void SetAside() {
@@ -145,10 +145,10 @@ class TrainingStep {
   }
 
   std::pair<double, std::map<std::string, double>> Combine(double clip_norm, bool strengthen) {
-    const auto combination = WithoutGil([&] {
+    const auto combination = Take(WithoutGil([&] {
       const std::lock_guard lock(mutex_);
       return step_.Combine({.clip_norm = clip_norm, .strengthen = strengthen});
-    });
+    }));
     return {combination.norm, combination.strengthened};
   }
 

@@ -40,26 +40,25 @@ class TimedGraph : public Timed {
  public:
   struct Update {
     Tensor momentum;
-    absl::Span<float> weights, gradient;
+    kernels::TensorView weights, gradient;
   };
 
-  TimedGraph(std::unique_ptr<kernels::Context> context, std::vector<Update> updates, int threads)
-      : context_(std::move(context)), updates_(std::move(updates)), threads_(threads) {}
+  TimedGraph(std::unique_ptr<kernels::Context> context, std::vector<Update> updates, kernels::Device& device)
+      : context_(std::move(context)), updates_(std::move(updates)), device_(device) {}
 
   absl::Status Run() override {
     if (auto s = context_->Run(); !s.ok()) return s;
     for (const Update& u : updates_) {
-      const auto momentum = u.momentum.as<float>();
       // So slow that weights stay where they are, however often it runs.
-      kernels::SgdStep({.learning_rate = 1e-9}, u.weights, u.gradient, {momentum.data(), momentum.size()}, false,
-                       threads_);
+      auto s = device_.SgdStep({.learning_rate = 1e-9}, u.weights, u.gradient, u.momentum.view(), false);
+      if (!s.ok()) return s;
     }
-    return absl::OkStatus();
+    return updates_.empty() ? absl::OkStatus() : device_.Wait();
   }
   Work work() const override {
     Work work = WorkOf(context_->plan());
     // Weights, gradient and momentum are read and written.
-    for (const Update& u : updates_) work.bytes += 6.0 * static_cast<double>(u.weights.size() * sizeof(float));
+    for (const Update& u : updates_) work.bytes += 6.0 * static_cast<double>(u.weights.desc.bytes());
     return work;
   }
   std::string implementation() const override {
@@ -76,7 +75,7 @@ class TimedGraph : public Timed {
  private:
   std::unique_ptr<kernels::Context> context_;
   std::vector<Update> updates_;
-  int threads_;
+  kernels::Device& device_;
 };
 
 void CopyInputs(const TensorMap& from, kernels::Context& to) {
@@ -118,14 +117,16 @@ absl::StatusOr<TensorMap> BoundaryValues(const PassGraph& graph, const NetworkRe
   return values;
 }
 
-std::vector<TimedGraph::Update> UpdatesOf(const PassGraph& graph, const kernels::Subgraph& part) {
+absl::StatusOr<std::vector<TimedGraph::Update>> UpdatesOf(const PassGraph& graph, const kernels::Subgraph& part,
+                                                          kernels::Device& device) {
   std::vector<TimedGraph::Update> updates;
   for (const std::string& name : graph.parameters) {
     const Tensor* w = graph.weights.Find(name);
     const Tensor* g = graph.weights.Find(kernels::GradientName(name));
     if (w == nullptr || g == nullptr || !part.graph.Find(kernels::GradientName(name)).valid()) continue;
-    const auto weights = w->as<float>(), gradient = g->as<float>();
-    updates.push_back({Tensor(w->desc()), {weights.data(), weights.size()}, {gradient.data(), gradient.size()}});
+    auto momentum = device.NewTensor(w->desc());
+    if (!momentum.ok()) return momentum.status();
+    updates.push_back({*std::move(momentum), w->view(), g->view()});
   }
   return updates;
 }
@@ -256,9 +257,10 @@ absl::StatusOr<std::vector<std::unique_ptr<Timed>>> PrepareBlocks(const PassGrap
     auto context = kernels::Context::Create(*plan, {&graph.weights});
     if (!context.ok()) return context.status();
     CopyInputs(*values, **context);
-    timed.push_back(std::make_unique<TimedGraph>(
-        *std::move(context), pass == Pass::kStep ? UpdatesOf(graph, part) : std::vector<TimedGraph::Update>(),
-        device.threads()));
+    absl::StatusOr<std::vector<TimedGraph::Update>> updates = std::vector<TimedGraph::Update>();
+    if (pass == Pass::kStep) updates = UpdatesOf(graph, part, device);
+    if (!updates.ok()) return updates.status();
+    timed.push_back(std::make_unique<TimedGraph>(*std::move(context), *std::move(updates), device));
   }
   return timed;
 }

@@ -69,8 +69,9 @@ struct Prepared {
   Work work;
 };
 
-absl::StatusOr<Prepared> Prepare(kernels::Device& device, const Problem& problem, bool constant_weights,
-                                 kernels::Random random) {
+// `stream`: of the device, or null.
+absl::StatusOr<Prepared> Prepare(kernels::Device& device, kernels::Stream* stream, const Problem& problem,
+                                 bool constant_weights, kernels::Random random) {
   Prepared p;
   p.operands = kernels::testing::RandomInputs(problem, random);
   if (UsesBfloat16(problem)) {
@@ -82,13 +83,22 @@ absl::StatusOr<Prepared> Prepare(kernels::Device& device, const Problem& problem
     if (inputs[i].dtype != DType::kBf16) continue;
     p.operands[i] = kernels::testing::Mapped(p.operands[i], DType::kBf16, [](double x) { return x; });
   }
+  for (Tensor& operand : p.operands) {
+    if (device.Reaches(operand.data())) continue;
+    auto placed = device.NewTensor(operand.desc());
+    if (!placed.ok()) return placed.status();
+    std::memcpy(placed->data(), operand.data(), operand.desc().bytes());
+    operand = *std::move(placed);
+  }
   auto outputs = kernels::testing::OutputDescs(problem.op, inputs, device.real(), low);
   if (!outputs.ok()) return outputs.status();
   auto kernel = device.Prepare(problem.op, inputs, *outputs);
   if (!kernel.ok()) return kernel.status();
   p.kernel = *std::move(kernel);
   p.work = WorkOf(problem.op, inputs, *outputs);
-  p.scratch = Tensor(DType::kU8, {static_cast<int64_t>(p.kernel->scratch_bytes()) + 64});
+  auto scratch = device.NewTensor({DType::kU8, {static_cast<int64_t>(p.kernel->scratch_bytes()) + 64}});
+  if (!scratch.ok()) return scratch.status();
+  p.scratch = *std::move(scratch);
 
   absl::InlinedVector<kernels::KernelBuffers::Operand, 6> from;
   for (size_t i = 0; i < problem.inputs.size(); ++i) {
@@ -103,12 +113,13 @@ absl::StatusOr<Prepared> Prepare(kernels::Device& device, const Problem& problem
       to.push_back(from[*in_place].data);
       continue;
     }
-    Tensor output((*outputs)[k]);
-    std::memset(output.data(), 0, output.desc().bytes());  // pages of its own
-    to.push_back(output.data());
-    p.operands.push_back(std::move(output));
+    auto output = device.NewTensor((*outputs)[k]);
+    if (!output.ok()) return output.status();
+    std::memset(output->data(), 0, output->desc().bytes());  // pages of its own
+    to.push_back(output->data());
+    p.operands.push_back(*std::move(output));
   }
-  auto bound = p.kernel->Bind({from, to, p.scratch.data(), device.packed().get()});
+  auto bound = p.kernel->Bind({from, to, p.scratch.data(), device.packed().get(), stream});
   if (!bound.ok()) return bound.status();
   p.bound = *std::move(bound);
   return p;
@@ -116,13 +127,14 @@ absl::StatusOr<Prepared> Prepare(kernels::Device& device, const Problem& problem
 
 class TimedOperators : public Timed {
  public:
-  explicit TimedOperators(std::vector<Prepared> operators) : operators_(std::move(operators)) {}
+  TimedOperators(std::unique_ptr<kernels::Stream> stream, std::vector<Prepared> operators)
+      : stream_(std::move(stream)), operators_(std::move(operators)) {}
 
   absl::Status Run() override {
     for (const Prepared& p : operators_) {
       if (auto s = p.bound->Run(); !s.ok()) return s;
     }
-    return absl::OkStatus();
+    return stream_ == nullptr ? absl::OkStatus() : stream_->Wait();
   }
   Work work() const override {
     Work work;
@@ -141,6 +153,7 @@ class TimedOperators : public Timed {
   }
 
  private:
+  std::unique_ptr<kernels::Stream> stream_;
   std::vector<Prepared> operators_;
 };
 
@@ -181,13 +194,15 @@ absl::StatusOr<std::vector<Problem>> ProblemsOf(std::string_view line, Pass pass
 
 absl::StatusOr<std::unique_ptr<Timed>> PrepareOperators(kernels::Device& device, const std::vector<Problem>& problems,
                                                         bool constant_weights, uint64_t seed) {
+  auto stream = device.NewStream();
+  if (!stream.ok()) return stream.status();
   std::vector<Prepared> prepared;
   for (size_t i = 0; i < problems.size(); ++i) {
-    auto p = Prepare(device, problems[i], constant_weights, kernels::Random(seed, i));
+    auto p = Prepare(device, stream->get(), problems[i], constant_weights, kernels::Random(seed, i));
     if (!p.ok()) return p.status();
     prepared.push_back(*std::move(p));
   }
-  return std::make_unique<TimedOperators>(std::move(prepared));
+  return std::make_unique<TimedOperators>(*std::move(stream), std::move(prepared));
 }
 
 absl::StatusOr<Correctness> CheckOperators(kernels::Device& device, const std::vector<Problem>& problems,

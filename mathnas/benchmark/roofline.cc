@@ -6,6 +6,8 @@
 
 #include "fmt/format.h"
 #include "kernels/machine.h"
+#include "mathnas/benchmark/operator_bench.h"
+#include "mathnas/benchmark/sampling.h"
 #include "mathnas/report/html_style.h"
 #include "mathnas/report/markup.h"
 #include "mathnas/report/svg.h"
@@ -78,6 +80,40 @@ absl::StatusOr<Peaks> MeasurePeaks(int threads, double most_bytes) {
   // Noise apart, what fits into a nearer cache is no slower for it.
   for (size_t i = peaks.bandwidth.size() - 1; i-- > 0;) {
     peaks.bandwidth[i].gbs = std::max(peaks.bandwidth[i].gbs, peaks.bandwidth[i + 1].gbs);
+  }
+  return peaks;
+}
+
+namespace {
+
+// The least seconds of one run of the operator of a line, of many within about `seconds`.
+absl::StatusOr<double> LeastSeconds(kernels::Device& device, const std::string& line, double seconds) {
+  const auto problems = ProblemsOf(line, Pass::kForward, 0x1p40);
+  if (!problems.ok()) return problems.status();
+  const auto timed = PrepareOperators(device, *problems, /*constant_weights=*/false, /*seed=*/0);
+  if (!timed.ok()) return timed.status();
+  if (auto s = (*timed)->Run(); !s.ok()) return s;
+  const auto samples =
+      Sample([&] { return (*timed)->Run(); }, nullptr, {.least_seconds = seconds, .most_seconds = seconds});
+  if (!samples.ok()) return samples.status();
+  return *std::min_element(samples->seconds.begin(), samples->seconds.end());
+}
+
+}  // namespace
+
+absl::StatusOr<Peaks> MeasurePeaksOf(kernels::Device& device, double most_bytes) {
+  constexpr double kSide = 4096;  // of the matrices
+  const auto product = LeastSeconds(device, fmt::format("linear n{0:.0f} i{0:.0f} o{0:.0f}", kSide), 0.3);
+  if (!product.ok()) return product.status();
+  Peaks peaks;
+  peaks.gflops = 2e-9 * kSide * kSide * kSide / *product;
+  for (double bytes = 256 << 10;; bytes *= 4) {
+    const double size = std::min(bytes, most_bytes);
+    // x + y -> z of float32: three tensors.
+    const auto sum = LeastSeconds(device, fmt::format("add n1 h1 w1 c{:.0f}", std::floor(size / 12)), 0.1);
+    if (!sum.ok()) return sum.status();
+    peaks.bandwidth.push_back({size, 1e-9 * size / *sum});
+    if (size >= most_bytes) break;
   }
   return peaks;
 }

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "kernels/device.h"
 #include "mathnas/benchmark/record.h"
 
 namespace mathnas::benchmark {
@@ -16,6 +17,10 @@ std::string RooflineSvg(const BenchmarkRun& run);
 // The roofs of this machine, measured within a second: multiply-adds on registers, and bandwidth from 16 KiB
 // for each thread to `most_bytes` in all, in steps of four. Unimplemented in a build without CPU kernels.
 absl::StatusOr<Peaks> MeasurePeaks(int threads, double most_bytes = 256 << 20);
+
+// The same of another device than the CPU, by its own operators: a large product of matrices, and sums of tensors of
+// 256 KiB up to `most_bytes` in all.
+absl::StatusOr<Peaks> MeasurePeaksOf(kernels::Device& device, double most_bytes = 1 << 30);
 
 }  // namespace mathnas::benchmark
 

@@ -169,11 +169,13 @@ class Job {
     if (!workload.ok()) return workload.status();
     profile::MeterOptions meter = {
         .latency = options_.latency,
+        .device = options_.device,
         .journal_path = options_.Path(kJournal),
         .identity =
             fmt::format("{} {} {} seed {} epoch {} on {} with {}, batch {}, threads {}", supernet_.space,
                         space().MacroJson(), supernet_.recipe, supernet_.seed, supernet_.epoch, options_.data_name,
-                        (*workload)->held_out(), options_.latency.batch, options_.latency.threads),
+                        (*workload)->held_out(), options_.latency.batch, options_.latency.threads) +
+            (options_.device->name() == "cpu" ? "" : fmt::format(", on {}", options_.device->name())),
         .progress = options_.on_measuring,
         .cancel = options_.cancel};
     auto created = profile::Meter::Create(*std::move(workload), std::move(meter));

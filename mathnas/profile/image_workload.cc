@@ -19,6 +19,7 @@ struct FoldedRunnable : Runnable {
   explicit FoldedRunnable(kernels::FoldedGraph made) : folded(std::move(made)) {}
 
   absl::Status Run() override { return context->Run(); }
+  std::optional<double> last_seconds() const override { return context->last_seconds(); }
   int64_t memory_bytes() const override {
     int64_t bytes = static_cast<int64_t>(context->plan().arena_bytes());
     for (const TensorMap::Entry& e : folded.weights.entries()) bytes += static_cast<int64_t>(e.tensor.desc().bytes());

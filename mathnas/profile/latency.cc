@@ -17,7 +17,8 @@ using Clock = std::chrono::steady_clock;
 constexpr uint64_t kOrderSeed = 0x0DE5;
 
 // Median time of a run in one round, in milliseconds.
-absl::StatusOr<double> OneRound(const std::function<absl::Status()>& run, double seconds) {
+absl::StatusOr<double> OneRound(const std::function<absl::Status()>& run, double seconds,
+                                const std::function<std::optional<double>()>& clock) {
   // The networks before it in the round have taken the caches: a small one takes two or three times as long then.
   if (auto s = run(); !s.ok()) return s;
   std::vector<double> times;
@@ -26,7 +27,8 @@ absl::StatusOr<double> OneRound(const std::function<absl::Status()>& run, double
   do {
     if (auto s = run(); !s.ok()) return s;
     const Clock::time_point after = Clock::now();
-    times.push_back(std::chrono::duration<double, std::milli>(after - before).count());
+    const std::optional<double> own = clock ? clock() : std::nullopt;
+    times.push_back(own ? 1e3 * *own : std::chrono::duration<double, std::milli>(after - before).count());
     before = after;
   } while (std::chrono::duration<double>(before - start).count() < seconds);
   return core::Median(times);
@@ -59,15 +61,18 @@ bool Settled(const std::vector<double>& samples_ms, const LatencyOptions& option
 
 absl::Status MeasureInTurn(absl::Span<const std::function<absl::Status()>> runs, const LatencyOptions& options,
                            std::vector<std::vector<double>>& samples_ms,
-                           const std::function<absl::Status(int rounds)>& after_round,
-                           const std::atomic<bool>* cancel) {
+                           const std::function<absl::Status(int rounds)>& after_round, const std::atomic<bool>* cancel,
+                           const RunClock& clock) {
+  const auto one_round = [&](size_t run, double seconds) {
+    return OneRound(runs[run], seconds, [&]() { return clock ? clock(run) : std::nullopt; });
+  };
   samples_ms.resize(runs.size());
   const auto all_settled = [&] {
     return std::all_of(samples_ms.begin(), samples_ms.end(), [&](const auto& s) { return Settled(s, options); });
   };
   for (int round = 0; round < options.warmup_rounds; ++round) {
-    for (const auto& run : runs) {
-      if (auto r = OneRound(run, options.round_seconds / 2); !r.ok()) return r.status();
+    for (size_t run = 0; run < runs.size(); ++run) {
+      if (auto r = one_round(run, options.round_seconds / 2); !r.ok()) return r.status();
     }
   }
   // In an order of its own every round: a place in the round must not favour or harm the same run again and again.
@@ -77,7 +82,7 @@ absl::Status MeasureInTurn(absl::Span<const std::function<absl::Status()>> runs,
     kernels::Random(kOrderSeed, static_cast<uint64_t>(round)).Shuffle(order);
     for (uint32_t i : order) {
       if (cancel != nullptr && cancel->load()) return absl::CancelledError("latency measurement interrupted");
-      auto sample = OneRound(runs[i], options.round_seconds);
+      auto sample = one_round(i, options.round_seconds);
       if (!sample.ok()) return sample.status();
       samples_ms[i].push_back(*sample);
     }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -35,12 +36,16 @@ absl::StatusOr<LatencyStats> Summarise(const std::vector<double>& samples_ms);
 // Whether the samples are enough by the options.
 bool Settled(const std::vector<double>& samples_ms, const LatencyOptions& options);
 
+// What a run says how long it took, in seconds, by its place among the runs: of a device that has a clock of its own.
+using RunClock = std::function<std::optional<double>(size_t run)>;
+
 // Calls all of `runs` in turn, round after round, each round in an order of its own, and appends to samples_ms[i] the
 // median time of runs[i] in each round, with its weights in the caches: the first run of a round does not count.
 // `after_round` is told the number of rounds done. Cancelled when the flag is set; errors of the runs.
 absl::Status MeasureInTurn(absl::Span<const std::function<absl::Status()>> runs, const LatencyOptions& options,
                            std::vector<std::vector<double>>& samples_ms,
-                           const std::function<absl::Status(int rounds)>& after_round, const std::atomic<bool>* cancel);
+                           const std::function<absl::Status(int rounds)>& after_round, const std::atomic<bool>* cancel,
+                           const RunClock& clock = nullptr);
 
 }  // namespace mathnas::profile
 

@@ -42,9 +42,12 @@ absl::StatusOr<std::unique_ptr<Meter>> Meter::Create(std::unique_ptr<Workload> w
   std::unique_ptr<Meter> meter(new Meter);
   meter->workload_ = std::move(workload);
   meter->options_ = std::move(options);
-  auto latency_device = kernels::CpuDevice(meter->options_.latency.threads);
-  if (!latency_device.ok()) return latency_device.status();
-  meter->latency_device_ = *std::move(latency_device);
+  meter->latency_device_ = meter->options_.device;
+  if (meter->latency_device_ == nullptr || meter->latency_device_->name() == "cpu") {
+    auto cpu = kernels::CpuDevice(meter->options_.latency.threads);
+    if (!cpu.ok()) return cpu.status();
+    meter->latency_device_ = *std::move(cpu);
+  }
   if (auto s = meter->ReadJournal(); !s.ok()) return s;
   return meter;
 }
@@ -157,7 +160,8 @@ absl::Status Meter::MeasureTogether(const std::vector<Choice>& choices,
     }
     return absl::OkStatus();
   };
-  const absl::Status status = MeasureInTurn(runs, options_.latency, samples, after_round, options_.cancel);
+  const auto clock = [&](size_t run) { return runnables[run]->last_seconds(); };
+  const absl::Status status = MeasureInTurn(runs, options_.latency, samples, after_round, options_.cancel, clock);
   const absl::Status saved = WriteJournal();
   return status.ok() ? saved : status;
 }
@@ -172,15 +176,20 @@ absl::Status Meter::MeasureMemory(const std::vector<Choice>& choices) {
 }
 
 absl::Status Meter::MeasureEnergy(const std::vector<Choice>& choices) {
-  auto counter = RaplCounter::Open();
-  if (!counter.ok()) return counter.status();
+  std::function<absl::StatusOr<double>()> joules = [this] { return latency_device_->Joules(); };
+  if (latency_device_->name() == "cpu") {
+    auto counter = RaplCounter::Open();
+    if (!counter.ok()) return counter.status();
+    joules = [counter = *std::move(counter)]() mutable { return counter.Joules(); };
+  }
+  if (auto first = joules(); !first.ok()) return first.status();
   const std::vector<Choice> missing =
       Missing(choices, [&](const Choice& c) { return known_[c].energy_mj.has_value(); });
   for (size_t i = 0; i < missing.size(); ++i) {
     auto runnable = MakeRunnable(missing[i]);
     if (!runnable.ok()) return runnable.status();
     if (auto s = (*runnable)->Run(); !s.ok()) return s;
-    const auto before = counter->Joules();
+    const auto before = joules();
     if (!before.ok()) return before.status();
     const Clock::time_point start = Clock::now();
     int64_t runs = 0;
@@ -188,7 +197,7 @@ absl::Status Meter::MeasureEnergy(const std::vector<Choice>& choices) {
       if (auto s = (*runnable)->Run(); !s.ok()) return s;
       ++runs;
     } while (Seconds(start) < kEnergySeconds);
-    const auto after = counter->Joules();
+    const auto after = joules();
     if (!after.ok()) return after.status();
     known_[missing[i]].energy_mj = 1e3 * (*after - *before) / static_cast<double>(runs);
     if (auto s = WriteJournal(); !s.ok()) return s;

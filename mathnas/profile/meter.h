@@ -37,6 +37,8 @@ struct MeterProgress {
 
 struct MeterOptions {
   LatencyOptions latency;
+  // What latency and energy are measured on; null or a CPU: the CPU with latency.threads threads, and its counters.
+  std::shared_ptr<kernels::Device> device;
   // Networks that are timed in turn are in memory together, at most so many bytes of them, or one.
   int64_t latency_bytes = int64_t{4} << 30;
   // Where measurements are kept ("" = nowhere), and what they belong to: a file with another identity is not taken up.
@@ -66,6 +68,7 @@ class Meter {
 
   const Measurement& of(const Choice& choice) { return known_[choice]; }
   const Workload& workload() const { return *workload_; }
+  const kernels::Device& latency_device() const { return *latency_device_; }
 
  private:
   Meter() = default;

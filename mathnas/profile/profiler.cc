@@ -244,7 +244,7 @@ absl::StatusOr<BlockTable> Profile(const SearchSpace& space, Meter& meter,
   };
   const Conventions conventions = meter.workload().conventions();
   Metric run = MakeMetric("ms", core::Goal::kMin);
-  run.device = "cpu";
+  run.device = meter.latency_device().name();
   run.batch = latency.batch;
   run.threads = latency.threads;
   run.measured_at = measured_at;

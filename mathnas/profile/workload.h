@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -22,6 +23,8 @@ class Runnable {
   virtual ~Runnable() = default;
   // The same work every time.
   virtual absl::Status Run() = 0;
+  // Seconds of the last run by the clock of its device, where that has one (Context::last_seconds).
+  virtual std::optional<double> last_seconds() const { return std::nullopt; }
   // Weights, activations and scratch memory; what kernels pack of the weights is not counted.
   virtual int64_t memory_bytes() const = 0;
 };

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
-#include "absl/types/span.h"
 #include "fmt/format.h"
-#include "kernels/optimizer_kernels.h"
 
 namespace mathnas::supernet {
 namespace {
@@ -17,22 +16,6 @@ using kernels::TensorView;
 
 constexpr std::array kKinds = {Optimizer::kMomentum, Optimizer::kFirstMoment, Optimizer::kSecondMoment,
                                Optimizer::kSteps};
-
-template <typename T>
-absl::Span<T> SpanOf(const TensorView& view) {
-  const auto elements = view.as<T>();
-  return {elements.data(), elements.size()};
-}
-
-// Calls f with a zero of the tensor's type.
-template <typename F>
-void WithTypeOf(const TensorView& view, const F& f) {
-  if (view.desc.dtype == DType::kF64) {
-    f(double{});
-  } else {
-    f(float{});
-  }
-}
 
 std::string Joined(std::string_view kind, std::string_view name) { return fmt::format("{}{}", kind, name); }
 
@@ -89,32 +72,38 @@ absl::StatusOr<Algorithm> ParseAlgorithm(std::string_view name) {
   return absl::InvalidArgumentError(fmt::format("optimizer \"{:.60}\": expected sgd, adamw or fairseq-adam", name));
 }
 
-TensorView Optimizer::State(std::string_view kind, const std::string& name, const kernels::TensorDesc& desc) {
-  std::string key = Joined(kind, name);
-  if (const Tensor* found = state_.Find(key)) return found->view();
-  state_.Put(key, Tensor(desc));
+absl::StatusOr<TensorView> Optimizer::State(std::string_view kind, const std::string& name,
+                                            const kernels::TensorDesc& desc, kernels::Device& device) {
+  const std::string key = Joined(kind, name);
+  const Tensor* found = state_.Find(key);
+  if (found != nullptr && device.Reaches(found->data())) return found->view();
+  auto made = device.NewTensor(desc);
+  if (!made.ok()) return made.status();
+  if (found != nullptr) std::memcpy(made->data(), found->data(), desc.bytes());  // restored
+  state_.Put(key, *std::move(made));
   return state_.Find(key)->view();
 }
 
-void Optimizer::Step(const std::string& name, const TensorView& weight, const TensorView& gradient,
-                     double learning_rate, double scale, int threads) {
+absl::Status Optimizer::Step(const std::string& name, const TensorView& weight, const TensorView& gradient,
+                             double learning_rate, double scale, kernels::Device& device) {
   const double decay = Decays(options_.decay, name, weight.desc.shape.size()) ? options_.weight_decay : 0;
   if (options_.algorithm == Algorithm::kSgd) {
     const bool first = !state_.contains(Joined(kMomentum, name));
-    const TensorView momentum = State(kMomentum, name, weight.desc);
+    const auto momentum = State(kMomentum, name, weight.desc, device);
+    if (!momentum.ok()) return momentum.status();
     const kernels::SgdParameters parameters = {.learning_rate = learning_rate,
                                                .momentum = options_.momentum,
                                                .weight_decay = decay,
                                                .gradient_scale = scale,
                                                .nesterov = options_.nesterov};
-    WithTypeOf(weight, [&](auto zero) {
-      using T = decltype(zero);
-      kernels::SgdStep(parameters, SpanOf<T>(weight), SpanOf<T>(gradient), SpanOf<T>(momentum), first, threads);
-    });
-    return;
+    return device.SgdStep(parameters, weight, gradient, *momentum, first);
   }
-  const TensorView m = State(kFirstMoment, name, weight.desc), v = State(kSecondMoment, name, weight.desc);
-  const int64_t t = ++State(kSteps, name, {DType::kI64, {}}).as<int64_t>()[0];
+  const auto m = State(kFirstMoment, name, weight.desc, device), v = State(kSecondMoment, name, weight.desc, device);
+  if (!m.ok()) return m.status();
+  if (!v.ok()) return v.status();
+  const std::string steps = Joined(kSteps, name);
+  if (!state_.contains(steps)) state_.Put(steps, Tensor(DType::kI64, {}));
+  const int64_t t = ++state_.Find(steps)->as<int64_t>()[0];
   const kernels::AdamParameters parameters = {
       .learning_rate = learning_rate,
       .beta1 = options_.beta1,
@@ -123,10 +112,7 @@ void Optimizer::Step(const std::string& name, const TensorView& weight, const Te
       .weight_decay = decay,
       .gradient_scale = scale,
       .form = options_.algorithm == Algorithm::kAdam ? kernels::AdamForm::kPyTorch : kernels::AdamForm::kFairseq};
-  WithTypeOf(weight, [&](auto zero) {
-    using T = decltype(zero);
-    kernels::AdamStep(parameters, SpanOf<T>(weight), SpanOf<T>(gradient), SpanOf<T>(m), SpanOf<T>(v), t, threads);
-  });
+  return device.AdamStep(parameters, weight, gradient, *m, *v, t);
 }
 
 bool Optimizer::IsState(std::string_view name) {

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/device.h"
 #include "kernels/tensor.h"
 
 namespace mathnas::supernet {
@@ -48,9 +49,10 @@ class Optimizer {
   explicit Optimizer(const OptimizerOptions& options) : options_(options) {}
 
   // One step of the tensor `name`, with scale * gradient; the gradient is zero afterwards. Its state begins with its
-  // first step, and so do its steps: they are counted by tensor. All of one type, float32 or float64, and shape.
-  void Step(const std::string& name, const kernels::TensorView& weight, const kernels::TensorView& gradient,
-            double learning_rate, double scale, int threads);
+  // first step, and so do its steps: they are counted by tensor. All of the device's type and of one shape. The device
+  // may still be at it when this returns (Device::Wait).
+  absl::Status Step(const std::string& name, const kernels::TensorView& weight, const kernels::TensorView& gradient,
+                    double learning_rate, double scale, kernels::Device& device);
 
   // What a run needs to go on to the bit, by the names below and that of the tensor: momentum of SGD; the two moments
   // and the steps, an int64 scalar, of Adam.
@@ -67,8 +69,9 @@ class Optimizer {
   static absl::Status CheckState(const kernels::TensorMap& state, const kernels::TensorMap& weights);
 
  private:
-  // The tensor of the state; made, of zeros, when there is none.
-  kernels::TensorView State(std::string_view kind, const std::string& name, const kernels::TensorDesc& desc);
+  // The tensor of the state where the device reaches it; made, of zeros, when there is none.
+  absl::StatusOr<kernels::TensorView> State(std::string_view kind, const std::string& name,
+                                            const kernels::TensorDesc& desc, kernels::Device& device);
 
   OptimizerOptions options_;
   kernels::TensorMap state_;

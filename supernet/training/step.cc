@@ -5,11 +5,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "fmt/format.h"
 #include "kernels/differentiate.h"
 #include "kernels/fuse.h"
-#include "kernels/optimizer_kernels.h"
 #include "kernels/status.h"
 
 namespace mathnas::supernet {
@@ -49,27 +49,6 @@ void CountCorrect(std::span<const T> logits, std::span<const int64_t> labels, in
     if (ignored >= 0 && labels[n] == ignored) continue;
     result.correct += IsFirstLargest(logits.subspan(n * classes, classes), labels[n]);
     ++result.rows;
-  }
-}
-
-template <typename T>
-absl::Span<T> SpanOf(const TensorView& view) {
-  const auto elements = view.as<T>();
-  return {elements.data(), elements.size()};
-}
-
-double DotProduct(const TensorView& x, const TensorView& y, int threads) {
-  if (x.desc.dtype == DType::kF64) {
-    return kernels::DotProduct(SpanOf<const double>(x), SpanOf<const double>(y), threads);
-  }
-  return kernels::DotProduct(SpanOf<const float>(x), SpanOf<const float>(y), threads);
-}
-
-void CombineGradients(double factor, const TensorView& g, const TensorView& h, int threads) {
-  if (g.desc.dtype == DType::kF64) {
-    kernels::CombineGradients(factor, SpanOf<double>(g), SpanOf<double>(h), threads);
-  } else {
-    kernels::CombineGradients(factor, SpanOf<float>(g), SpanOf<float>(h), threads);
   }
 }
 
@@ -161,7 +140,7 @@ absl::StatusOr<kernels::Value> TrainingStep::AddLoss(const Key& key, NetworkGrap
   return loss;
 }
 
-absl::StatusOr<const TrainingStep::Prepared*> TrainingStep::Prepare(const Key& key) {
+absl::StatusOr<TrainingStep::Prepared*> TrainingStep::Prepare(const Key& key) {
   for (auto it = plans_.begin(); it != plans_.end(); ++it) {
     if (it->first != key) continue;
     plans_.splice(plans_.begin(), plans_, it);
@@ -221,6 +200,7 @@ TrainingStep::PlanStats TrainingStep::plan_stats() const {
 }
 
 void TrainingStep::DropPlans() {
+  context_.reset();
   plans_.clear();
   bound_.reset();
 }
@@ -229,17 +209,30 @@ absl::Status TrainingStep::Bind(const Key& key) {
   const Clock::time_point start = Clock::now();
   auto prepared = Prepare(key);
   if (!prepared.ok()) return prepared.status();
+  if (!placed_) {
+    if (auto s = kernels::Place(*device_, weights_); !s.ok()) return s;
+    placed_ = true;
+  }
   if (context_ == nullptr || bound_ != key) {
     for (const std::string& name : (*prepared)->parameters) {
-      const kernels::Tensor* weight = weights_.Find(name);
-      if (weight == nullptr || gradients_.contains(kernels::GradientName(name))) continue;
-      gradients_.Put(kernels::GradientName(name), kernels::Tensor(weight->desc()));
+      if (!weights_.contains(name)) continue;  // the context says so
+      if (auto s = AddGradient(gradients_, name); !s.ok()) return s;
     }
-    const kernels::TensorMap* tensors[] = {&weights_, &gradients_};
     context_.reset();
-    auto context = kernels::Context::Create((*prepared)->plan, tensors, &workspace_);
-    if (!context.ok()) return context.status();
-    context_ = *std::move(context);
+    bound_.reset();
+    Prepared::Recorded& recorded = (*prepared)->recorded[side_];
+    const kernels::Stream* stream = workspace_.stream();
+    if (recorded.context != nullptr && recorded.moves == stream->moves()) {
+      context_ = recorded.context;
+    } else {
+      recorded = {};
+      const kernels::TensorMap* tensors[] = {&weights_, &gradients_};
+      auto context = kernels::Context::Create((*prepared)->plan, tensors, &workspace_);
+      if (!context.ok()) return context.status();
+      context_ = *std::move(context);
+      stream = workspace_.stream();
+      if (stream != nullptr) recorded = {context_, stream->moves()};
+    }
     bound_ = key;
   }
   planning_seconds_ += Seconds(start);
@@ -289,21 +282,32 @@ TensorView TrainingStep::GradientOf(const kernels::TensorMap& gradients, const s
   return gradients.Find(kernels::GradientName(name))->view();
 }
 
-double TrainingStep::Update(const UpdateOptions& options) {
+absl::Status TrainingStep::AddGradient(kernels::TensorMap& gradients, const std::string& name) const {
+  if (gradients.contains(kernels::GradientName(name))) return absl::OkStatus();
+  auto gradient = device_->NewTensor(weights_.Find(name)->desc());
+  if (!gradient.ok()) return gradient.status();
+  gradients.Put(kernels::GradientName(name), *std::move(gradient));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<double> TrainingStep::Update(const UpdateOptions& options) {
   const Clock::time_point start = Clock::now();
   double norm = 0, scale = options.gradient_scale;
   if (options.clip_norm > 0) {
-    double squares = 0;
+    std::vector<std::pair<TensorView, TensorView>> pairs;
     for (const std::string& name : touched_) {
       const TensorView g = GradientOf(gradients_, name);
-      squares += DotProduct(g, g, device_->threads());
+      pairs.emplace_back(g, g);
     }
-    norm = std::abs(options.gradient_scale) * std::sqrt(squares);
+    const auto squares = device_->DotProducts(pairs);
+    if (!squares.ok()) return squares.status();
+    norm = std::abs(options.gradient_scale) * std::sqrt(std::accumulate(squares->begin(), squares->end(), 0.0));
     scale *= ClippingFactor(options.clip_norm, norm);
   }
   for (const std::string& name : touched_) {
-    optimizer_.Step(name, weights_.Find(name)->view(), GradientOf(gradients_, name), options.learning_rate, scale,
-                    device_->threads());
+    auto s = optimizer_.Step(name, weights_.Find(name)->view(), GradientOf(gradients_, name), options.learning_rate,
+                             scale, *device_);
+    if (!s.ok()) return s;
   }
   touched_.clear();
   running_seconds_ += Seconds(start);
@@ -312,40 +316,49 @@ double TrainingStep::Update(const UpdateOptions& options) {
 
 void TrainingStep::SetAside() {
   std::swap(gradients_, aside_);
+  side_ = 1 - side_;
   aside_touched_ = std::exchange(touched_, {});
   context_.reset();  // which is bound to what is now aside
   bound_.reset();
 }
 
-TrainingStep::Combination TrainingStep::Combine(const CombineOptions& options) {
+absl::StatusOr<TrainingStep::Combination> TrainingStep::Combine(const CombineOptions& options) {
   const Clock::time_point start = Clock::now();
-  const int threads = device_->threads();
-  Combination result;
-  std::map<std::string, double> squares;
-  double sum = 0;
-  for (const std::string& name : touched_) {
-    const TensorView sub = GradientOf(gradients_, name);
-    sum += squares[name] = DotProduct(sub, sub, threads);
-  }
-  result.norm = std::sqrt(sum);
-  const double clip = options.clip_norm > 0 ? ClippingFactor(options.clip_norm, result.norm) : 1;
   // A tensor without one of the two gradients has zeros there, which it keeps or gets.
   std::set<std::string> all = touched_;
   all.insert(aside_touched_.begin(), aside_touched_.end());
   for (const std::string& name : all) {
     for (kernels::TensorMap* map : {&gradients_, &aside_}) {
-      if (map->contains(kernels::GradientName(name))) continue;
-      map->Put(kernels::GradientName(name), kernels::Tensor(weights_.Find(name)->desc()));
+      if (auto s = AddGradient(*map, name); !s.ok()) return s;
     }
-    const TensorView sub = GradientOf(gradients_, name), super = GradientOf(aside_, name);
-    double factor = clip;
-    if (options.strengthen && touched_.contains(name) && aside_touched_.contains(name)) {
-      const double product = clip * DotProduct(sub, super, threads);
-      const double more = std::clamp(-product / (1e-6 + clip * clip * squares[name]), 0.0, 2.0);
-      if (more > 0) result.strengthened[name] = more;
-      factor *= 1 + more;
-    }
-    CombineGradients(factor, sub, super, threads);
+  }
+  std::vector<std::pair<TensorView, TensorView>> own, mixed;
+  std::vector<std::string> strengthened;
+  for (const std::string& name : touched_) {
+    const TensorView sub = GradientOf(gradients_, name);
+    own.emplace_back(sub, sub);
+    if (!options.strengthen || !aside_touched_.contains(name)) continue;
+    mixed.emplace_back(sub, GradientOf(aside_, name));
+    strengthened.push_back(name);
+  }
+  const auto squares = device_->DotProducts(own), products = device_->DotProducts(mixed);
+  if (!squares.ok()) return squares.status();
+  if (!products.ok()) return products.status();
+  Combination result;
+  result.norm = std::sqrt(std::accumulate(squares->begin(), squares->end(), 0.0));
+  const double clip = options.clip_norm > 0 ? ClippingFactor(options.clip_norm, result.norm) : 1;
+  std::map<std::string, double> square_of;
+  for (size_t i = 0; const std::string& name : touched_) square_of[name] = (*squares)[i++];
+  for (size_t i = 0; i < strengthened.size(); ++i) {
+    const double product = clip * (*products)[i];
+    const double more = std::clamp(-product / (1e-6 + clip * clip * square_of[strengthened[i]]), 0.0, 2.0);
+    if (more > 0) result.strengthened[strengthened[i]] = more;
+  }
+  for (const std::string& name : all) {
+    const auto more = result.strengthened.find(name);
+    const double factor = more == result.strengthened.end() ? clip : clip * (1 + more->second);
+    auto s = device_->CombineGradients(factor, GradientOf(gradients_, name), GradientOf(aside_, name));
+    if (!s.ok()) return s;
   }
   touched_ = std::move(all);
   aside_touched_.clear();

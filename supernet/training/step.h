@@ -2,6 +2,7 @@
 #ifndef MATHNAS_SUPERNET_TRAINING_STEP_H_
 #define MATHNAS_SUPERNET_TRAINING_STEP_H_
 
+#include <array>
 #include <list>
 #include <map>
 #include <memory>
@@ -100,8 +101,9 @@ class TrainingStep {
 
   // One update of every parameter that took part since the last one; their gradient sums are zero afterwards. Others
   // stay as they are, the state of their optimiser too (spec/training-golden.md 1). Returns the norm of all gradients
-  // after scaling and before clipping, or 0 where nothing is clipped by it.
-  double Update(const UpdateOptions& options);
+  // after scaling and before clipping, or 0 where nothing is clipped by it. The device may still be at it when this
+  // returns (Device::Wait).
+  absl::StatusOr<double> Update(const UpdateOptions& options);
 
   // Sets the gradient sums since the last update aside, for Combine; new ones begin at zero. To be called once before
   // Combine.
@@ -112,7 +114,7 @@ class TrainingStep {
   };
   // Makes the gradient of every parameter that took part since SetAside, or before it, the sum of its (clipped,
   // strengthened) gradient and the one set aside; nothing is aside afterwards.
-  Combination Combine(const CombineOptions& options);
+  absl::StatusOr<Combination> Combine(const CombineOptions& options);
 
   // Gradient sums, by kernels::GradientName; and the parameters that took part since the last update.
   const kernels::TensorMap& gradients() const { return gradients_; }
@@ -142,6 +144,12 @@ class TrainingStep {
     std::shared_ptr<const kernels::Plan> plan;
     std::vector<std::string> parameters;  // with a gradient
     std::vector<std::string> counters;    // num_batches_tracked of the normalisations that ran
+    // Contexts whose work a device has recorded, by side_: a network that comes again replays it. None on the CPU.
+    struct Recorded {
+      std::shared_ptr<kernels::Context> context;
+      uint64_t moves = 0;  // of the stream's memory when it was made
+    };
+    std::array<Recorded, 2> recorded;
   };
   // What a plan is for.
   struct Key {
@@ -154,24 +162,28 @@ class TrainingStep {
 
   absl::StatusOr<NetworkGraph> Network(const Key& key) const;
   absl::StatusOr<kernels::Value> AddLoss(const Key& key, NetworkGraph& network) const;
-  absl::StatusOr<const Prepared*> Prepare(const Key& key);
+  absl::StatusOr<Prepared*> Prepare(const Key& key);
   absl::Status Bind(const Key& key);
   static kernels::TensorView GradientOf(const kernels::TensorMap& gradients, const std::string& name);
+  // Puts the gradient of a weight into the map, zeros, where it has none.
+  absl::Status AddGradient(kernels::TensorMap& gradients, const std::string& name) const;
 
   std::shared_ptr<const SearchSpace> space_;
   std::shared_ptr<kernels::Device> device_;
   kernels::TensorMap& weights_;
+  bool placed_ = false;  // the weights are where the device reaches them
   StepOptions options_;
   kernels::TensorMap gradients_;
   Optimizer optimizer_;
   std::set<std::string> touched_;
   kernels::TensorMap aside_;
   std::set<std::string> aside_touched_;
+  size_t side_ = 0;                            // which of the two maps gradients_ is: SetAside changes them over
+  kernels::Workspace workspace_;               // outlives the contexts
   std::list<std::pair<Key, Prepared>> plans_;  // most recently used first
   PlanStats plan_stats_;                       // without size and capacity
-  kernels::Workspace workspace_;
-  std::optional<Key> bound_;  // what context_ is for
-  std::unique_ptr<kernels::Context> context_;
+  std::optional<Key> bound_;                   // what context_ is for
+  std::shared_ptr<kernels::Context> context_;
   double planning_seconds_ = 0;
   double running_seconds_ = 0;
   kernels::StepTimes* times_ = nullptr;

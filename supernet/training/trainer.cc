@@ -7,7 +7,6 @@
 
 #include "fmt/format.h"
 #include "kernels/internal/json_text.h"
-#include "kernels/optimizer_kernels.h"
 #include "kernels/random.h"
 #include "kernels/status.h"
 #include "nlohmann/json.hpp"
@@ -68,6 +67,7 @@ class Run {
     if (options_.teacher != nullptr) teacher.emplace(space_, device_, *options_.teacher);
     step.optimizer().Restore(state_.optimizer);
     if (recipe_.average > 0 && state_.average.size() == 0) BeginAverage();
+    if (auto s = kernels::Place(*device_, state_.average); !s.ok()) return s;
 
     last_checkpoint_ = last_report_ = Clock::now();
     while (const Batch* batch = (*loader)->Next()) {
@@ -85,6 +85,7 @@ class Run {
       if (stop && state_.epoch < recipe_.epochs) return absl::CancelledError("training interrupted");
     }
     if (auto s = (*loader)->status(); !s.ok()) return s;
+    if (auto s = device_->Wait(); !s.ok()) return s;
     state_.optimizer = step.optimizer().state().Clone();
     return std::move(state_);
   }
@@ -215,8 +216,11 @@ class Run {
     const LearningRateSchedule schedule = {recipe_.learning_rate, recipe_.final_learning_rate, recipe_.epochs,
                                            recipe_.warmup_epochs, recipe_.rate_per_step,       recipe_.warmup_rate};
     rate_ = schedule.At(batch.epoch, batch.index, batches_);
-    step.Update({.learning_rate = rate_, .clip_norm = IsSandwich() ? 0 : recipe_.clip_norm});
-    if (recipe_.average > 0) UpdateAverage();
+    const auto norm = step.Update({.learning_rate = rate_, .clip_norm = IsSandwich() ? 0 : recipe_.clip_norm});
+    if (!norm.ok()) return norm.status();
+    if (recipe_.average > 0) {
+      if (auto s = UpdateAverage(); !s.ok()) return s;
+    }
     loss_ = total.loss;
     accuracy_ = total.accuracy;
     return absl::OkStatus();
@@ -280,7 +284,9 @@ class Run {
       auto result = Backward(step, paths, i, inputs, Loss::kAdaptive);
       if (!result.ok()) return result.status();
     }
-    step.Combine({.clip_norm = recipe_.clip_norm, .strengthen = epoch >= recipe_.strengthen_from});
+    const auto combined =
+        step.Combine({.clip_norm = recipe_.clip_norm, .strengthen = epoch >= recipe_.strengthen_from});
+    if (!combined.ok()) return combined.status();
     return means;
   }
 
@@ -291,18 +297,12 @@ class Run {
     }
   }
 
-  void UpdateAverage() {
+  absl::Status UpdateAverage() {
     for (const kernels::TensorMap::Entry& e : state_.average.entries()) {
       const kernels::TensorView weight = state_.weights.Find(e.name)->view();
-      const auto move = [&](auto zero) {
-        using T = decltype(zero);
-        const auto from = weight.as<T>();
-        const auto to = e.tensor.template as<T>();
-        kernels::MoveAverage(recipe_.average, absl::Span<const T>(from.data(), from.size()),
-                             absl::Span<T>(to.data(), to.size()), device_->threads());
-      };
-      device_->real() == kernels::DType::kF64 ? move(double{}) : move(float{});
+      if (auto s = device_->MoveAverage(recipe_.average, weight, e.tensor.view()); !s.ok()) return s;
     }
+    return absl::OkStatus();
   }
 
   // One batch more in the records.
@@ -318,7 +318,9 @@ class Run {
     if (++state_.batch == batches_) ++state_.epoch, state_.batch = 0;
   }
 
+  // Nothing is written when the device was lost.
   absl::Status Save(TrainingStep& step) {
+    if (auto s = device_->Wait(); !s.ok()) return s;
     state_.optimizer = step.optimizer().state().Clone();
     last_checkpoint_ = Clock::now();
     return SaveCheckpoint(options_.checkpoint_path, state_);

@@ -70,16 +70,20 @@ class Run {
         if (auto s = Backward(step, *(*loader)->Next(), part); !s.ok()) return s;
       }
       rate_ = recipe_.schedule.At(update_, recipe_.updates);
-      step.Update({.learning_rate = rate_,
-                   .gradient_scale = 1 / static_cast<double>(std::max<int64_t>(1, update_tokens_)),
-                   .clip_norm = recipe_.clip_norm});
+      const auto norm = step.Update({.learning_rate = rate_,
+                                     .gradient_scale = 1 / static_cast<double>(std::max<int64_t>(1, update_tokens_)),
+                                     .clip_norm = recipe_.clip_norm});
+      if (!norm.ok()) return norm.status();
       update_tokens_ = 0;
       ++update_;
       state_.epochs.back().seconds += Seconds(begin);
       const bool stop = options_.cancel != nullptr && options_.cancel->load(), done = update_ == recipe_.updates;
       const bool save = !options_.checkpoint_path.empty() &&
                         (stop || done || Seconds(last_checkpoint_) >= options_.checkpoint_seconds);
-      if (save || done) state_.optimizer = step.optimizer().state().Clone();
+      if (save || done) {
+        if (auto s = device_->Wait(); !s.ok()) return s;  // nothing is written when the device was lost
+        state_.optimizer = step.optimizer().state().Clone();
+      }
       if (save) {
         if (auto s = SaveCheckpoint(options_.checkpoint_path, state_); !s.ok()) return s;
         last_checkpoint_ = Clock::now();

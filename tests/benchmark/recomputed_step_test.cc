@@ -39,7 +39,7 @@ Trained Train(const std::shared_ptr<const supernet::SearchSpace>& space, const s
     EXPECT_TRUE(result.ok()) << kernels::Message(result.status());
     if (!result.ok()) return trained;
     trained.losses.push_back(result->loss);
-    step.Update({.learning_rate = 1e-3});
+    EXPECT_TRUE(step.Update({.learning_rate = 1e-3}).ok());
   }
   trained.activation_bytes = step.activation_bytes();
   return trained;

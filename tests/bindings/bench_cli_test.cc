@@ -11,8 +11,6 @@ using nlohmann::json;
 constexpr const char* kSmall =
     R"({"arch": "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"})";
 
-bool HasCpu() { return RunProgram({"bench", "operator", "relu c8", "--seconds", "0.001"}).exit_status == 0; }
-
 TEST(BenchCommand, OperatorsAreMeasuredCheckedWrittenAndCompared) {
   if (!HasCpu()) GTEST_SKIP() << "no CPU kernels";
   const TemporaryFolder folder;

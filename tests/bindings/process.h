@@ -83,6 +83,12 @@ inline nlohmann::json Ok(const std::vector<std::string>& arguments) {
   return run.json();
 }
 
+// Whether the program has CPU kernels.
+inline bool HasCpu() {
+  return RunProgram({"bench", "operator", "relu c8", "--seconds", "0.001"}).err.find("no CPU kernels") ==
+         std::string::npos;
+}
+
 // Bad input: status 2, nothing on stdout, and one line on stderr that has `error` in it.
 inline void ExpectRefused(const std::vector<std::string>& arguments, const std::string& error) {
   std::string command;

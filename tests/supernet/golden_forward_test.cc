@@ -71,17 +71,27 @@ bool IsNasBench201(const json& golden) {
   return golden.is_object() && golden.contains("arch") && golden.contains("logits");
 }
 
-TEST(GoldenForward, EveryCaseInFloatOnTheCpu) {
-  auto device = kernels::CpuDevice(2);
-  if (!device.ok()) GTEST_SKIP() << kernels::Message(device.status());
+void CheckEveryCaseInFloat(kernels::Device& device) {
   int cases = 0;
   const json file = LoadGolden("MATHNAS_GOLDEN", "search-spaces-golden.json");
   for (const auto& [name, golden] : file.items()) {
     if (!IsNasBench201(golden)) continue;
-    CheckCase(name, golden, **device, 1e-4);
+    CheckCase(name, golden, device, 1e-4);
     ++cases;
   }
   EXPECT_GT(cases, 0);
+}
+
+TEST(GoldenForward, EveryCaseInFloatOnTheCpu) {
+  auto device = kernels::CpuDevice(2);
+  if (!device.ok()) GTEST_SKIP() << kernels::Message(device.status());
+  CheckEveryCaseInFloat(**device);
+}
+
+TEST(GoldenForward, EveryCaseInFloatOnCuda) {
+  auto device = kernels::CudaDevice();
+  if (!device.ok()) GTEST_SKIP() << "no CUDA device: " << kernels::Message(device.status());
+  CheckEveryCaseInFloat(**device);
 }
 
 TEST(GoldenForward, EveryCaseInDoubleOnTheReferenceDevice) {

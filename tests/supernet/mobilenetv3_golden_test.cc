@@ -52,6 +52,12 @@ TEST(MobileNetV3Golden, EveryCaseInFloatOnTheCpu) {
   CheckEveryCase(**device, 1e-5);
 }
 
+TEST(MobileNetV3Golden, EveryCaseInFloatOnCuda) {
+  auto device = kernels::CudaDevice();
+  if (!device.ok()) GTEST_SKIP() << "no CUDA device: " << kernels::Message(device.status());
+  CheckEveryCase(**device, 1e-5);
+}
+
 TEST(MobileNetV3Golden, EveryCaseInDoubleOnTheReferenceDevice) {
   // The reference's extracted networks, on which its activations were recorded, are off by up to 4e-10
   // (dynamic_vs_extracted): it computes their kernels in float32.

@@ -42,12 +42,14 @@ TEST(Optimizer, Names) {
 
 // Steps of "a", and in every other one of "b" too.
 void Steps(Optimizer& optimizer, const TensorMap& weights, int from, int to) {
+  const auto device = kernels::ReferenceDevice(DType::kF32);
   for (int i = from; i < to; ++i) {
     for (const char* name : {"a", "b"}) {
       if (name == std::string("b") && i % 2 == 1) continue;
       Tensor gradient(DType::kF32, {3});
       for (int k = 0; k < 3; ++k) gradient.as<float>()[k] = static_cast<float>((i * 7 + k * 3) % 5 - 2);
-      optimizer.Step(name, weights.Find(name)->view(), gradient.view(), 0.1, 0.5, 1);
+      const auto s = optimizer.Step(name, weights.Find(name)->view(), gradient.view(), 0.1, 0.5, *device);
+      ASSERT_TRUE(s.ok()) << kernels::Message(s);
       for (float g : gradient.as<float>()) EXPECT_EQ(g, 0);
     }
   }

@@ -147,8 +147,9 @@ TEST(SandwichTrainer, OneStepByHand) {
     ASSERT_TRUE(step.Backward(choice, inputs, Loss::kAdaptive).ok());
   }
   const auto combination = step.Combine({.clip_norm = 0.01});
-  EXPECT_GT(combination.norm, 0.01) << "clipped";
-  step.Update({.learning_rate = 1e-3});
+  ASSERT_TRUE(combination.ok()) << kernels::Message(combination.status());
+  EXPECT_GT(combination->norm, 0.01) << "clipped";
+  ASSERT_TRUE(step.Update({.learning_rate = 1e-3}).ok());
   ExpectSameBits(trained->weights, weights);
   for (const TensorMap::Entry& e : trained->average.entries()) {
     const auto average = e.tensor.as<float>(), from = before.Find(e.name)->as<float>(),

@@ -144,6 +144,12 @@ TEST(SuperTransformerGolden, EveryCaseInFloatOnTheCpu) {
   CheckEveryCase(**device, 1e-4);
 }
 
+TEST(SuperTransformerGolden, EveryCaseInFloatOnCuda) {
+  auto device = kernels::CudaDevice();
+  if (!device.ok()) GTEST_SKIP() << "no CUDA device: " << kernels::Message(device.status());
+  CheckEveryCase(**device, 1e-4);
+}
+
 // The reference's own softmax is in float32 (spec/search-spaces.md 4.2): 2e-7.
 TEST(SuperTransformerGolden, EveryCaseInDoubleOnTheReferenceDevice) {
   CheckEveryCase(*kernels::ReferenceDevice(DType::kF64), 5e-7);

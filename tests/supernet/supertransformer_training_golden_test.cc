@@ -78,11 +78,13 @@ class Replay : private GoldenSequence {
     const double scale = 1 / golden["ntokens"].get<double>();
     CheckGradients(golden, {"grad", "zero_grad"}, step_->gradients(), step_->touched(),
                    scale * golden["clip_factor"].get<double>());
-    const double norm =
+    const auto norm =
         step_->Update({.learning_rate = golden["lr"], .gradient_scale = scale, .clip_norm = sequence_["clip_norm"]});
+    ASSERT_TRUE(norm.ok()) << kernels::Message(norm.status());
+    ASSERT_TRUE(device_->Wait().ok());
     if (sequence_["clip_norm"] > 0) {
       const double before = golden["grad_norm_before_clip"];
-      EXPECT_NEAR(norm, before, Bound(golden) * before);
+      EXPECT_NEAR(*norm, before, Bound(golden) * before);
     }
     CheckValues(golden);
   }
@@ -109,6 +111,12 @@ TEST(SuperTransformerTrainingGolden, EverySequenceInDoubleOnTheReferenceDevice) 
 TEST(SuperTransformerTrainingGolden, EverySequenceInFloatOnTheCpu) {
   auto device = kernels::CpuDevice(2);
   if (!device.ok()) GTEST_SKIP() << kernels::Message(device.status());
+  CheckEverySequence(*device);
+}
+
+TEST(SuperTransformerTrainingGolden, EverySequenceInFloatOnCuda) {
+  auto device = kernels::CudaDevice();
+  if (!device.ok()) GTEST_SKIP() << "no CUDA device: " << kernels::Message(device.status());
   CheckEverySequence(*device);
 }
 

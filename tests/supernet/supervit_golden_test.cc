@@ -59,6 +59,12 @@ TEST(SuperVitGolden, EveryCaseInFloatOnTheCpu) {
   CheckEveryCase(**device, 1e-4);
 }
 
+TEST(SuperVitGolden, EveryCaseInFloatOnCuda) {
+  auto device = kernels::CudaDevice();
+  if (!device.ok()) GTEST_SKIP() << "no CUDA device: " << kernels::Message(device.status());
+  CheckEveryCase(**device, 1e-4);
+}
+
 TEST(SuperVitGolden, EveryCaseInDoubleOnTheReferenceDevice) {
   CheckEveryCase(*kernels::ReferenceDevice(DType::kF64), 1e-9);
 }

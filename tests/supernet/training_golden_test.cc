@@ -264,7 +264,9 @@ class Replay : private GoldenSequence {
     const json& golden = sequence_["steps"][i];
     if (IsSandwich()) CheckAndCombine(i);
     CheckGradients(golden, {"grad", "zero_grad"}, step_->gradients(), step_->touched());
-    step_->Update({.learning_rate = golden["lr"]});
+    const auto norm = step_->Update({.learning_rate = golden["lr"]});
+    ASSERT_TRUE(norm.ok()) << kernels::Message(norm.status());
+    ASSERT_TRUE(device_->Wait().ok());
     CheckValues(golden);
     CheckStatistics(golden);
   }
@@ -276,8 +278,10 @@ class Replay : private GoldenSequence {
     CheckGradients(golden, {"grad_sub_before_clip", "zero_grad_sub"}, step_->gradients(), step_->touched());
     const double clip = sequence_["clip_norm"], norm = golden["grad_sub_norm"];
     const auto combination = step_->Combine({.clip_norm = clip, .strengthen = late});
-    EXPECT_NEAR(combination.norm, norm, Bound(golden) * norm);
-    CheckStrengthened(golden, combination.strengthened);
+    ASSERT_TRUE(combination.ok()) << kernels::Message(combination.status());
+    EXPECT_NEAR(combination->norm, norm, Bound(golden) * norm);
+    CheckStrengthened(golden, combination->strengthened);
+    ASSERT_TRUE(device_->Wait().ok());
   }
 
   // a is a ratio of products of gradients, each within the bound of its own size; where it is next to 0, one may have
@@ -336,9 +340,7 @@ TEST(TrainingGolden, EverySequenceInDoubleOnTheReferenceDevice) {
   EXPECT_GT(sequences, 0);
 }
 
-TEST(TrainingGolden, EverySequenceInFloatOnTheCpu) {
-  auto device = kernels::CpuDevice(2);
-  if (!device.ok()) GTEST_SKIP() << kernels::Message(device.status());
+void CheckEverySequenceInFloat(const std::shared_ptr<kernels::Device>& device) {
   const json file = LoadGolden("MATHNAS_TRAINING_GOLDEN", "training-golden.json");
   for (const auto& [name, sequence] : file["sequences"].items()) {
     // nb201_arch11 (32x32, learning rate 0.1) is for double only: ReLUs flip and float32 leaves the track, PyTorch's
@@ -346,8 +348,20 @@ TEST(TrainingGolden, EverySequenceInFloatOnTheCpu) {
     if (!IsKnown(sequence) || name == "nb201_arch11") continue;
     SCOPED_TRACE(name);
     Replay exact(sequence, kernels::ReferenceDevice(DType::kF64));
-    Replay(sequence, *device).RunBeside(exact);
+    Replay(sequence, device).RunBeside(exact);
   }
+}
+
+TEST(TrainingGolden, EverySequenceInFloatOnTheCpu) {
+  auto device = kernels::CpuDevice(2);
+  if (!device.ok()) GTEST_SKIP() << kernels::Message(device.status());
+  CheckEverySequenceInFloat(*device);
+}
+
+TEST(TrainingGolden, EverySequenceInFloatOnCuda) {
+  auto device = kernels::CudaDevice();
+  if (!device.ok()) GTEST_SKIP() << "no CUDA device: " << kernels::Message(device.status());
+  CheckEverySequenceInFloat(*device);
 }
 
 }  // namespace

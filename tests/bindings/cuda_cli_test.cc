@@ -1,0 +1,134 @@
+// --device cuda of the command line: on a GPU, or on the emulated one that MATHNAS_CUDA_LIBRARIES names, the numbers of
+// the CPU; without either, a clear word and nothing else.
+#include <cmath>
+#include <cstdlib>
+
+#include "gtest/gtest.h"
+#include "tests/bindings/process.h"
+
+namespace mathnas::cli {
+namespace {
+
+using nlohmann::json;
+
+const std::vector<std::string> kSpace = {"--cells", "1", "--channels", "8"};
+const std::string kSubnet = R"([3,2,1,3,4,3])", kData = "synthetic:N=64,test=16,size=8,classes=4";
+
+// Each command with its words, and where it runs.
+std::vector<std::string> On(const std::string& device, std::vector<std::string> words) {
+  words.insert(words.end(), {"--device", device});
+  if (device == "cpu") words.insert(words.end(), {"--threads", "1"});
+  return words;
+}
+
+std::vector<std::string> Joined(std::vector<std::string> words, const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+class CudaCommands : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (std::getenv("MATHNAS_CUDA_LIBRARIES")) return;
+    const Finished run = RunProgram(On("cuda", {"bench", "operator", "relu c8", "--seconds", "0.001"}));
+    if (run.err.find("no CUDA") != std::string::npos) GTEST_SKIP() << run.err;
+  }
+};
+
+// Those that are compared with the CPU.
+class CudaAndCpu : public CudaCommands {
+ protected:
+  void SetUp() override {
+    CudaCommands::SetUp();
+    if (!IsSkipped() && !HasCpu()) GTEST_SKIP() << "no CPU kernels";
+  }
+};
+
+TEST_F(CudaAndCpu, ForwardGivesTheLogitsOfTheCpu) {
+  const std::vector<std::string> words = Joined(
+      {"forward", "nasbench201", "--subnet", kSubnet, "--weights", "synthetic", "--input", "synthetic", "--json"},
+      kSpace);
+  const json cpu = Ok(On("cpu", words))["output"]["data"], cuda = Ok(On("cuda", words))["output"]["data"];
+  ASSERT_EQ(cpu.size(), cuda.size());
+  ASSERT_FALSE(cpu.empty());
+  double largest = 0;
+  for (const json& x : cpu) largest = std::max(largest, std::abs(x.get<double>()));
+  for (size_t i = 0; i < cpu.size(); ++i) EXPECT_NEAR(cuda[i].get<double>(), cpu[i].get<double>(), 1e-5 * largest) << i;
+}
+
+TEST_F(CudaAndCpu, CheckpointsMoveBetweenDevices) {
+  const TemporaryFolder folder;
+  const auto train = [&](const std::string& device, const std::string& out, const std::vector<std::string>& more) {
+    const std::vector<std::string> words = {"train",  "nasbench201", "--data", kData,    "--out", folder / out,
+                                            "--json", "--batch",     "32",     "--seed", "3"};
+    return Ok(On(device, Joined(Joined(words, kSpace), more)));
+  };
+  const json cpu = train("cpu", "cpu", {"--epochs", "1"}), cuda = train("cuda", "cuda", {"--epochs", "1"});
+  const double loss = cpu["epochs"][0]["loss"];
+  EXPECT_NEAR(cuda["epochs"][0]["loss"].get<double>(), loss, 1e-3 * loss);
+  // What a GPU trained is evaluated by the CPU, and the other way round.
+  for (const char* from : {"cpu", "cuda"}) {
+    const std::vector<std::string> words = {
+        "evaluate", "--checkpoint", folder / (from + std::string("/checkpoint.safetensors")),
+        "--data",   kData,          "--subnet",
+        kSubnet,    "--json"};
+    const json on_cpu = Ok(On("cpu", words)), on_cuda = Ok(On("cuda", words));
+    EXPECT_NEAR(on_cuda["loss"].get<double>(), on_cpu["loss"].get<double>(), 1e-3 * on_cpu["loss"].get<double>())
+        << from;
+    EXPECT_EQ(on_cuda["accuracy"], on_cpu["accuracy"]) << from;
+  }
+}
+
+TEST_F(CudaCommands, ProfileMeasuresTheDevice) {
+  const TemporaryFolder folder;
+  // Training by emulation takes half a minute.
+  Ok(On(HasCpu() ? "cpu" : "cuda", Joined({"train", "nasbench201", "--data", kData, "--out", folder / "run", "--json",
+                                           "--batch", "32", "--epochs", "1"},
+                                          kSpace)));
+  const json table =
+      Ok(On("cuda", {"profile", "--checkpoint", folder / "run/checkpoint.safetensors", "--data", kData, "--out",
+                     folder / "table.json", "--metrics", "latency,energy", "--latency-rounds", "2", "--json"}));
+  EXPECT_EQ(table["metrics"]["latency"]["device"], "cuda");
+  EXPECT_TRUE(table["metrics"].contains("energy"));
+}
+
+TEST_F(CudaCommands, BenchComparesARunWithItsKernels) {
+  for (const char* what : {"step", "inference"}) {
+    const json bench =
+        Ok(On("cuda", Joined({"bench", what, "nasbench201", "--subnet", kSubnet, "--batch", "2", "--size", "8",
+                              "--repetitions", "3", "--seconds", "0", "--by-operator", "--json"},
+                             kSpace)));
+    const json replay = bench["replay"];
+    const double run = replay["run_us"], with_events = replay["run_with_events_us"], kernels = replay["kernels_us"];
+    EXPECT_GT(run, 0) << what;
+    EXPECT_GT(kernels, 0) << what;
+    EXPECT_LE(kernels, with_events) << what;
+    EXPECT_NEAR(replay["gap_share"].get<double>() * run, with_events - kernels, 1e-6 * with_events) << what;
+  }
+}
+
+TEST(CpuErrors, WithoutCpuKernelsTheDefaultDeviceIsRefused) {
+  if (HasCpu()) GTEST_SKIP() << "this build has CPU kernels";
+  ExpectRefused(Joined({"bench", "inference", "nasbench201", "--subnet", kSubnet}, kSpace),
+                "this build has no CPU kernels (MATHNAS_CPU is off)");
+}
+
+TEST(CudaErrors, WithoutADriverNothingElseHappens) {
+  const TemporaryFolder empty;
+  const char* kept = std::getenv("MATHNAS_CUDA_LIBRARIES");
+  const std::string before = kept == nullptr ? "" : kept;
+  setenv("MATHNAS_CUDA_LIBRARIES", empty.path().c_str(), 1);
+  const std::string out = empty / "run";
+  const Finished run =
+      RunProgram(On("cuda", Joined({"train", "nasbench201", "--data", kData, "--out", out, "--epochs", "1"}, kSpace)));
+  if (!before.empty()) setenv("MATHNAS_CUDA_LIBRARIES", before.c_str(), 1);
+  EXPECT_EQ(run.exit_status, 2);
+  EXPECT_EQ(run.out, "");
+  EXPECT_TRUE(run.err.find("--device cuda: no CUDA driver: libcuda.so.1 cannot be loaded") != std::string::npos ||
+              run.err.find("--device cuda: this build has no CUDA kernels (MATHNAS_CUDA is off)") != std::string::npos)
+      << run.err;
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+}  // namespace
+}  // namespace mathnas::cli
