@@ -30,6 +30,7 @@ def parse_args():
     p.add_argument("--optimizer", choices=("fused", "foreach", "loop"), default="fused")
     p.add_argument("--lr", type=float, default=1e-3)
     arguments.add_precision(p)
+    arguments.add_device(p)
     arguments.add_timing(p)
     arguments.add_outputs(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
@@ -57,7 +58,7 @@ except ImportError as error:
 
 def prepare(mode, batch):
     """A step of the mode. Compiles on its first calls."""
-    net = network.make(args.subnet, args.width, args.classes).to(memory_format=torch_modes.memory_format(mode))
+    net = torch_modes.place(network.make(args.subnet, args.width, args.classes), mode)
     torch.manual_seed(1)
     x = torch.randn(batch, 3, args.size, args.size)
     if args.inference:
@@ -69,7 +70,7 @@ def prepare(mode, batch):
 
 def main():
     say = timing.speaker(args)
-    torch_modes.set_up(args.threads)
+    torch_modes.set_up(args.threads, args.device)
     try:
         if args.check:
             golden.check_forward(args.check, say)

@@ -39,6 +39,7 @@ def parse_args():
     p.add_argument("--optimizer", choices=("fused", "foreach", "loop"), default="fused")
     p.add_argument("--lr", type=float, default=1e-3)
     arguments.add_precision(p)
+    arguments.add_device(p)
     arguments.add_timing(p)
     arguments.add_outputs(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
@@ -74,7 +75,7 @@ def prepare(mode, batch):
     """A step of the mode. Compiles on its first calls."""
     torch.manual_seed(1)
     net = network.Network(args.arch, args.channels, args.cells, args.classes, args.input_channels, tuned=mode.endswith("_tuned"))
-    net = net.to(memory_format=torch_modes.memory_format(mode))
+    net = torch_modes.place(net, mode)
     x = torch.randn(batch, args.input_channels, args.size, args.size)
     if args.inference:
         return torch_modes.inference_step(mode, net, x)
@@ -85,7 +86,7 @@ def prepare(mode, batch):
 
 def main():
     say = timing.speaker(args)
-    torch_modes.set_up(args.threads)
+    torch_modes.set_up(args.threads, args.device)
     try:
         if args.check:
             golden.check_forward(args.check, say)

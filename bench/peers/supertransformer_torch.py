@@ -40,6 +40,7 @@ def parse_args():
     what.add_argument("--decode", action="store_true", help="decoding token by token instead")
     p.add_argument("--lr", type=float, default=1e-5)
     arguments.add_precision(p)
+    arguments.add_device(p)
     arguments.add_timing(p)
     arguments.add_outputs(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
@@ -117,7 +118,7 @@ def decoding_step(mode, net, source):
 
 def prepare(mode, batch):
     """A step of the mode. Compiles on its first calls."""
-    net = network.make(args.subnet, args.vocabulary, args.task)
+    net = torch_modes.place(network.make(args.subnet, args.vocabulary, args.task), mode)
     torch.manual_seed(1)
     source, previous, labels = torch.randint(subnet.FIRST_WORD, args.vocabulary, (3, batch, args.length))
     if args.decode:
@@ -130,7 +131,7 @@ def prepare(mode, batch):
 
 def main():
     say = timing.speaker(args)
-    torch_modes.set_up(args.threads)
+    torch_modes.set_up(args.threads, args.device)
     try:
         if args.check:
             golden.check_forward(args.check, say)

@@ -27,6 +27,7 @@ def parse_args():
     p.add_argument("--inference", action="store_true", help="eval-mode forward pass instead of a training step")
     p.add_argument("--lr", type=float, default=1e-4)
     arguments.add_precision(p)
+    arguments.add_device(p)
     arguments.add_timing(p)
     arguments.add_outputs(p)
     p.add_argument("--check", metavar="GOLDEN.json", help="compare with golden logits first; stop if they differ")
@@ -53,7 +54,7 @@ except ImportError as error:
 
 def prepare(mode, batch):
     """A step of the mode. Compiles on its first calls."""
-    net = network.make(args.subnet, args.classes).to(memory_format=torch_modes.memory_format(mode))
+    net = torch_modes.place(network.make(args.subnet, args.classes), mode)
     torch.manual_seed(1)
     x = torch.randn(batch, 3, args.subnet["resolution"], args.subnet["resolution"])
     if args.inference:
@@ -65,7 +66,7 @@ def prepare(mode, batch):
 
 def main():
     say = timing.speaker(args)
-    torch_modes.set_up(args.threads)
+    torch_modes.set_up(args.threads, args.device)
     try:
         if args.check:
             golden.check_forward(args.check, say)

@@ -2,6 +2,8 @@
 import os
 
 TORCH_TRAIN_MODES = ("contiguous", "channels_last", "contiguous_compile", "channels_last_compile")
+# Of a GPU besides: compiled, and replayed as CUDA graphs.
+GRAPH_MODES = ("contiguous_graphs", "channels_last_graphs")
 TORCH_INFERENCE_MODES = ("contiguous", "channels_last", "contiguous_jit", "channels_last_jit",
                          "contiguous_compile", "channels_last_compile")
 
@@ -29,8 +31,15 @@ def add_precision(p):
                    help="of a training step: float32, or autocast to bfloat16 (float32)")
 
 
+def add_device(p):
+    p.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what PyTorch computes on (cpu)")
+
+
 def take_modes(p, args, known):
     """Makes args.modes a tuple, and checks it and the counts."""
+    if getattr(args, "device", "cpu") == "cuda":
+        known = (*(m for m in known if not m.endswith("jit")),
+                 *(GRAPH_MODES if known[0] == "contiguous" else ("graphs",)))
     args.modes = (tuple(args.modes.split(",")) if args.modes
                   else tuple(mode for mode in known if not args.skip or args.skip not in mode))
     for mode in args.modes:

@@ -5,6 +5,7 @@
     *compile                      torch.compile (inductor; it needs a C++ compiler and Python's headers), for inference with
                                   frozen weights
     *jit (inference)              torch.jit.trace, freeze, optimize_for_inference
+    *graphs (on a GPU)            torch.compile that replays CUDA graphs (mode "reduce-overhead")
 
 A training step in bfloat16 is autocast's: weights in float32, convolutions and linear layers in bfloat16, the loss of
 logits in float32.
@@ -27,7 +28,17 @@ from common.generator import Failed
 from common.machine import describe_machine
 
 
-def set_up(threads):
+device = "cpu"  # that all modes compute on
+
+
+def set_up(threads, where="cpu"):
+    global device
+    device = where
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            raise SystemExit("--device cuda: PyTorch sees no GPU")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # float32 is float32
+        torch.backends.cudnn.benchmark = True
     warnings.filterwarnings("ignore", category=FutureWarning)  # torch.jit is deprecated, and still worth a line
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it looks for CUDA, in vain
@@ -38,8 +49,9 @@ def set_up(threads):
 def machine():
     lines = torch.__config__.show().splitlines()
     onednn = next((l.split(" v", 1)[1].split(" ")[0] for l in lines if "MKL-DNN" in l or "oneDNN" in l), "unknown")
+    gpu = {"gpu": torch.cuda.get_device_name(), "cudnn": torch.backends.cudnn.version()} if device == "cuda" else {}
     return {**describe_machine(), "isa": torch.backends.cpu.get_cpu_capability(), "torch": torch.__version__,
-            "onednn": onednn}
+            "onednn": onednn, **gpu}
 
 
 def sgd(parameters, lr, decay, kind="fused"):
@@ -51,36 +63,56 @@ def memory_format(mode):
     return torch.channels_last if mode.startswith("channels_last") else torch.contiguous_format
 
 
+def place(net, mode):
+    """The network where the mode computes, as it wants its images."""
+    return net.to(device=device, memory_format=memory_format(mode))
+
+
 def inputs_of(mode, x):
     """One image tensor or a tuple of others as the inputs of a network."""
-    return x if isinstance(x, tuple) else (x.to(memory_format=memory_format(mode)),)
+    return tuple(t.to(device) for t in x) if isinstance(x, tuple) else (x.to(device=device, memory_format=memory_format(mode)),)
+
+
+def is_compiled(mode):
+    return mode.endswith(("compile", "graphs"))
+
+
+def compiled(function, mode):
+    return torch.compile(function, fullgraph=True, dynamic=False, mode="reduce-overhead" if mode.endswith("graphs") else None)
+
+
+def now_done():
+    """The instant at which everything before is done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def training_step(mode, net, x, labels, loss, optimizer, precision):
     """A step that returns the instants before and after forward, backward and update, and keeps its loss in `.loss`.
     `x` as of inputs_of(), `precision` float32 or bfloat16."""
     net.train()
-    inputs = inputs_of(mode, x)
+    inputs, labels = inputs_of(mode, x), labels.to(device)
 
     def loss_of(inputs, labels):
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             logits = net(*inputs)
         return loss(logits.float(), labels)
 
-    if mode.endswith("compile"):
-        loss_of = torch.compile(loss_of, fullgraph=True, dynamic=False)
+    if is_compiled(mode):
+        loss_of = compiled(loss_of, mode)
     now = time.perf_counter
 
     def step():
-        t0 = now()
+        t0 = now_done()
         value = loss_of(inputs, labels)
         t1 = now()
         value.backward()
         t2 = now()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        t3 = now()
-        step.loss = value
+        t3 = now_done()
+        step.loss = value.detach().clone() if device == "cuda" else value
         return t0, t1, t2, t3
     return step
 
@@ -93,18 +125,17 @@ def inference_step(mode, net, x):
     if mode.endswith("jit"):
         with torch.no_grad():
             run = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, inputs)))
-    elif mode.endswith("compile"):
+    elif is_compiled(mode):
         torch._inductor.config.freezing = True  # folds batch norm, packs weights
-        run = torch.compile(net, fullgraph=True, dynamic=False)
+        run = compiled(net, mode)
     with torch.no_grad():
         want = net(*inputs)
-    now = time.perf_counter
 
     def step():
         with torch.no_grad():
-            t0 = now()
+            t0 = now_done()
             step.logits = run(*inputs)
-            t1 = now()
+            t1 = now_done()
         return t0, t1
     step()
     if not torch.allclose(step.logits, want, rtol=1e-3, atol=1e-4 * want.abs().max().item()):
@@ -136,7 +167,7 @@ def measure(args, batch, prepare, say):
 
     finite = lambda step: None if torch.isfinite(step.loss) else "the loss is no longer finite"
     trains = not (args.inference or getattr(args, "decode", False))
-    return timing.measure(args, batch, prepare, lambda mode: mode.endswith(("compile", "jit")), say,
+    return timing.measure(args, batch, prepare, lambda mode: mode.endswith(("compile", "jit", "graphs")), say,
                           *((same_loss, finite) if trains else ()))
 
 
