@@ -1,6 +1,7 @@
 // Graphs on a GPU, or its emulation: the results of the reference device wherever their tensors are, and what the
 // stream does for them.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -331,6 +332,15 @@ TEST_F(CudaDeviceTest, StoreOutsideOfTheStateIsAnError) {
   for (size_t i = 0; i < 6; ++i) {
     EXPECT_EQ(tensors.Find("state")->as<float>()[9 + i], context->Input("x")->as<float>()[i]);
   }
+}
+
+TEST_F(CudaDeviceTest, CountsEnergy) {
+  if (EmulationSettings() == nullptr) GTEST_SKIP() << "a GPU at rest may use less than its counter shows";
+  const auto before = device_->Joules();
+  ASSERT_TRUE(before.ok()) << Message(before.status());
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_GE(*device_->Joules() - *before, 1) << "20 ms of 100 W";
+  EXPECT_NE(device_->description().find("nvidia-smi --lock-gpu-clocks="), std::string::npos) << device_->description();
 }
 
 TEST_F(CudaDeviceTest, MemoryThatIsOut) {
