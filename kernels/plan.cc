@@ -43,6 +43,12 @@ std::optional<size_t> InPlaceInput(const Operator& op, size_t inputs, size_t out
   return std::nullopt;
 }
 
+// A device that no shared_ptr owns outlives its plans.
+std::shared_ptr<Device> Shared(Device& device) {
+  if (auto owned = device.weak_from_this().lock()) return owned;
+  return {std::shared_ptr<void>(), &device};
+}
+
 // A convolution adds to what is in its output: the addend has to be there.
 bool MustBeInPlace(const Operator& op) {
   const auto* conv = std::get_if<Conv2d>(&op);
@@ -57,7 +63,7 @@ class PlanBuilder {
   PlanBuilder(const Graph& graph, absl::Span<const PlanOutput> outputs, Device& device, PlanOptions options)
       : graph_(graph), outputs_(outputs), device_(device), plan_(std::make_shared<Plan>()) {
     plan_->options_ = options;
-    plan_->device_ = device.shared_from_this();
+    plan_->device_ = Shared(device);
     plan_->blocks_ = graph.blocks();
   }
 
@@ -296,7 +302,7 @@ absl::StatusOr<Stream*> Workspace::StreamOf(Device& device) {
     auto stream = device.NewStream();
     if (!stream.ok()) return stream.status();
     stream_ = *std::move(stream);
-    device_ = device.shared_from_this();
+    device_ = Shared(device);
   }
   return stream_.get();
 }

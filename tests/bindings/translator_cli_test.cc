@@ -202,7 +202,8 @@ TEST_F(TranslatorCli, BadOptions) {
   const std::string out = *folder_ / "none.mathnas";
   ExpectRefused({"deploy", "--checkpoint", Supernet(), "--out", out}, "--subnet says which of its networks");
   ExpectRefused({"deploy", "--checkpoint", Supernet(), "--subnet", "{}", "--out", out}, "encoder");
-  ExpectRefused({"deploy", "--checkpoint", Network(), "--out", out}, "metadata \"format\"");
+  ExpectRefused({"deploy", "--checkpoint", Network(), "--out", out},
+                "format: found \"mathnas-translator/1\", expected \"mathnas-checkpoint/1\"");
   ExpectRefused({"deploy", "--checkpoint", Checkpoint(), "--subnet", kNetwork, "--length-penalty", "inf", "--out", out},
                 "search: ");
   ExpectRefused({"deploy", "--checkpoint", Checkpoint(), "--subnet", kNetwork, "--out", *folder_ / "no/folder"},
