@@ -7,6 +7,7 @@
 #include "tests/supernet/training_golden.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <map>
@@ -340,12 +341,20 @@ TEST(TrainingGolden, EverySequenceInDoubleOnTheReferenceDevice) {
   EXPECT_GT(sequences, 0);
 }
 
+// The emulation of a GPU takes minutes for all sequences: with it, the last of each space.
+bool IsEmulated(const kernels::Device& device) {
+  return device.name() == "cuda" && std::getenv("MATHNAS_CUDA_LIBRARIES") != nullptr;
+}
+
 void CheckEverySequenceInFloat(const std::shared_ptr<kernels::Device>& device) {
   const json file = LoadGolden("MATHNAS_TRAINING_GOLDEN", "training-golden.json");
+  std::map<std::string, std::string> last;  // by space
+  for (const auto& [name, sequence] : file["sequences"].items()) last[sequence["space"]] = name;
   for (const auto& [name, sequence] : file["sequences"].items()) {
     // nb201_arch11 (32x32, learning rate 0.1) is for double only: ReLUs flip and float32 leaves the track, PyTorch's
     // too.
     if (!IsKnown(sequence) || name == "nb201_arch11") continue;
+    if (IsEmulated(*device) && last[sequence["space"]] != name) continue;
     SCOPED_TRACE(name);
     Replay exact(sequence, kernels::ReferenceDevice(DType::kF64));
     Replay(sequence, device).RunBeside(exact);
