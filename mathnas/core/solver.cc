@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
+#include "mathnas/core/internal/solver/dynamic_programme.h"
 #include "mathnas/core/internal/solver/incumbents.h"
 #include "mathnas/core/internal/solver/lagrangian_dual.h"
 #include "mathnas/core/internal/solver/local_search.h"
@@ -24,6 +25,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using internal::DualPoint;
+using internal::DynamicProgramme;
 using internal::Incumbents;
 using internal::LagrangianDual;
 using internal::Part;
@@ -102,6 +104,7 @@ class Search {
       }
       // Close to the incumbent, another target would be nearly as much work as the incumbent itself.
       const bool last = !(distance * std::sqrt(step) < incumbents_.Ratio() - relaxed);
+      sums_due_ = std::min(sums_due_, options_.effort.before_sums * candidates);
       if (last) {
         incumbents_.AimBelowWorst();
       } else {
@@ -157,9 +160,30 @@ class Search {
         proven_ = std::max(proven_, floor - 1e-12 * std::abs(floor));
         return false;
       }
+      if (Work() >= sums_due_ && ProveBySums()) return true;
       Explore(open);
     }
     return true;
+  }
+
+  // Ends BranchAndBound by the dynamic programme, once that takes less than the search has; false if it does not.
+  bool ProveBySums() {
+    sums_due_ = kInfinity;
+    if (space_.k != 1 || !space_.program.chains.empty() || options_.keep != 1 || options_.accept) return false;
+    DynamicProgramme programme(space_, incumbents_);
+    for (;;) {
+      DualPoint point;
+      point.u = root_multiplier_;
+      dual_.Evaluate(whole_, point);
+      const double due = programme.Prepare(whole_, point, 2 * dual_.Error(point.u)) / options_.effort.sums;
+      if (due > Work()) {
+        sums_due_ = due;
+        return false;
+      }
+      const DynamicProgramme::End end =
+          programme.Finish([this] { return Cancelled() || Seconds() > options_.time_limit; });
+      if (end != DynamicProgramme::kBetter) return end == DynamicProgramme::kProven;
+    }
   }
 
   double LeastDenominator() const {
@@ -304,7 +328,8 @@ class Search {
   internal::Tree tree_{space_, whole_, incumbents_, static_cast<double>(options_.effort.few_networks)};
   LagrangianDual& dual_ = tree_.dual();
   std::vector<double> root_multiplier_;
-  double proven_ = 0;  // no ratio is below
+  double proven_ = 0;            // no ratio is below
+  double sums_due_ = kInfinity;  // Work(), for ProveBySums
   int64_t explored_ = 0;
   int64_t team_work_ = 0;                 // tree_ counts its own
   std::unique_ptr<internal::Team> team_;  // once the search takes long

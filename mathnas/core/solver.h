@@ -35,6 +35,10 @@ struct SolverOptions {
     int64_t few_networks = 120'000;  // of a part of the space, which are looked at one by one
     int64_t first_parts = 64;        // looked at before the search goes on in rounds of several
     double alone = 5e-3;             // seconds before threads other than the calling one share them
+    // With one limit: how often candidates are evaluated before a dynamic programme over the limit is thought of, and
+    // how many of its additions take as long as evaluating one: it is made once it takes less than the search did so
+    // far.
+    double before_sums = 64, sums = 32;
   };
   Effort effort = {};
 };
