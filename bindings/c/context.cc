@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "bindings/c/busy.h"
+#include "bindings/c/hooks.h"
 #include "bindings/c/model.h"
 #include "bindings/c/status.h"
 #include "fmt/format.h"
+#include "kernels/divided_batch.h"
 #include "kernels/plan.h"
 
 namespace mathnas::c {
@@ -53,33 +55,35 @@ struct ContextHandle : Object {
   PlanPtr plan;
   std::unique_ptr<HookedMemory> hooked;
   Workspace workspace;
-  std::unique_ptr<kernels::Context> context;
+  std::unique_ptr<kernels::DividedContext> context;
 
   std::span<float> own_input, own_output;
   size_t row_in = 0, row_out = 0;  // elements of a row
-  // Where runs read and write, as set up; null: in place.
+  // Where runs read and write, as set up; null: in its own.
   const void* input = nullptr;
   bool pixels = false;
   float* output = nullptr;
   size_t rows = 0;
   std::atomic<bool> busy{false};
 
-  void TakeInput() {
-    if (input != nullptr) {
+  absl::Status Run() {
+    const auto fill = [this](const kernels::DividedContext::Rows& part) {
+      const size_t at = static_cast<size_t>(part.begin) * row_in;
       if (pixels) {
-        Normalise(static_cast<const uint8_t*>(input));
+        Normalise(static_cast<const uint8_t*>(input) + at, part.values);
       } else {
-        std::memmove(own_input.data(), input, rows * row_in * sizeof(float));
+        const float* const all = input == nullptr ? own_input.data() : static_cast<const float*>(input);
+        std::memmove(part.values.data(), all + at, part.values.size_bytes());
       }
-    }
-    std::fill(own_input.begin() + static_cast<ptrdiff_t>(rows * row_in), own_input.end(), 0.0f);  // no images
+      return absl::OkStatus();
+    };
+    return context->Run(static_cast<int64_t>(rows), fill, output == nullptr ? own_output.data() : output);
   }
 
-  void Normalise(const uint8_t* from) {
-    const float* table = plan->normalised.data();
-    const size_t channels = plan->normalised.size() / 256;
-    float* to = own_input.data();
-    for (size_t i = 0; i < rows * row_in; i += channels) {
+  void Normalise(const uint8_t* from, std::span<float> to) const {
+    const float* table = plan->pixel_values.data();
+    const size_t channels = plan->pixel_values.size() / 256;
+    for (size_t i = 0; i < to.size(); i += channels) {
       for (size_t c = 0; c < channels; ++c) to[i + c] = table[c * 256 + from[i + c]];
     }
   }
@@ -112,12 +116,24 @@ absl::StatusOr<std::unique_ptr<ContextHandle>> MakeContext(PlanPtr plan, const m
   context->plan = std::move(plan);
   if (auto s = FindMemory(options, *context); !s.ok()) return s;
   const Plan& p = *context->plan;
-  auto created = kernels::Context::Create(p.plan, {&p.network->weights}, &context->workspace);
+  const OwnMemory own = OwnMemoryOf(p);
+  kernels::Workspace arena;
+  if (own.input_bytes > 0) {
+    auto* const memory = static_cast<std::byte*>(context->workspace.Reserve(WorkspaceBytes(p)));
+    const auto elements = [](const kernels::TensorDesc& desc) { return static_cast<size_t>(desc.elements()); };
+    context->own_input = {reinterpret_cast<float*>(memory), elements(p.plan->input())};
+    context->own_output = {reinterpret_cast<float*>(memory + own.input_bytes), elements(p.plan->output())};
+    arena = Workspace({memory + own.input_bytes + own.output_bytes, p.plan->arena_bytes()});
+  }
+  auto created = kernels::DividedContext::Create(p.plan, {&p.network->weights}, DivisionOf(p.hooks).parallel_for,
+                                                 own.input_bytes > 0 ? &arena : &context->workspace);
   if (!created.ok()) return created.status();
   context->context = *std::move(created);
-  context->own_input = context->context->Input(p.input().name)->as<float>();
-  context->own_output = context->context->Output(p.output().name)->as<float>();
-  context->rows = static_cast<size_t>(p.batch);
+  if (own.input_bytes == 0) {
+    context->own_input = context->context->input(0);
+    context->own_output = context->context->output(0);
+  }
+  context->rows = static_cast<size_t>(p.batch());
   context->row_in = context->own_input.size() / context->rows;
   context->row_out = context->own_output.size() / context->rows;
   std::fill(context->own_input.begin(), context->own_input.end(), 0.0f);
@@ -130,10 +146,10 @@ absl::Status CheckBytes(const char* name, const void* data, uint64_t bytes, uint
 }
 
 absl::Status SetUp(const mathnas_bindings& bindings, ContextHandle& context) {
-  const int64_t rows = bindings.rows == 0 ? context.plan->batch : bindings.rows;
-  if (rows < 1 || rows > context.plan->batch) {
+  const int64_t rows = bindings.rows == 0 ? context.plan->batch() : bindings.rows;
+  if (rows < 1 || rows > context.plan->batch()) {
     return absl::InvalidArgumentError(
-        fmt::format("rows: {}, expected 1 to {}, the batch of the plan", rows, context.plan->batch));
+        fmt::format("rows: {}, expected 1 to {}, the batch of the plan", rows, context.plan->batch()));
   }
   const bool pixels = bindings.input_type == MATHNAS_U8;
   if (!pixels && bindings.input_type != MATHNAS_F32) {
@@ -205,11 +221,6 @@ mathnas_status mathnas_context_run(mathnas_context context) {
     if (!pinned.ok()) return pinned.status();
     const Use use(pinned->busy);
     if (!use.ok()) return use.status("context");
-    pinned->TakeInput();
-    if (auto s = pinned->context->Run(); !s.ok()) return s;
-    if (pinned->output != nullptr) {
-      std::memmove(pinned->output, pinned->own_output.data(), pinned->rows * pinned->row_out * sizeof(float));
-    }
-    return absl::OkStatus();
+    return pinned->Run();
   });
 }

@@ -27,7 +27,8 @@
  * - mathnas_cancel: everything; an atomic flag
  * - mathnas_translator: one call; another at the same time returns MATHNAS_BUSY
  *
- * Not after fork() in the child, if a model with more than one thread was used before: OpenMP does not allow it.
+ * Not after fork() in the child, if a model with more than one thread, and without parallel_for, was used before:
+ * OpenMP does not allow it.
  */
 #ifndef MATHNAS_BINDINGS_C_MATHNAS_H_
 #define MATHNAS_BINDINGS_C_MATHNAS_H_
@@ -50,7 +51,7 @@ extern "C" {
 
 /* Grows with every addition to this header. Nothing is taken away or renumbered while the first part of the version of
  * the shared library stays the same. */
-#define MATHNAS_API_VERSION 2
+#define MATHNAS_API_VERSION 3
 
 /* MATHNAS_API_VERSION of the library that runs, to be compared with that of the header; and "0.1.0". */
 MATHNAS_API uint32_t mathnas_api_version(void);
@@ -107,7 +108,8 @@ enum { MATHNAS_LOG_INFO = 0, MATHNAS_LOG_WARNING = 1 };
 typedef void (*mathnas_log)(void* user, int32_t level, const char* text);
 
 /* Calls task(argument, i) once for every i of 0 .. count-1, on any threads and in any order, and returns when all are
- * done. */
+ * done. May be called from several threads at once, and from a task of another call, where programs run so. Of a run,
+ * count is at least 2. */
 typedef void (*mathnas_task)(void* argument, int64_t index);
 typedef void (*mathnas_parallel_for)(void* user, int64_t count, mathnas_task task, void* argument);
 
@@ -116,16 +118,16 @@ typedef void (*mathnas_parallel_for)(void* user, int64_t count, mathnas_task tas
 
 enum {
   MATHNAS_CPU = 0,
-  MATHNAS_REFERENCE = 1 /* naive loops in double, slow: to check results with */,
-  MATHNAS_CUDA = 2 /* the first GPU; threads is 1 */
+  MATHNAS_REFERENCE = 1 /* naive loops in double, slow: to check results with; threads is 1 without parallel_for */,
+  MATHNAS_CUDA = 2 /* the first GPU; threads is 1, without parallel_for */
 };
 
 typedef struct mathnas_model_options {
   uint32_t struct_size;
   int32_t device; /* MATHNAS_CPU */
   /* Threads of a run, 1 to 4096. 1, the default, runs on the thread that calls and on no other. With more, oneDNN and
-   * the library's own kernels use a team of OpenMP threads for each thread that calls; nothing else can be put in its
-   * place. Programs with a pool of their own run contexts with one thread each in it. */
+   * the library's own kernels use a team of OpenMP threads for each thread that calls, unless there is a parallel_for
+   * (below). */
   int32_t threads;
   /* For mathnas_model_read. 0, the default: the bytes are copied. 1: they are used where they are, and must stay there
    * unchanged until bytes_released (if not null) is called, which is once, unless reading fails. */
@@ -139,6 +141,13 @@ typedef struct mathnas_model_options {
   void* allocator_user;
   mathnas_log log;
   void* log_user;
+  /* Since version 3; null. In place of OpenMP: a run of a context or server is cut into parts of the batch, at most
+   * `threads` and of a row each at least, which this runs, each on one thread; with a batch of 1 the thread that calls
+   * does everything. Plans and servers do all else on the thread that calls (a server also on its own). Kernels are
+   * chosen for the size of a part, so values may differ by roundings from those of the whole batch. Of MATHNAS_CPU and
+   * MATHNAS_REFERENCE. A run whose parallel_for returns before its tasks are done is MATHNAS_FAILED_PRECONDITION. */
+  mathnas_parallel_for parallel_for;
+  void* parallel_user;
 } mathnas_model_options;
 MATHNAS_API mathnas_status mathnas_model_options_init(mathnas_model_options* options, size_t struct_size);
 
@@ -218,7 +227,8 @@ typedef struct mathnas_plan_memory {
 } mathnas_plan_memory;
 MATHNAS_API mathnas_status mathnas_plan_memory_init(mathnas_plan_memory* memory, size_t struct_size);
 MATHNAS_API mathnas_status mathnas_plan_get_memory(mathnas_plan plan, mathnas_plan_memory* memory);
-/* One line per step: block, operator, shapes, which kernel was chosen, its scratch. */
+/* One line per step: block, operator, shapes, which kernel was chosen, its scratch. With parallel_for, the steps of a
+ * part, for each size of them. */
 MATHNAS_API mathnas_status mathnas_plan_describe(mathnas_plan plan, const char** text);
 
 /* ---- Contexts: what one thread needs to run a plan ----------------------------------------------------------------
@@ -244,7 +254,7 @@ typedef struct mathnas_bindings {
   /* MATHNAS_F32: values as the network computes with them; MATHNAS_U8: pixels, see normalised_channels (where that is
    * 0, a pixel stands for its value). */
   int32_t input_type;
-  int64_t rows; /* images: 1 to the plan's batch; 0, the default, for the batch. A run takes as long for fewer. */
+  int64_t rows; /* images: 1 to the plan's batch; 0, the default, for the batch. A part takes as long for fewer. */
   /* Dense and row-major, rows times the bytes of a row exactly, of any alignment. Null: the context's own memory, of
    * the type MATHNAS_F32 (mathnas_context_memory). Input and output may overlap. */
   const void* input;
@@ -257,9 +267,10 @@ MATHNAS_API mathnas_status mathnas_bindings_init(mathnas_bindings* bindings, siz
 /* From where to where runs go, until the next setup. A new context is set up for its own memory. */
 MATHNAS_API mathnas_status mathnas_context_setup(mathnas_context context, const mathnas_bindings* bindings);
 /* The context's own input and output, of the plan's shapes, valid as long as the context: written before a run and read
- * after it, they save a copy each. Either may be null. */
+ * after it, they save a copy each where there are no parts. Either may be null. */
 MATHNAS_API mathnas_status mathnas_context_memory(mathnas_context context, float** input, float** output);
-/* Allocates nothing but what oneDNN does inside of a few of its primitives; takes no lock. */
+/* Allocates nothing but what oneDNN does inside of a few of its primitives; takes no lock. Where a part fails, its
+ * error is that of the run, and nothing is written to the output. */
 MATHNAS_API mathnas_status mathnas_context_run(mathnas_context context);
 
 /* ---- Block tables: what was measured of every block of a search space ------------------------------------------- */
@@ -401,9 +412,9 @@ typedef struct mathnas_server_options {
 } mathnas_server_options;
 MATHNAS_API mathnas_status mathnas_server_options_init(mathnas_server_options* options, size_t struct_size);
 
-/* Of a supernet, on the device and with the threads of the model (its allocator is not used), and a block table of its
- * space. The first subnet is prepared before it returns. MATHNAS_FAILED_PRECONDITION: no network keeps the limits; the
- * text says which clash and what could be met; or there are no statistics for the best. */
+/* Of a supernet, on the device and with the threads or parallel_for of the model (its allocator is not used), and a
+ * block table of its space. The first subnet is prepared before it returns. MATHNAS_FAILED_PRECONDITION: no network
+ * keeps the limits; the text says which clash and what could be met; or there are no statistics for the best. */
 MATHNAS_API mathnas_status mathnas_server_create(mathnas_model model, mathnas_table table,
                                                  const mathnas_server_options* options, mathnas_server* server);
 /* Requests that run are answered. A preparation that is under way is given up. */
@@ -541,7 +552,8 @@ MATHNAS_API mathnas_status mathnas_predictor_run(mathnas_predictor predictor, co
 /* ---- Translators ---------------------------------------------------------------------------------------------------
  */
 
-/* A deployed translation network (translator.mathnas). Of the options, device, threads and log count. */
+/* A deployed translation network (translator.mathnas). Of the options, device, threads and log count. With parallel_for
+ * it is MATHNAS_INVALID_ARGUMENT: the words of a sentence come one after the other, and there is nothing to cut. */
 MATHNAS_API mathnas_status mathnas_translator_open(const char* path, const mathnas_model_options* options,
                                                    mathnas_translator* translator);
 MATHNAS_API mathnas_status mathnas_translator_destroy(mathnas_translator translator);

@@ -7,10 +7,10 @@
 #include <span>
 #include <string_view>
 
+#include "bindings/c/hooks.h"
 #include "bindings/c/status.h"
 #include "fmt/format.h"
 #include "kernels/status.h"
-#include "mathnas/deploy/network.h"
 #include "supernet/training/checkpoint.h"
 
 namespace mathnas::c {
@@ -90,6 +90,16 @@ absl::StatusOr<runtime::Supernet> Source::Supernet() const {
 }
 
 absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const mathnas_model_options& options) {
+  if (options.parallel_for != nullptr) {
+    if (options.device == MATHNAS_CUDA) {
+      return absl::InvalidArgumentError("parallel_for: expected null on MATHNAS_CUDA, whose runs are not divided");
+    }
+    if (auto s = CheckThreads(options.threads); !s.ok()) return s;
+    mathnas_model_options one = options;
+    one.parallel_for = nullptr;
+    one.threads = 1;
+    return OpenDevice(one);
+  }
   if (options.device == MATHNAS_CPU) return kernels::CpuDevice(options.threads);
   if (options.device != MATHNAS_REFERENCE && options.device != MATHNAS_CUDA) {
     return absl::InvalidArgumentError(fmt::format(

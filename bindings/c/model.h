@@ -16,7 +16,7 @@
 #include "bindings/c/mathnas.h"
 #include "bindings/c/structs.h"
 #include "kernels/device.h"
-#include "kernels/plan.h"
+#include "kernels/divided_batch.h"
 #include "mathnas/deploy/network_file.h"
 #include "mathnas/runtime/prepared_subnet.h"
 #include "supernet/safetensors.h"
@@ -52,19 +52,22 @@ struct Plan {
   NetworkPtr network;
   std::shared_ptr<kernels::Device> device;
   mathnas_model_options hooks;
-  std::shared_ptr<const kernels::Plan> plan;
-  int64_t batch = 1;
-  // Never runs: keeps the packed weights while no context does.
-  std::unique_ptr<const kernels::Context> keeper;
-  std::vector<float> normalised;  // {channels, 256}: what a pixel of a channel becomes; without normalisation {1, 256}
+  std::shared_ptr<const kernels::DividedPlan> plan;
+  // Never run: keep the packed weights while no context does.
+  std::vector<std::unique_ptr<const kernels::Context>> keepers;
+  std::vector<float> pixel_values;  // deploy::PixelValues
   size_t weight_bytes = 0;
   std::string description;
 
-  const kernels::Plan::Port& input() const { return plan->inputs()[0]; }
-  const kernels::Plan::Port& output() const { return plan->outputs()[0]; }
+  int64_t batch() const { return plan->batch(); }
 };
 using PlanPtr = std::shared_ptr<const Plan>;
-// Of each context, a multiple of the alignment.
+// A context's own input and output, where they are not those of its only part.
+struct OwnMemory {
+  size_t input_bytes = 0, output_bytes = 0;  // multiples of the alignment
+};
+OwnMemory OwnMemoryOf(const Plan& plan);
+// Of each context, a multiple of the alignment: its own memory, then its arena.
 size_t WorkspaceBytes(const Plan& plan);
 absl::StatusOr<PlanPtr> PreparePlan(NetworkPtr network, std::shared_ptr<kernels::Device> device,
                                     const mathnas_model_options& hooks, int64_t batch);
@@ -77,6 +80,7 @@ class Model {
 
   const Source& source() const { return *source_; }
   const std::shared_ptr<kernels::Device>& device() const { return device_; }
+  const mathnas_model_options& options() const { return options_; }
   absl::StatusOr<PlanPtr> MakePlan(const mathnas_plan_options& options);
 
  private:
@@ -89,7 +93,7 @@ class Model {
   std::map<std::pair<std::string, int64_t>, std::weak_ptr<const Plan>> plans_;
 };
 
-// Of the options: MATHNAS_CPU with its threads, MATHNAS_REFERENCE or MATHNAS_CUDA.
+// Of the options: MATHNAS_CPU with its threads, or one where parallel_for has them, MATHNAS_REFERENCE or MATHNAS_CUDA.
 absl::StatusOr<std::shared_ptr<kernels::Device>> OpenDevice(const mathnas_model_options& options);
 void Log(const mathnas_model_options& options, int32_t level, const std::string& text);
 

@@ -1,59 +1,42 @@
 // mathnas_plan_...: networks prepared for a batch.
-#include <algorithm>
 #include <utility>
 
+#include "bindings/c/hooks.h"
 #include "bindings/c/model.h"
 #include "bindings/c/status.h"
-#include "fmt/format.h"
-#include "kernels/lower_precision.h"
 #include "mathnas/deploy/network.h"
 
 namespace mathnas::c {
 
+OwnMemory OwnMemoryOf(const Plan& plan) {
+  if (plan.plan->parts().size() == 1) return {};
+  const auto aligned = [](size_t bytes) {
+    constexpr size_t kAlignment = kernels::Workspace::kAlignment;
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  };
+  return {aligned(plan.plan->input().bytes()), aligned(plan.plan->output().bytes())};
+}
+
 size_t WorkspaceBytes(const Plan& plan) {
-  constexpr size_t kAlignment = kernels::Workspace::kAlignment;
-  return (std::max<size_t>(plan.plan->arena_bytes(), 1) + kAlignment - 1) / kAlignment * kAlignment;
+  const OwnMemory own = OwnMemoryOf(plan);
+  return own.input_bytes + own.output_bytes + plan.plan->arena_bytes();
 }
 
 absl::StatusOr<PlanPtr> PreparePlan(NetworkPtr network, std::shared_ptr<kernels::Device> device,
                                     const mathnas_model_options& hooks, int64_t batch) {
-  if (kernels::PrecisionOf(network->graph) == kernels::Precision::kBfloat16) {
-    if (auto s = device->CheckBfloat16(); !s.ok()) return s;
-  }
-  const absl::StatusOr<kernels::Graph> graph = deploy::WithBatch(network->graph, batch);
-  if (!graph.ok()) return graph.status();
-  const kernels::Value output = graph->Find(network->output);
-  kernels::Shape expected = network->graph.desc(network->graph.Find(network->output)).shape;
-  expected[0] = batch;
-  if (graph->desc(output).shape != expected) {
-    return absl::InvalidArgumentError(fmt::format("output \"{}\" is {} for a batch of {}, expected {}", network->output,
-                                                  kernels::ToString(graph->desc(output).shape), batch,
-                                                  kernels::ToString(expected)));
-  }
-  auto plan = std::make_shared<Plan>();
-  const kernels::PlanOutput outputs[] = {{network->output, output}};
-  auto prepared = kernels::Plan::Create(*graph, outputs, *device, {.constant_weights = true});
+  auto prepared = deploy::PlanOf(*network, *device, batch, DivisionOf(hooks).parts);
   if (!prepared.ok()) return prepared.status();
+  auto plan = std::make_shared<Plan>();
   plan->plan = *std::move(prepared);
   plan->network = std::move(network);
   plan->device = std::move(device);
   plan->hooks = hooks;
-  plan->batch = batch;
   plan->description = plan->plan->ToString();
   for (const auto& [name, tensor] : plan->network->weights.entries()) plan->weight_bytes += tensor.desc().bytes();
-  // Contexts pack weights as long as they live. This one does so for the plan, and its memory goes at once.
-  kernels::Workspace memory;
-  auto keeper = kernels::Context::Create(plan->plan, {&plan->network->weights}, &memory);
-  if (!keeper.ok()) return keeper.status();
-  plan->keeper = *std::move(keeper);
-
-  const deploy::Normalisation& n = plan->network->normalisation;
-  for (size_t c = 0; c < std::max<size_t>(n.mean.size(), 1); ++c) {
-    const double mean = n.mean.empty() ? 0 : n.mean[c], stddev = n.stddev.empty() ? 1 : n.stddev[c];
-    for (int pixel = 0; pixel < 256; ++pixel) {
-      plan->normalised.push_back(static_cast<float>((pixel - mean) / stddev));
-    }
-  }
+  auto keepers = plan->plan->Pack({&plan->network->weights});
+  if (!keepers.ok()) return keepers.status();
+  plan->keepers = *std::move(keepers);
+  plan->pixel_values = deploy::PixelValues(plan->network->normalisation);
   return plan;
 }
 
@@ -84,7 +67,7 @@ mathnas_status mathnas_plan_input(mathnas_plan plan, mathnas_tensor* tensor) {
     const Pinned<PlanHandle> pinned(plan);
     if (!pinned.ok()) return pinned.status();
     const Plan& p = *pinned->plan;
-    const auto described = Describe(*p.network, p.network->input, p.input().desc);
+    const auto described = Describe(*p.network, p.network->input, p.plan->input());
     if (!described.ok()) return described.status();
     return Write(*described, tensor);
   });
@@ -95,7 +78,7 @@ mathnas_status mathnas_plan_output(mathnas_plan plan, mathnas_tensor* tensor) {
     const Pinned<PlanHandle> pinned(plan);
     if (!pinned.ok()) return pinned.status();
     const Plan& p = *pinned->plan;
-    const auto described = Describe(*p.network, p.network->output, p.output().desc);
+    const auto described = Describe(*p.network, p.network->output, p.plan->output());
     if (!described.ok()) return described.status();
     return Write(*described, tensor);
   });

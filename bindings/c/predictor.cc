@@ -1,16 +1,16 @@
 // mathnas_predictor_...: matrices of choices.
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bindings/c/hooks.h"
 #include "bindings/c/status.h"
 #include "bindings/c/structs.h"
 #include "bindings/c/table.h"
 #include "fmt/format.h"
+#include "kernels/tasks.h"
 #include "mathnas/core/predict_many.h"
 
 namespace mathnas::c {
@@ -25,8 +25,6 @@ struct PredictorHandle : Object {
   const int64_t nodes, metrics;
 };
 
-constexpr int32_t kMaxThreads = 4096;
-
 // InvalidArgument: sizes that are none, or that no memory has; a type that is not understood.
 absl::Status CheckSizes(const mathnas_predictions& p, int64_t nodes, int64_t metrics) {
   constexpr int64_t kMost = int64_t{1} << 44;
@@ -40,9 +38,7 @@ absl::Status CheckSizes(const mathnas_predictions& p, int64_t nodes, int64_t met
     return absl::InvalidArgumentError(
         fmt::format("value_stride: {}, expected 0 or at least {}", p.value_stride, p.rows));
   }
-  if (p.threads < 1 || p.threads > kMaxThreads) {
-    return absl::InvalidArgumentError(fmt::format("threads: {}, expected 1 to {}", p.threads, kMaxThreads));
-  }
+  if (auto s = CheckThreads(p.threads); !s.ok()) return s;
   if (p.rows > 0 && p.choices == nullptr) return Null("choices", "candidate numbers");
   if (p.rows > 0 && p.values == nullptr) return Null("values", "the address of values");
   const size_t value_bytes = p.value_type == MATHNAS_F32 ? sizeof(float) : sizeof(double);
@@ -72,30 +68,6 @@ absl::Status PredictRows(const core::ManyPredictor& predictor, const mathnas_pre
   return predictor.Predict(choices, values, {.threads = threads});
 }
 
-// Parts of the rows, each of which is a task on the caller's threads.
-template <typename Index, typename Value>
-struct Parts {
-  enum State : uint8_t { kNotRun, kDone, kFailed };
-
-  const core::ManyPredictor& predictor;
-  const mathnas_predictions& predictions;
-  int64_t nodes, count, rows_of_part;
-  std::unique_ptr<std::atomic<uint8_t>[]> states;
-
-  static void Run(void* argument, int64_t index) {
-    const auto& parts = *static_cast<const Parts*>(argument);
-    if (index < 0 || index >= parts.count) return;  // none of those that were asked for
-    const int64_t begin = index * parts.rows_of_part;
-    const int64_t end = std::min(begin + parts.rows_of_part, parts.predictions.rows);
-    State state = kFailed;
-    try {
-      if (PredictRows<Index, Value>(parts.predictor, parts.predictions, parts.nodes, begin, end, 1).ok()) state = kDone;
-    } catch (const std::exception&) {  // may not go through the caller's threads
-    }
-    parts.states[static_cast<size_t>(index)].store(state);
-  }
-};
-
 template <typename Index, typename Value>
 absl::Status Predict(const PredictorHandle& handle, const mathnas_predictions& p) {
   constexpr int64_t kGrain = 4096;  // rows: below, a part is not worth its start
@@ -104,22 +76,18 @@ absl::Status Predict(const PredictorHandle& handle, const mathnas_predictions& p
     return PredictRows<Index, Value>(handle.predictor, p, handle.nodes, 0, p.rows, static_cast<int>(count));
   }
   const int64_t rows_of_part = ((p.rows + count - 1) / count + 63) / 64 * 64;  // so that values stay aligned
-  Parts<Index, Value> parts = {handle.predictor, p,
-                               handle.nodes,     (p.rows + rows_of_part - 1) / rows_of_part,
-                               rows_of_part,     std::make_unique<std::atomic<uint8_t>[]>(static_cast<size_t>(count))};
-  p.parallel_for(p.parallel_user, parts.count, &Parts<Index, Value>::Run, &parts);
-  bool failed = false;
-  for (int64_t i = 0; i < parts.count; ++i) {
-    const uint8_t state = parts.states[static_cast<size_t>(i)].load();
-    if (state == Parts<Index, Value>::kNotRun) {
-      return absl::FailedPreconditionError(
-          fmt::format("parallel_for returned before task {} of {} was run", i, parts.count));
-    }
-    failed = failed || state == Parts<Index, Value>::kFailed;
-  }
+  const int64_t parts = (p.rows + rows_of_part - 1) / rows_of_part;
+  const auto run = [&](int64_t part) {
+    const int64_t begin = part * rows_of_part, end = std::min(begin + rows_of_part, p.rows);
+    return PredictRows<Index, Value>(handle.predictor, p, handle.nodes, begin, end, 1);
+  };
+  const auto parallel_for = DivisionOf(p.threads, p.parallel_for, p.parallel_user).parallel_for;
+  const absl::Status status = kernels::Tasks(parts).Run(parallel_for, parts, run);
   // Once more for the text, which names the first wrong row of all.
-  if (failed) return PredictRows<Index, Value>(handle.predictor, p, handle.nodes, 0, p.rows, 1);
-  return absl::OkStatus();
+  if (absl::IsInvalidArgument(status)) {
+    return PredictRows<Index, Value>(handle.predictor, p, handle.nodes, 0, p.rows, 1);
+  }
+  return status;
 }
 
 }  // namespace

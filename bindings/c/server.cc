@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "bindings/c/hooks.h"
 #include "bindings/c/model.h"
 #include "bindings/c/search.h"
 #include "bindings/c/server_options.h"
@@ -119,6 +120,7 @@ absl::StatusOr<std::unique_ptr<ServerHandle>> MakeServer(std::shared_ptr<Model> 
   supernet->space = *space;
   auto options = DynamicOptionsOf(o, **space, table);
   if (!options.ok()) return options.status();
+  options->division = DivisionOf(model->options());
   auto server = std::make_unique<ServerHandle>(model, *space);
   server->batch = o.batch;
   server->side = o.image_side;

@@ -40,6 +40,11 @@ mathnas_status mathnas_translator_open(const char* path, const mathnas_model_opt
     if (!name.ok()) return name.status();
     const auto known = Read(options);
     if (!known.ok()) return known.status();
+    if (known->parallel_for != nullptr) {
+      return absl::InvalidArgumentError(
+          "parallel_for: expected null for a translator: the words of a sentence come one after the other, and are not "
+          "divided");
+    }
     auto device = OpenDevice(*known);
     if (!device.ok()) return device.status();
     auto loaded = deploy::Translator::Load(*name, *std::move(device));

@@ -1,7 +1,6 @@
 #include "mathnas/deploy/network.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -17,6 +16,11 @@ using kernels::Value;
 using kernels::ValueKind;
 
 constexpr int64_t kMaxBatch = 65536;
+
+absl::Status CheckBatch(int64_t batch) {
+  if (batch >= 1 && batch <= kMaxBatch) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("batch {}: expected 1 to {}", batch, kMaxBatch));
+}
 
 // The batch size that all inputs agree on.
 absl::StatusOr<int64_t> BatchOf(const Graph& graph) {
@@ -39,9 +43,7 @@ Shape WithoutBatch(const Shape& shape) { return Shape(shape.begin() + 1, shape.e
 
 absl::StatusOr<Graph> WithBatch(const Graph& graph, int64_t batch) {
   if (!graph.status().ok()) return graph.status();
-  if (batch < 1 || batch > kMaxBatch) {
-    return absl::InvalidArgumentError(fmt::format("batch {}: expected 1 to {}", batch, kMaxBatch));
-  }
+  if (auto s = CheckBatch(batch); !s.ok()) return s;
   const absl::StatusOr<int64_t> old_batch = BatchOf(graph);
   if (!old_batch.ok()) return old_batch.status();
 
@@ -78,59 +80,67 @@ absl::StatusOr<Graph> WithBatch(const Graph& graph, int64_t batch) {
   return result;
 }
 
-absl::StatusOr<Network> Network::Load(const std::string& path, std::shared_ptr<kernels::Device> device, int64_t batch) {
+absl::StatusOr<std::shared_ptr<const kernels::DividedPlan>> PlanOf(const DeployedNetwork& network,
+                                                                   kernels::Device& device, int64_t batch, int parts) {
+  if (auto s = CheckBatch(batch); !s.ok()) return s;
+  if (kernels::PrecisionOf(network.graph) == kernels::Precision::kBfloat16) {
+    if (auto s = device.CheckBfloat16(); !s.ok()) return s;
+  }
+  const auto prepare = [&](int64_t rows) -> absl::StatusOr<std::shared_ptr<const kernels::Plan>> {
+    const absl::StatusOr<Graph> graph = WithBatch(network.graph, rows);
+    if (!graph.ok()) return graph.status();
+    const Value output = graph->Find(network.output);
+    Shape expected = network.graph.desc(network.graph.Find(network.output)).shape;
+    expected[0] = rows;
+    if (graph->desc(output).shape != expected) {
+      return absl::InvalidArgumentError(fmt::format("output \"{}\" is {} for a batch of {}, expected {}",
+                                                    network.output, kernels::ToString(graph->desc(output).shape), rows,
+                                                    kernels::ToString(expected)));
+    }
+    return kernels::Plan::Create(*graph, {{network.output, output}}, device, {.constant_weights = true});
+  };
+  return kernels::DividedPlan::Create(batch, parts, prepare);
+}
+
+std::vector<float> PixelValues(const Normalisation& n) {
+  std::vector<float> values;
+  for (size_t c = 0; c < std::max<size_t>(n.mean.size(), 1); ++c) {
+    const double mean = n.mean.empty() ? 0 : n.mean[c], stddev = n.stddev.empty() ? 1 : n.stddev[c];
+    for (int pixel = 0; pixel < 256; ++pixel) values.push_back(static_cast<float>((pixel - mean) / stddev));
+  }
+  return values;
+}
+
+absl::StatusOr<Network> Network::Load(const std::string& path, std::shared_ptr<kernels::Device> device, int64_t batch,
+                                      kernels::Division division) {
   absl::StatusOr<DeployedNetwork> network = deploy::Load(path);
   if (!network.ok()) return network.status();
-  return Create(*std::move(network), std::move(device), batch);
+  return Create(*std::move(network), std::move(device), batch, std::move(division));
 }
 
 absl::StatusOr<Network> Network::Create(DeployedNetwork deployed, std::shared_ptr<kernels::Device> device,
-                                        int64_t batch) {
+                                        int64_t batch, kernels::Division division) {
   if (auto s = Check(deployed); !s.ok()) return s;
   if (device == nullptr) return absl::InvalidArgumentError("no device");
   if (device->real() != deployed.graph.real()) {
     return absl::InvalidArgumentError(fmt::format("device {} computes in {}, expected {}", device->name(),
                                                   Name(device->real()), Name(deployed.graph.real())));
   }
-  if (kernels::PrecisionOf(deployed.graph) == kernels::Precision::kBfloat16) {
-    if (auto s = device->CheckBfloat16(); !s.ok()) return s;
-  }
-  const absl::StatusOr<Graph> graph = WithBatch(deployed.graph, batch);
-  if (!graph.ok()) return graph.status();
-  const Value output = graph->Find(deployed.output);
-
   Network network;
   network.network_ = std::make_unique<DeployedNetwork>(std::move(deployed));
   network.device_ = std::move(device);
-  network.batch_ = batch;
-  network.input_shape_ = WithoutBatch(graph->desc(graph->Find(network.network_->input)).shape);
-  network.output_shape_ =
-      WithoutBatch(network.network_->graph.desc(network.network_->graph.Find(network.network_->output)).shape);
-  Shape expected = {batch};
-  expected.insert(expected.end(), network.output_shape_.begin(), network.output_shape_.end());
-  if (graph->desc(output).shape != expected) {
-    return absl::InvalidArgumentError(
-        fmt::format("output \"{}\" is {} for a batch of {}, expected {}", network.network_->output,
-                    kernels::ToString(graph->desc(output).shape), batch, kernels::ToString(expected)));
-  }
+  network.pixel_values_ = PixelValues(network.network_->normalisation);
   try {
-    const kernels::PlanOutput outputs[] = {{network.network_->output, output}};
-    auto plan = kernels::Plan::Create(*graph, outputs, *network.device_, {.constant_weights = true});
+    auto plan = PlanOf(*network.network_, *network.device_, batch, division.parts);
     if (!plan.ok()) return plan.status();
-    auto context = kernels::Context::Create(*std::move(plan), {&network.network_->weights});
+    network.input_shape_ = WithoutBatch((*plan)->input().shape);
+    network.output_shape_ = WithoutBatch((*plan)->output().shape);
+    auto context = kernels::DividedContext::Create(*std::move(plan), {&network.network_->weights},
+                                                   std::move(division.parallel_for));
     if (!context.ok()) return context.status();
     network.context_ = *std::move(context);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(fmt::format("not enough memory for a batch of {}", batch));
-  }
-  network.input_ = *network.context_->Input(network.network_->input);
-  network.output_ = *network.context_->Output(network.network_->output);
-
-  const Normalisation& n = network.network_->normalisation;
-  for (size_t c = 0; c < std::max<size_t>(n.mean.size(), 1); ++c) {
-    const double mean = n.mean.empty() ? 0 : n.mean[c], stddev = n.stddev.empty() ? 1 : n.stddev[c];
-    for (int pixel = 0; pixel < 256; ++pixel)
-      network.normalised_.push_back(static_cast<float>((pixel - mean) / stddev));
   }
   return network;
 }
@@ -143,22 +153,23 @@ absl::Status Network::RunBatches(std::span<const Element> input, std::span<float
     return absl::InvalidArgumentError(fmt::format("{} values in and {} out, expected {} and {} for each image",
                                                   input.size(), output.size(), in, out));
   }
-  const std::span<float> source = input_.as<float>(), result = output_.as<float>();
-  for (size_t i = 0; i < count; i += static_cast<size_t>(batch_)) {
-    const size_t n = std::min(count - i, static_cast<size_t>(batch_));
-    convert(input.subspan(i * in, n * in), source.data());
-    std::fill(source.begin() + static_cast<ptrdiff_t>(n * in), source.end(), 0.0f);  // no images
-    if (auto s = context_->Run(); !s.ok()) return s;
-    std::copy_n(result.begin(), n * out, output.begin() + static_cast<ptrdiff_t>(i * out));
+  const auto batch = static_cast<size_t>(this->batch());
+  for (size_t i = 0; i < count; i += batch) {
+    const auto fill = [&](const kernels::DividedContext::Rows& rows) {
+      convert(input.subspan((i + static_cast<size_t>(rows.begin)) * in, rows.values.size()), rows.values.data());
+      return absl::OkStatus();
+    };
+    const auto rows = static_cast<int64_t>(std::min(count - i, batch));
+    if (auto s = context_->Run(rows, fill, output.data() + i * out); !s.ok()) return s;
   }
   return absl::OkStatus();
 }
 
 absl::Status Network::Run(std::span<const uint8_t> pixels, std::span<float> output) {
-  const size_t channels = normalised_.size() / 256;
+  const size_t channels = pixel_values_.size() / 256;
   return RunBatches(pixels, output, [&](std::span<const uint8_t> from, float* to) {
     for (size_t i = 0; i < from.size(); i += channels) {
-      for (size_t c = 0; c < channels; ++c) to[i + c] = normalised_[c * 256 + from[i + c]];
+      for (size_t c = 0; c < channels; ++c) to[i + c] = pixel_values_[c * 256 + from[i + c]];
     }
   });
 }

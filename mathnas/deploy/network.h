@@ -11,8 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
+#include "kernels/divided_batch.h"
 #include "kernels/graph.h"
-#include "kernels/plan.h"
+#include "kernels/tasks.h"
 #include "kernels/tensor.h"
 #include "mathnas/deploy/network_file.h"
 
@@ -23,16 +24,26 @@ namespace mathnas::deploy {
 // allow the new.
 absl::StatusOr<kernels::Graph> WithBatch(const kernels::Graph& graph, int64_t batch);
 
+// The network prepared for `batch` images at once, 1 to 65536, in at most `parts` parts. Errors: of WithBatch and the
+// device, which may not compute in the network's precision; InvalidArgument where the output does not follow the batch.
+absl::StatusOr<std::shared_ptr<const kernels::DividedPlan>> PlanOf(const DeployedNetwork& network,
+                                                                   kernels::Device& device, int64_t batch,
+                                                                   int parts = 1);
+
+// What a pixel of a channel becomes: {channels, 256}, without normalisation {1, 256}.
+std::vector<float> PixelValues(const Normalisation& normalisation);
+
 // A deployed network on a device, for one thread at a time.
 class Network {
  public:
   // Load and Create.
   static absl::StatusOr<Network> Load(const std::string& path, std::shared_ptr<kernels::Device> device,
-                                      int64_t batch = 1);
-  // Prepares the network for `batch` images at once, 1 to 65536; the weights are packed here. Errors: of Check,
-  // WithBatch and the device; ResourceExhausted when there is not enough memory.
+                                      int64_t batch = 1, kernels::Division division = {});
+  // Prepares the network for `batch` images at once, 1 to 65536; the weights are packed here. With a division they run
+  // in parts, each on the threads of the device: give that one of them. Errors: of Check and PlanOf; ResourceExhausted
+  // when there is not enough memory.
   static absl::StatusOr<Network> Create(DeployedNetwork network, std::shared_ptr<kernels::Device> device,
-                                        int64_t batch = 1);
+                                        int64_t batch = 1, kernels::Division division = {});
 
   // Runs any number of images, `batch` at a time: {count, .., channels} in, {count, ..} out, row-major. Pixels are
   // normalised; floats are taken as they are, so they must be normalised already. Images do not influence each other.
@@ -45,22 +56,21 @@ class Network {
   const kernels::Shape& output_shape() const { return output_shape_; }
   int64_t input_elements() const { return kernels::NumElements(input_shape_); }
   int64_t output_elements() const { return kernels::NumElements(output_shape_); }
-  int64_t batch() const { return batch_; }
+  int64_t batch() const { return plan().batch(); }
   const DeployedNetwork& description() const { return *network_; }  // its graph is of the batch size of the file
-  const kernels::Plan& plan() const { return context_->plan(); }
+  const kernels::DividedPlan& plan() const { return context_->plan(); }
 
  private:
   Network() = default;
+  // convert(from, to) writes as many values.
   template <typename Element, typename Convert>
   absl::Status RunBatches(std::span<const Element> input, std::span<float> output, Convert convert);
 
   std::unique_ptr<DeployedNetwork> network_;  // its weights stay where they are when this moves
   std::shared_ptr<kernels::Device> device_;
-  std::unique_ptr<kernels::Context> context_;
-  kernels::TensorView input_, output_;
+  std::unique_ptr<kernels::DividedContext> context_;
   kernels::Shape input_shape_, output_shape_;
-  int64_t batch_ = 1;
-  std::vector<float> normalised_;  // {channels, 256}: what a pixel of a channel becomes; without normalisation {256}
+  std::vector<float> pixel_values_;
 };
 
 }  // namespace mathnas::deploy

@@ -94,6 +94,7 @@ absl::Status DynamicNetwork::CheckOptions() const {
         fmt::format("{}: a space that translates, expected one of images", supernet_.space->name()));
   }
   if (o.batch < 1 || o.batch > 65536) return fail("batch", o.batch, "1 to 65536");
+  if (o.division.parts < 1) return fail("division.parts", o.division.parts, "at least 1");
   if (o.lanes < 1 || o.lanes > 1024) return fail("lanes", o.lanes, "1 to 1024");
   if (o.prepared < 2) return fail("prepared", o.prepared, "at least 2: the present subnet and the next");
   if (o.statistics < 1) return fail("statistics", o.statistics, "at least 1");
@@ -165,10 +166,7 @@ absl::StatusOr<Served> DynamicNetwork::Run(std::span<const float> images, std::s
   for (size_t row = 0; row < rows && status.ok(); row += batch, ++runs) {
     const size_t count = std::min(batch, rows - row);
     const double start = Now();
-    std::copy_n(images.begin() + static_cast<std::ptrdiff_t>(row * row_in), count * row_in, place.images.begin());
-    std::fill(place.images.begin() + static_cast<std::ptrdiff_t>(count * row_in), place.images.end(), 0.0f);
-    status = place.Run();
-    std::copy_n(place.logits.begin(), count * row_out, logits.begin() + static_cast<std::ptrdiff_t>(row * row_out));
+    status = place.Run(images.subspan(row * row_in, count * row_in), logits.subspan(row * row_out, count * row_out));
     seconds += Now() - start;
   }
   Verdict verdict = Verdict::kStay;
@@ -370,8 +368,9 @@ void DynamicNetwork::Keep(SubnetPtr subnet) {
 }
 
 absl::StatusOr<DynamicNetwork::SubnetPtr> DynamicNetwork::PrepareOne(const Choice& choice) {
-  return Prepare(supernet_, choice, options_.calibration, store_, options_.calibrating, *device_, memory_,
-                 {.batch = options_.batch, .image_side = options_.image_side, .cancel = &stop_});
+  return Prepare(
+      supernet_, choice, options_.calibration, store_, options_.calibrating, *device_, memory_,
+      {.batch = options_.batch, .image_side = options_.image_side, .division = options_.division, .cancel = &stop_});
 }
 
 // ---- Work

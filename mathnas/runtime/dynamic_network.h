@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
+#include "kernels/tasks.h"
 #include "mathnas/core/block_table.h"
 #include "mathnas/core/limit.h"
 #include "mathnas/runtime/choosing.h"
@@ -41,6 +42,8 @@ struct DynamicOptions {
   int64_t batch = 1;                 // images of a run, 1 to 65536
   // Side of the images that requests bring, where subnets differ in theirs; 0: that of the space, which must be one.
   int64_t image_side = 0;
+  // Of a run, for threads of the caller: `device` has one then. Recalibration is not divided.
+  kernels::Division division = {};
   int lanes = 1;              // requests that run at the same time, 1 to 1024; others wait
   int prepared = 8;           // subnets that are kept ready, the present one included; at least 2
   int64_t statistics = 1024;  // subnets whose statistics are kept; at least 1

@@ -10,8 +10,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
+#include "kernels/divided_batch.h"
 #include "kernels/fold.h"
 #include "kernels/plan.h"
+#include "kernels/tasks.h"
 #include "mathnas/runtime/statistics.h"
 #include "supernet/data/image_source.h"
 #include "supernet/data/loader.h"
@@ -46,19 +48,24 @@ class Lanes {
 };
 
 struct PreparedSubnet {
-  // What a lane runs it with. Images of another side than the network's are resized first (kernels/ops/resize.h).
+  // Images of another side than the network's become its own (kernels/ops/resize.h).
+  struct Resizing {
+    std::unique_ptr<kernels::Context> context;
+    std::span<float> images, resized;
+  };
+  // What a lane runs it with.
   struct Lane {
     std::shared_ptr<kernels::Workspace> workspace;
-    std::unique_ptr<kernels::Context> context;
-    std::unique_ptr<kernels::Context> resizing;  // null: the network takes the images as they are
-    std::span<float> images, logits;
+    std::unique_ptr<kernels::DividedContext> context;
+    std::vector<Resizing> resizing;  // of each part of the batch; none: the network takes the images as they are
 
-    absl::Status Run();
+    // {n, side, side, channels} and {n, classes}, n from 1 to the batch.
+    absl::Status Run(std::span<const float> images, std::span<float> logits);
   };
 
   supernet::Choice choice;
   kernels::FoldedGraph folded;  // lives longer than the contexts that are bound to its weights
-  std::shared_ptr<const kernels::Plan> plan;
+  std::shared_ptr<const kernels::DividedPlan> plan;
   std::vector<Lane> lanes;
   size_t weight_bytes = 0;  // folded; those packed for kernels come to about as much
 
@@ -69,8 +76,9 @@ struct PreparedSubnet {
 };
 
 struct PreparingOptions {
-  int64_t batch = 1;       // images of a run
-  int64_t image_side = 0;  // of the images that are given; 0: the network's own
+  int64_t batch = 1;                // images of a run
+  int64_t image_side = 0;           // of the images that are given; 0: the network's own
+  kernels::Division division = {};  // of a batch
   const std::atomic<bool>* cancel = nullptr;
 };
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -109,6 +110,20 @@ class File {
   int file_;
   std::string path_;
 };
+
+// Threads of a caller: good ones, though in an order of their own, and some that forget tasks, run them twice or run
+// what nobody asked for.
+void Backwards(void*, int64_t count, mathnas_task task, void* argument) {
+  Check(count >= 2, "a single task for others");
+  while (count > 0) task(argument, --count);
+}
+void TooMuch(void*, int64_t count, mathnas_task task, void* argument) {
+  for (int64_t i = -1; i < 2 * count; ++i) task(argument, i % (count + 1));
+}
+void TooLittle(void*, int64_t count, mathnas_task task, void* argument) {
+  for (int64_t i = 1; i < count; ++i) task(argument, i);
+}
+constexpr std::array<mathnas_parallel_for, 3> kPools = {Backwards, TooMuch, TooLittle};
 
 class Calls {
  public:
@@ -238,7 +253,12 @@ class Calls {
     Padded<mathnas_model_options> options;
     Init(options, mathnas_model_options_init);
     options.s.device = static_cast<int32_t>(Few({0, 0, 0, 1, 2, -1}));
-    options.s.threads = static_cast<int32_t>(Few({1, 1, 1, 1, 0, -1, 5000}));
+    const uint8_t threads = Byte();
+    options.s.threads = std::array{1, 1, 1, 1, 0, -1, 5000, 2, 3}[threads % 9];
+    const bool has_pool = options.s.struct_size >= offsetof(mathnas_model_options, parallel_user);
+    const bool pool = has_pool && (threads >= 128 || options.s.threads > 1);
+    if (pool) options.s.parallel_for = kPools[threads % kPools.size()];
+    if (!pool && options.s.threads < 5000) options.s.threads = std::min(options.s.threads, 1);  // no OpenMP here
     const std::string_view rest = Rest();
     Keep(mathnas_model_read(rest.data(), rest.size(), &options.s, &model), model, kModel);
     if (model == nullptr) return;
@@ -249,14 +269,20 @@ class Calls {
     const bool small = tensor.bytes <= kBuffer;
     Check(mathnas_model_output(model, &tensor) == MATHNAS_OK, "a model without an output");
     mathnas_plan plan = nullptr;
-    if (small && tensor.bytes <= kBuffer) Keep(mathnas_plan_create(model, nullptr, &plan), plan, kPlan);
+    mathnas_plan_options plan_options;
+    mathnas_plan_options_init(&plan_options, sizeof(plan_options));
+    if (pool) plan_options.batch = 5;
+    if (small && tensor.bytes <= kBuffer) Keep(mathnas_plan_create(model, &plan_options, &plan), plan, kPlan);
     mathnas_plan_memory memory;
     mathnas_plan_memory_init(&memory, sizeof(memory));
     if (plan == nullptr || mathnas_plan_get_memory(plan, &memory) != MATHNAS_OK) return;
     if (memory.workspace_bytes >= kRunBelow) return;
     mathnas_context context = nullptr;
     Keep(mathnas_context_create(plan, nullptr, &context), context, kContext);
-    if (context != nullptr) Check(mathnas_context_run(context) == MATHNAS_OK, "a network that does not run");
+    if (context == nullptr) return;
+    const bool forgotten = pool && options.s.parallel_for == TooLittle && options.s.threads > 1;
+    Check(mathnas_context_run(context) == (forgotten ? MATHNAS_FAILED_PRECONDITION : MATHNAS_OK),
+          "a network that does not run, or runs without all of its parts");
   }
 
   // Files of every kind, by their paths.
@@ -391,13 +417,20 @@ class Calls {
 
   // Of the small supernet most often.
   void MakeServer() {
-    if (Byte() >= 64 || servers_ == kMostServers) return;
+    const uint8_t kind = Byte();
+    if (kind >= 64 || servers_ == kMostServers) return;
     ++servers_;
     mathnas_model model = nullptr;
     mathnas_table table = nullptr;
     mathnas_server server = nullptr;
     const std::string &file = SupernetFile(), &text = ServerTable();
-    Check(mathnas_model_read(file.data(), file.size(), nullptr, &model) == MATHNAS_OK, "the small supernet");
+    mathnas_model_options model_options;
+    mathnas_model_options_init(&model_options, sizeof(model_options));
+    if (kind >= 32) {
+      model_options.threads = 2;
+      model_options.parallel_for = kPools[kind % kPools.size()];
+    }
+    Check(mathnas_model_read(file.data(), file.size(), &model_options, &model) == MATHNAS_OK, "the small supernet");
     Check(mathnas_table_read(text.data(), text.size(), &table) == MATHNAS_OK, "its table");
     Keep(MATHNAS_OK, model, kModel);
     Keep(MATHNAS_OK, table, kTableType);

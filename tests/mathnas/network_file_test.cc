@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "kernels/fold.h"
 #include "kernels/graph_json.h"
@@ -157,6 +159,29 @@ TEST(NetworkFile, RunsAsTheOriginalGraphOnEveryDeviceAndBatchSize) {
       EXPECT_LT(kernels::testing::RelativeDifference(Logits(moved, pixels), expected), 1e-5) << "second run";
     }
   }
+}
+
+TEST(NetworkFile, RunsInPartsOnThreadsOfTheCaller) {
+  const std::vector<uint8_t> pixels = Pixels(7);
+  auto whole = Network::Create(Example(), Reference(), 4);
+  Require(whole.status());
+  const std::vector<float> expected = Logits(*whole, pixels);
+  std::vector<int64_t> counts;
+  kernels::Division division = {.parts = 3};
+  division.parallel_for = [&](int64_t count, void (*task)(void*, int64_t), void* argument) {
+    counts.push_back(count);
+    std::vector<std::thread> threads;
+    for (int64_t i = count; i-- > 0;) threads.emplace_back(task, argument, i);
+    for (std::thread& t : threads) t.join();
+  };
+  auto divided = Network::Create(Example(), Reference(), 4, division);
+  Require(divided.status());
+  EXPECT_EQ(divided->batch(), 4);
+  EXPECT_EQ(Logits(*divided, pixels), expected);
+  EXPECT_EQ(counts, (std::vector<int64_t>{3, 2}));  // 4 images are parts of 2, 1 and 1; 3 of them 2 and 1
+  EXPECT_EQ(divided->plan().ToString().substr(0, 19), "1 parts of 2 rows:\n");
+  EXPECT_EQ(Network::Create(Example(), Reference(), 65537, division).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(NetworkFile, FloatsAreTakenAsTheyAre) {

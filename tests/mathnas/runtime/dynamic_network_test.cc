@@ -108,6 +108,12 @@ Fixture Small() {
   return f;
 }
 
+void OnThreads(int64_t count, void (*task)(void*, int64_t), void* argument) {
+  std::vector<std::thread> threads;
+  for (int64_t i = 0; i < count; ++i) threads.emplace_back(task, argument, i);
+  for (std::thread& t : threads) t.join();
+}
+
 std::vector<Limit> AtMost(double latency) { return {{.metric = "latency", .value = latency}}; }
 
 std::vector<float> Request(int64_t images, uint64_t seed) {
@@ -487,6 +493,48 @@ TEST(DynamicNetwork, ResizesForTheSubnet) {
   ASSERT_TRUE((*own)->Run(std::span(images).first(32 * 32 * 3), alone).ok());
   EXPECT_TRUE(Close(at32, alone));
   EXPECT_FALSE(Close(at32, at40)) << "the case is none";
+  // Three images in two parts, each resized in its part.
+  options.image_side = 40;
+  options.batch = 3;
+  options.division = {2, OnThreads};
+  auto divided = f.Make(options);
+  ASSERT_TRUE(divided.ok()) << divided.status();
+  ASSERT_TRUE((*divided)->SetChoice(small).ok() && (*divided)->Wait().ok());
+  std::vector<float> three, logits(3 * 4);
+  for (int i = 0; i < 3; ++i) three.insert(three.end(), images.begin(), images.end());
+  ASSERT_TRUE((*divided)->Run(three, logits).ok());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(Close({logits.begin() + 4 * i, logits.begin() + 4 * (i + 1)}, at32)) << i;
+  }
+}
+
+// Requests in parts on threads of the caller, while subnets change.
+TEST(DynamicNetwork, DividesBatches) {
+  const Fixture f = Small();
+  DynamicOptions options = f.Options();
+  options.batch = 5;
+  std::atomic<int> calls{0};
+  options.division = {3, [&](int64_t count, void (*task)(void*, int64_t), void* argument) {
+                        ++calls;
+                        OnThreads(count, task, argument);
+                      }};
+  auto network = f.Make(options);
+  ASSERT_TRUE(network.ok()) << network.status();
+  for (const Choice& choice : {Choice{3, 1, 2, 4, 0, 3}, Choice{2, 2, 2, 1, 1, 3}}) {
+    ASSERT_TRUE((*network)->SetChoice(choice).ok() && (*network)->Wait().ok());
+    // 5 rows are parts of 2, 2 and 1; 2 rows fill the first; 7 take two runs.
+    for (const auto& [rows, expected] : {std::pair{5, 1}, std::pair{2, 0}, std::pair{3, 1}, std::pair{7, 1}}) {
+      const std::vector<float> request = Request(rows, 8);
+      std::vector<float> logits(static_cast<size_t>(rows * kClasses));
+      calls = 0;
+      const auto served = (*network)->Run(request, logits);
+      ASSERT_TRUE(served.ok()) << served.status();
+      EXPECT_EQ(served->choice, choice);
+      EXPECT_EQ(calls, expected) << rows;
+      EXPECT_TRUE(Close(logits, Alone(f, choice, request))) << rows;
+    }
+  }
+  EXPECT_EQ((*network)->statistics().failed_requests, 0);
 }
 
 TEST(DynamicNetwork, SaysWhatIsWrongWithItsOptions) {
@@ -498,6 +546,7 @@ TEST(DynamicNetwork, SaysWhatIsWrongWithItsOptions) {
   };
   refused([](auto& o) { o.batch = 0; }, "batch: 0, expected 1 to 65536");
   refused([](auto& o) { o.lanes = 0; }, "lanes: 0");
+  refused([](auto& o) { o.division.parts = 0; }, "division.parts: 0");
   refused([](auto& o) { o.prepared = 1; }, "prepared: 1, expected at least 2");
   refused([](auto& o) { o.image_side = 9; }, "image_side: 9");
   refused([](auto& o) { o.follow = FollowOptions{.metric = "accuracy"}; }, "follow.metric: \"accuracy\"");
