@@ -145,7 +145,8 @@ typedef struct mathnas_model_options {
    * `threads` and of a row each at least, which this runs, each on one thread; with a batch of 1 the thread that calls
    * does everything. Plans and servers do all else on the thread that calls (a server also on its own). Kernels are
    * chosen for the size of a part, so values may differ by roundings from those of the whole batch. Of MATHNAS_CPU and
-   * MATHNAS_REFERENCE. A run whose parallel_for returns before its tasks are done is MATHNAS_FAILED_PRECONDITION. */
+   * MATHNAS_REFERENCE. A run whose parallel_for returns before its tasks are done is MATHNAS_FAILED_PRECONDITION. It is
+   * called as long as there are contexts and servers of the model. */
   mathnas_parallel_for parallel_for;
   void* parallel_user;
 } mathnas_model_options;
@@ -553,7 +554,8 @@ MATHNAS_API mathnas_status mathnas_predictor_run(mathnas_predictor predictor, co
  */
 
 /* A deployed translation network (translator.mathnas). Of the options, device, threads and log count. With parallel_for
- * it is MATHNAS_INVALID_ARGUMENT: the words of a sentence come one after the other, and there is nothing to cut. */
+ * it is MATHNAS_INVALID_ARGUMENT: after every word the hypotheses for a sentence go on from one another, so they cannot
+ * be parts that run apart. */
 MATHNAS_API mathnas_status mathnas_translator_open(const char* path, const mathnas_model_options* options,
                                                    mathnas_translator* translator);
 MATHNAS_API mathnas_status mathnas_translator_destroy(mathnas_translator translator);

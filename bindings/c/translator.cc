@@ -42,8 +42,9 @@ mathnas_status mathnas_translator_open(const char* path, const mathnas_model_opt
     if (!known.ok()) return known.status();
     if (known->parallel_for != nullptr) {
       return absl::InvalidArgumentError(
-          "parallel_for: expected null for a translator: the words of a sentence come one after the other, and are not "
-          "divided");
+          "parallel_for: expected null for a translator: after every word its hypotheses go on from one another, so "
+          "they "
+          "cannot run apart");
     }
     auto device = OpenDevice(*known);
     if (!device.ok()) return device.status();
