@@ -10,7 +10,7 @@
 
 namespace mathnas::kernels {
 
-absl::Status Device::CheckBfloat16() const {
+absl::Status Device::CheckLow(DType) const {
   return absl::UnimplementedError(fmt::format("device {} computes in {} alone", name(), Name(real())));
 }
 

@@ -60,9 +60,9 @@ class Device : public std::enable_shared_from_this<Device> {
   virtual int threads() const = 0;
   // The type of everything but labels in graphs for this device.
   virtual DType real() const = 0;
-  // Whether it runs graphs of its type with values of bfloat16. Unimplemented with the reason where not: in the loops
-  // that would be left there it is slower than float32.
-  virtual absl::Status CheckBfloat16() const;
+  // Whether it runs graphs of its type with values of `low`, bfloat16 or float16. Unimplemented with the reason where
+  // not: in the loops that would be left there it is slower than float32.
+  virtual absl::Status CheckLow(DType low) const;
   // Unimplemented, with the reason, where the device has no kernel for this.
   absl::StatusOr<std::shared_ptr<const Kernel>> Prepare(const Operator& op, DescSpan inputs, DescSpan outputs);
   KernelCache& cache() { return cache_; }
@@ -117,10 +117,10 @@ struct CudaOptions {
   int device = 0;     // as the driver counts those that it may use
   bool tf32 = false;  // products of float32 with the 10 bits of TensorFloat-32
 };
-// cuDNN, cuBLASLt and own kernels, float32 or bfloat16. Unimplemented when this build has no CUDA kernels; NotFound
-// when there is no driver, no such device or no library, each with what was looked for; FailedPrecondition when the
-// driver is older than the toolkit, a library of another version, or the device of a compute capability that this build
-// has no code for.
+// cuDNN, cuBLASLt and own kernels, float32, bfloat16 or float16. Unimplemented when this build has no CUDA kernels;
+// NotFound when there is no driver, no such device or no library, each with what was looked for; FailedPrecondition
+// when the driver is older than the toolkit, a library of another version, or the device of a compute capability that
+// this build has no code for.
 absl::StatusOr<std::shared_ptr<Device>> CudaDevice(const CudaOptions& options = {});
 // Naive loops on one thread that accumulate in double; real is kF32 or kF64. Slow: the oracle of tests.
 std::shared_ptr<Device> ReferenceDevice(DType real);

@@ -17,9 +17,9 @@ struct Flow {
 
 class Differentiator {
  public:
-  Differentiator(Graph& graph, Value loss) : graph_(graph), forward_nodes_(graph.nodes().size()) {
+  Differentiator(Graph& graph, Value loss, Value factor) : graph_(graph), forward_nodes_(graph.nodes().size()) {
     flows_.resize(graph.values().size());
-    flows_[loss.id].terms = {graph.Apply(Fill{.value = 1, .shape = {}}, {})[0]};
+    flows_[loss.id].terms = {factor.valid() ? factor : graph.Apply(Fill{.value = 1, .shape = {}}, {})[0]};
   }
 
   void Run() {
@@ -87,18 +87,22 @@ class Differentiator {
 
 }  // namespace
 
-std::vector<ParameterGradient> Differentiate(Graph& graph, Value loss) {
+std::vector<ParameterGradient> Differentiate(Graph& graph, Value loss, Value factor) {
   std::vector<ParameterGradient> gradients;
   if (!graph.status().ok()) return gradients;
   if (!loss.valid() || !graph.desc(loss).shape.empty()) {
     graph.Fail(absl::InvalidArgumentError("differentiate: the loss must be a scalar of this graph"));
     return gradients;
   }
+  if (factor.valid() && !graph.desc(factor).shape.empty()) {
+    graph.Fail(absl::InvalidArgumentError("differentiate: the factor must be a scalar of this graph"));
+    return gradients;
+  }
   std::vector<Value> parameters = graph.Leaves(ValueKind::kParameter);
   for (const Graph::Node& node : graph.nodes()) {
     if (std::holds_alternative<Slice>(node.op)) parameters.push_back(node.outputs[0]);
   }
-  Differentiator differentiator(graph, loss);
+  Differentiator differentiator(graph, loss, factor);
   differentiator.Run();
   if (!graph.status().ok()) return gradients;
   for (Value p : parameters) {

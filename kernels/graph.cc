@@ -81,10 +81,10 @@ Value Graph::CopyLeaf(const ValueInfo& info) {
 }
 
 Value Graph::TypedLeaf(ValueKind kind, std::string_view name, TensorDesc desc) {
-  const bool low = desc.dtype == DType::kBf16 && real_ == DType::kF32;
+  const bool low = IsLow(desc.dtype) && real_ == DType::kF32;
   if (desc.dtype != real_ && !low) {
     Fail(absl::InvalidArgumentError(fmt::format("\"{}\" is {}, expected {}{}", name, Name(desc.dtype), Name(real_),
-                                                real_ == DType::kF32 ? " or BF16" : "")));
+                                                real_ == DType::kF32 ? ", BF16 or F16" : "")));
     return Value{};
   }
   return Leaf(kind, name, {desc.dtype, std::move(desc.shape)});

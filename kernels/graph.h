@@ -40,7 +40,7 @@ class Graph {
   };
 
   // `real` is the type of everything but labels: kF32, or kF64 on the reference device. With kF32, values may be
-  // bfloat16 where operators take and give that (ops/element_types.h).
+  // bfloat16 or float16 where operators take and give that (ops/element_types.h).
   explicit Graph(DType real = DType::kF32) : real_(real) {}
 
   // Leaves. A parameter or state asked for again is the same value; with another shape it is an error (see status()).
@@ -49,7 +49,8 @@ class Graph {
   Value Labels(std::string_view name, int64_t batch) { return Integers(name, {batch}); }
   Value Parameter(std::string_view name, Shape shape);
   Value State(std::string_view name, Shape shape);
-  // An input or a parameter that may be bfloat16, or integers; the type is an error if it is no other than these.
+  // An input or a parameter that may be bfloat16 or float16, or integers; the type is an error if it is no other than
+  // these.
   Value TypedInput(std::string_view name, TensorDesc desc);
   Value TypedParameter(std::string_view name, TensorDesc desc);
 

@@ -293,8 +293,8 @@ class Reader {
     DType type = graph_.real();
     if (type_name != nullptr) {
       if (auto s = ReadAttribute(leaf.PathOf("type"), *type_name, type); !s.ok()) return s;
-      if (type != DType::kBf16 || (*kind != "input" && *kind != "parameter")) {
-        return Expected(leaf.PathOf("type"), "BF16, of an input or a parameter", *type_name);
+      if (!IsLow(type) || (*kind != "input" && *kind != "parameter")) {
+        return Expected(leaf.PathOf("type"), "BF16 or F16, of an input or a parameter", *type_name);
       }
     }
     if (graph_.Find(*name).valid()) return Expected(leaf.PathOf("name"), "every name once", *name);
@@ -397,7 +397,7 @@ absl::StatusOr<std::string> GraphToJson(const Graph& graph) {
     json leaf = {{"kind", KindOf(info)},
                  {"name", info.name},
                  {"shape", std::vector<int64_t>(info.desc.shape.begin(), info.desc.shape.end())}};
-    if (info.desc.dtype == DType::kBf16) leaf["type"] = Name(info.desc.dtype);  // the others have the graph's
+    if (IsLow(info.desc.dtype)) leaf["type"] = Name(info.desc.dtype);  // the others have the graph's
     leaves.push_back(std::move(leaf));
   }
   for (const Graph::Node& node : graph.nodes()) {

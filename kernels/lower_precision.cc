@@ -1,6 +1,7 @@
 #include "kernels/lower_precision.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,19 +12,20 @@
 namespace mathnas::kernels {
 namespace {
 
-// What most work is done by: bfloat16 pays also where their input has to be converted for them.
+// What most work is done by: 16 bits pay also where their input has to be converted for them.
 bool IsWorthConverting(const Operator& op) {
   return std::holds_alternative<Conv2d>(op) || std::holds_alternative<ExpandDepthwise>(op) ||
          std::holds_alternative<Linear>(op);
 }
 
-// The graph `old` as one in which what pays is bfloat16.
+// The graph `old` as one in which what pays has 16 bits.
 class Lowerer {
  public:
   // `wide`: values that will be asked for in float32. Weights that `constants` has are rounded once; null: they are
   // parameters, which change, and all leaves are there also where nothing reads them.
-  Lowerer(const Graph& old, absl::Span<const Value> wide, const TensorMap* constants)
+  Lowerer(const Graph& old, absl::Span<const Value> wide, const TensorMap* constants, Precision precision)
       : old_(old),
+        precision_(precision),
         constants_(constants),
         low_(old_.nodes().size(), false),
         read_wide_(old_.values().size(), false),
@@ -36,8 +38,9 @@ class Lowerer {
     if (!old_.status().ok()) return old_.status();
     if (old_.real() != DType::kF32 || PrecisionOf(old_) != Precision::kFloat32) {
       return absl::InvalidArgumentError(
-          fmt::format("the graph is {}, expected {} throughout",
-                      old_.real() == DType::kF32 ? "bfloat16 in parts" : Name(old_.real()), Name(DType::kF32)));
+          old_.real() == DType::kF32
+              ? fmt::format("the graph is {} in parts, expected F32 throughout", Name(PrecisionOf(old_)))
+              : fmt::format("the graph is {}, expected F32 throughout", Name(old_.real())));
     }
     Choose();
     for (const std::string& block : old_.blocks()) graph_.SetBlock(block);
@@ -80,22 +83,22 @@ class Lowerer {
   TensorMap& weights() { return weights_; }
 
  private:
-  // Which nodes run in bfloat16, and which values are read as float32.
+  // Which nodes run in 16 bits, and which values are read as float32.
   void Choose() {
     std::vector<bool> is_low(old_.values().size(), false);
     for (size_t n = 0; n < old_.nodes().size(); ++n) {
       const Graph::Node& node = old_.nodes()[n];
-      bool follows = TakesBfloat16(node.op) && !node.inputs.empty();
+      bool follows = TakesLow(node.op) && !node.inputs.empty();
       for (size_t i = 0; i < node.inputs.size(); ++i) {
         follows = follows && (is_low[node.inputs[i].id] || TypeOfInput(node.op, i) == OperandType::kReal);
       }
       low_[n] = IsWorthConverting(node.op) || follows;
-      for (size_t k = 0; k < node.outputs.size(); ++k) is_low[node.outputs[k].id] = low_[n] && IsLow(node.op, k);
+      for (size_t k = 0; k < node.outputs.size(); ++k) is_low[node.outputs[k].id] = low_[n] && HasLowOutput(node.op, k);
       for (Value v : node.inputs) read_wide_[v.id] = read_wide_[v.id] || !low_[n];
     }
   }
-  // Whether an output of an operator that runs in bfloat16 is that.
-  static bool IsLow(const Operator& op, size_t output) {
+  // Whether an output of an operator that runs in 16 bits has these.
+  static bool HasLowOutput(const Operator& op, size_t output) {
     return std::holds_alternative<ExpandDepthwise>(op) || TypeOfOutput(op, output) != OperandType::kReal;
   }
 
@@ -130,13 +133,13 @@ class Lowerer {
     if (auto* linear = std::get_if<Linear>(&op)) linear->wide_dst = read_wide_[node.outputs[0].id];
     const Values outputs = g.Apply(op, inputs);
     for (size_t k = 0; k < node.outputs.size(); ++k) {
-      (IsLow(op, k) ? narrow_ : real_)[node.outputs[k].id] = outputs[k];
+      (HasLowOutput(op, k) ? narrow_ : real_)[node.outputs[k].id] = outputs[k];
     }
   }
 
   Value Narrow(Value v) {
     Value& value = narrow_[v.id];
-    return value.valid() ? value : value = graph_.Apply(Convert{DType::kBf16}, {Real(v)})[0];
+    return value.valid() ? value : value = graph_.Apply(Convert{type()}, {Real(v)})[0];
   }
 
   // Constants rounded, or else a conversion; but what an inference computes of constants is as it is.
@@ -146,18 +149,32 @@ class Lowerer {
     if (info.kind == ValueKind::kComputed) return Real(v);
     const Tensor* tensor = Find(info.name);
     if (tensor == nullptr) return {};
-    const std::string name = info.name + ".bfloat16";
+    const std::string name = fmt::format("{}.{}", info.name, Name(precision_));
     if (!weights_.contains(name)) {
       if (old_.Find(name).valid()) {
         status_.Update(absl::InvalidArgumentError(fmt::format("\"{}\": a name that rounded weights need", name)));
       }
-      Tensor rounded(DType::kBf16, info.desc.shape);
-      const auto from = tensor->as<float>();
-      std::transform(from.begin(), from.end(), rounded.as<Bfloat16>().begin(), Bfloat16::Rounded);
+      Tensor rounded(type(), info.desc.shape);
+      precision_ == Precision::kFloat16 ? Round<Float16>(info.name, *tensor, rounded)
+                                        : Round<Bfloat16>(info.name, *tensor, rounded);
       weights_.Put(name, std::move(rounded));
     }
-    return graph_.TypedParameter(name, {DType::kBf16, info.desc.shape});
+    return graph_.TypedParameter(name, {type(), info.desc.shape});
   }
+
+  template <typename Low>
+  void Round(std::string_view name, const Tensor& weights, Tensor& rounded) {
+    const auto from = weights.as<float>();
+    const auto to = rounded.as<Low>();
+    for (size_t i = 0; i < from.size(); ++i) {
+      to[i] = Low::Rounded(from[i]);
+      if (std::isfinite(to[i].ToFloat()) || !std::isfinite(from[i])) continue;
+      status_.Update(absl::InvalidArgumentError(
+          fmt::format("tensor \"{}\": {} is too large for {}", name, from[i], Name(precision_))));
+    }
+  }
+
+  DType type() const { return TypeOf(precision_); }
 
   const Tensor* Find(const std::string& name) {
     const Tensor* tensor = constants_->Find(name);
@@ -166,6 +183,7 @@ class Lowerer {
   }
 
   const Graph& old_;
+  const Precision precision_;
   const TensorMap* constants_;
   std::vector<bool> low_;        // by node
   std::vector<bool> read_wide_;  // by value
@@ -177,19 +195,46 @@ class Lowerer {
 
 }  // namespace
 
-std::string_view Name(Precision precision) { return precision == Precision::kBfloat16 ? "bfloat16" : "float32"; }
-
-absl::StatusOr<Precision> ParsePrecision(std::string_view name) {
-  for (Precision p : {Precision::kFloat32, Precision::kBfloat16}) {
-    if (name == Name(p)) return p;
+std::string_view Name(Precision precision) {
+  switch (precision) {
+    case Precision::kFloat32:
+      return "float32";
+    case Precision::kBfloat16:
+      return "bfloat16";
+    case Precision::kFloat16:
+      return "float16";
   }
-  return absl::InvalidArgumentError(fmt::format("precision \"{:.100}\": expected float32 or bfloat16", name));
+  return "";
 }
 
-absl::StatusOr<FoldedGraph> LowerPrecision(const FoldedGraph& network) {
+DType TypeOf(Precision precision) {
+  switch (precision) {
+    case Precision::kFloat32:
+      return DType::kF32;
+    case Precision::kBfloat16:
+      return DType::kBf16;
+    case Precision::kFloat16:
+      return DType::kF16;
+  }
+  return DType::kF32;
+}
+
+absl::StatusOr<Precision> ParsePrecision(std::string_view name) {
+  for (Precision p : {Precision::kFloat32, Precision::kBfloat16, Precision::kFloat16}) {
+    if (name == Name(p)) return p;
+  }
+  return absl::InvalidArgumentError(fmt::format("precision \"{:.100}\": expected float32, bfloat16 or float16", name));
+}
+
+absl::Status Check(const Device& device, Precision precision) {
+  return precision == Precision::kFloat32 ? absl::OkStatus() : device.CheckLow(TypeOf(precision));
+}
+
+absl::StatusOr<FoldedGraph> LowerPrecision(const FoldedGraph& network, Precision precision) {
+  if (precision == Precision::kFloat32) return FoldedGraph{network.graph, network.weights.Clone(), network.outputs};
   std::vector<Value> wide;
   for (const PlanOutput& o : network.outputs) wide.push_back(o.value);
-  Lowerer lowerer(network.graph, wide, &network.weights);
+  Lowerer lowerer(network.graph, wide, &network.weights, precision);
   if (auto s = lowerer.Run(); !s.ok()) return s;
   FoldedGraph result;
   for (const PlanOutput& o : network.outputs) {
@@ -204,10 +249,11 @@ absl::StatusOr<FoldedGraph> LowerPrecision(const FoldedGraph& network) {
   return result;
 }
 
-FusedGraph LowerForTraining(FusedGraph network, absl::Span<const Value> kept) {
+FusedGraph LowerForTraining(FusedGraph network, absl::Span<const Value> kept, Precision precision) {
+  if (precision == Precision::kFloat32) return network;
   std::vector<Value> wide;
   for (Value v : kept) wide.push_back(network[v]);
-  Lowerer lowerer(network.graph, wide, /*constants=*/nullptr);
+  Lowerer lowerer(network.graph, wide, /*constants=*/nullptr, precision);
   FusedGraph result;
   if (auto s = lowerer.Run(); !s.ok()) {
     result.graph.Fail(std::move(s));
@@ -221,9 +267,10 @@ FusedGraph LowerForTraining(FusedGraph network, absl::Span<const Value> kept) {
 }
 
 Precision PrecisionOf(const Graph& graph) {
-  const bool low = std::any_of(graph.values().begin(), graph.values().end(),
-                               [](const Graph::ValueInfo& v) { return v.desc.dtype == DType::kBf16; });
-  return low ? Precision::kBfloat16 : Precision::kFloat32;
+  const auto low = std::find_if(graph.values().begin(), graph.values().end(),
+                                [](const Graph::ValueInfo& v) { return IsLow(v.desc.dtype); });
+  if (low == graph.values().end()) return Precision::kFloat32;
+  return low->desc.dtype == DType::kF16 ? Precision::kFloat16 : Precision::kBfloat16;
 }
 
 }  // namespace mathnas::kernels

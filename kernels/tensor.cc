@@ -19,8 +19,8 @@ struct TypeInfo {
   size_t size;
 };
 constexpr TypeInfo kTypes[] = {
-    {DType::kF32, "F32", 4}, {DType::kF64, "F64", 8}, {DType::kI64, "I64", 8},
-    {DType::kI32, "I32", 4}, {DType::kU8, "U8", 1},   {DType::kBf16, "BF16", 2},
+    {DType::kF32, "F32", 4}, {DType::kF64, "F64", 8},   {DType::kI64, "I64", 8}, {DType::kI32, "I32", 4},
+    {DType::kU8, "U8", 1},   {DType::kBf16, "BF16", 2}, {DType::kF16, "F16", 2},
 };
 
 }  // namespace
@@ -33,7 +33,8 @@ absl::StatusOr<DType> ParseDType(std::string_view name) {
   for (const TypeInfo& t : kTypes) {
     if (t.name == name) return t.dtype;
   }
-  return absl::InvalidArgumentError(fmt::format("element type \"{}\": expected F32, F64, I64, I32, U8 or BF16", name));
+  return absl::InvalidArgumentError(
+      fmt::format("element type \"{}\": expected F32, F64, I64, I32, U8, BF16 or F16", name));
 }
 
 int64_t NumElements(const Shape& shape) {

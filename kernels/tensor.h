@@ -14,15 +14,18 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "kernels/bfloat16.h"
+#include "kernels/float16.h"
 
 namespace mathnas::kernels {
 
-enum class DType : uint8_t { kF32, kF64, kI64, kI32, kU8, kBf16 };
+enum class DType : uint8_t { kF32, kF64, kI64, kI32, kU8, kBf16, kF16 };
 
 // Bytes of one element.
 size_t SizeOf(DType dtype);
-// The safetensors name of a type: "F32", "F64", "I64", "I32", "U8", "BF16".
+// The safetensors name of a type: "F32", "F64", "I64", "I32", "U8", "BF16", "F16".
 std::string_view Name(DType dtype);
+// Whether it is one of the floating types of 16 bits, which graphs of float32 have in parts (lower_precision.h).
+constexpr bool IsLow(DType dtype) { return dtype == DType::kBf16 || dtype == DType::kF16; }
 // The inverse of Name; InvalidArgument lists the names that are known.
 absl::StatusOr<DType> ParseDType(std::string_view name);
 
@@ -48,10 +51,13 @@ template <>
 constexpr DType DTypeOf<uint8_t>() {
   return DType::kU8;
 }
-
 template <>
 constexpr DType DTypeOf<Bfloat16>() {
   return DType::kBf16;
+}
+template <>
+constexpr DType DTypeOf<Float16>() {
+  return DType::kF16;
 }
 
 // Extents, outermost first. Images are {N, H, W, C}; convolution weights {out, in/groups, kh, kw}; linear {out, in}.

@@ -66,7 +66,7 @@ absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, con
   const NetworkGraph network = space.Network(choice, {.batch = batch});
   auto folded = kernels::FoldForInference(network.graph, {{"logits", network.logits}}, own_weights);
   if (!folded.ok() || precision == kernels::Precision::kFloat32) return folded;
-  return kernels::LowerPrecision(*folded);
+  return kernels::LowerPrecision(*folded, precision);
 }
 
 absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice, const TensorMap& own_weights,
@@ -83,9 +83,7 @@ absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choi
   auto loader = InputOf(space, choice, images, loading, options.reading);
   if (!loader.ok()) return loader.status();
   const bool compare = options.precision != kernels::Precision::kFloat32;
-  if (compare) {
-    if (auto s = device->CheckBfloat16(); !s.ok()) return s;
-  }
+  if (auto s = kernels::Check(*device, options.precision); !s.ok()) return s;
   auto network = Classifier::Create(space, choice, own_weights, loading.batch, options.precision, *device);
   if (!network.ok()) return network.status();
   std::optional<Classifier> wide;

@@ -40,7 +40,7 @@ struct EvaluationOptions {
 };
 
 // Runs a network with own weights, folded as it will be deployed, over all of `images` (network_input.h). Files are
-// decoded as their batch comes up. In bfloat16 it runs in float32 too, to compare. Unimplemented where the device does
+// decoded as their batch comes up. In 16 bits it runs in float32 too, to compare. Unimplemented where the device does
 // not compute in the precision that is asked for.
 absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice,
                                     const kernels::TensorMap& own_weights,

@@ -59,7 +59,7 @@ class Handler : public nlohmann::json_sax<json> {
       absl::StatusOr<kernels::DType> dtype = kernels::ParseDType(v);
       if (!dtype.ok()) {
         return Fail(
-            fmt::format("element type {} is not supported, expected F32, F64, I64, I32, U8 or BF16", Quoted(v)));
+            fmt::format("element type {} is not supported, expected F32, F64, I64, I32, U8, BF16 or F16", Quoted(v)));
       }
       entry_.desc.dtype = *dtype;
       return true;

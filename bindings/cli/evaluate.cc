@@ -91,7 +91,7 @@ void AddEvaluate(CLI::App& app) {
   o.data.AddTo(command)->required();
   o.data.AddTextTo(command);
   o.scoring.AddTo(command);
-  o.precision.AddTo(command, "What the network computes in, bfloat16 compared with float32 on the same images");
+  o.precision.AddTo(command, "What the network computes in, 16 bits compared with float32 on the same images");
   command
       ->add_option("--recalibration-batches", o.recalibration_batches,
                    "Batches of 128 training images for the statistics")

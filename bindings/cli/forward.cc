@@ -327,7 +327,7 @@ absl::StatusOr<Answer> Forward(const Options& o) {
   kernels::FoldedGraph lowered;
   if (*precision != kernels::Precision::kFloat32) {
     auto folded = kernels::FoldForInference(network.graph, outputs, weights);
-    if (folded.ok()) folded = kernels::LowerPrecision(*folded);
+    if (folded.ok()) folded = kernels::LowerPrecision(*folded, *precision);
     if (!folded.ok()) return kernels::Annotate(folded.status(), o.weights);
     lowered = *std::move(folded);
     graph = &lowered.graph;
@@ -376,7 +376,7 @@ void AddForward(CLI::App& app) {
   command->add_option("--previous", o.previous,
                       "supertransformer: rows of target tokens so far, which begin with 2 and are padded with 1: JSON, "
                       "or @FILE");
-  o.precision.AddTo(command, "What the network computes in; bfloat16 with batch normalisation folded");
+  o.precision.AddTo(command, "What the network computes in, 16 bits with batch normalisation folded");
   command->add_option("--activation", o.activations,
                       "Also summarise this activation (stem, cells.0, .., pooled); repeatable");
 }

@@ -17,7 +17,9 @@ struct PrecisionOption {
   std::string option = "--precision";
   void AddTo(CLI::App* command, const std::string& what = "What the network computes in") {
     command->add_option(option, name,
-                        what + ": float32, or bfloat16 (activations and weights; sums and normalisations float32)");
+                        what +
+                            ": float32, bfloat16 or float16 (activations and weights of the two; sums and "
+                            "normalisations float32; float16 on a GPU)");
   }
   bool given() const { return !name.empty(); }
 
@@ -31,8 +33,8 @@ struct PrecisionOption {
   // The same, and Unimplemented where the device does not compute in it.
   absl::StatusOr<kernels::Precision> GetFor(const kernels::Device& device) const {
     auto precision = Get();
-    if (!precision.ok() || *precision == kernels::Precision::kFloat32) return precision;
-    if (auto s = device.CheckBfloat16(); !s.ok()) return kernels::Annotate(s, option);
+    if (!precision.ok()) return precision;
+    if (auto s = kernels::Check(device, *precision); !s.ok()) return kernels::Annotate(s, option);
     return precision;
   }
 };

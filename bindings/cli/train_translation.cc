@@ -86,9 +86,7 @@ absl::StatusOr<Answer> TrainTranslation(const TranslationTraining& t) {
   const double padding = (*loader)->padding().waste();
   auto device = OpenDevice(t.common);
   if (!device.ok()) return device.status();
-  if (recipe->precision == kernels::Precision::kBfloat16) {
-    if (auto s = (*device)->CheckBfloat16(); !s.ok()) return kernels::Annotate(s, "--precision");
-  }
+  if (auto s = kernels::Check(**device, recipe->precision); !s.ok()) return kernels::Annotate(s, "--precision");
 
   std::error_code error;
   std::filesystem::create_directories(t.out, error);

@@ -146,7 +146,7 @@ void AddNetwork(nb::module_& m) {
                   "batch: images that are run at once; any number may be given to run, which go in such parts.\n"
                   "threads: of a run; 1 stays on the thread that calls.\n"
                   "device: 'cpu', or 'reference' (naive loops in double, to check with).\n"
-                  "precision: 'float32' or 'bfloat16' (default: the file's).")
+                  "precision: 'float32', 'bfloat16' or 'float16' (default: the file's).")
       .def("run", &Network::Run, "images"_a, nb::kw_only(), "out"_a = nb::none(),
            nb::sig("def run(self, images: numpy.typing.ArrayLike, *, out: numpy.typing.NDArray[numpy.float32] | None = "
                    "None) -> numpy.typing.NDArray[numpy.float32]"),

@@ -231,7 +231,7 @@ void AddRecipe(nb::module_& m) {
   AddNamed(
       c, "precision", [](const TrainingRecipe& r) { return Name(r.precision); },
       [](TrainingRecipe& r, const std::string& v) { r.precision = Take(kernels::ParsePrecision(v)); },
-      "'float32' or 'bfloat16'.");
+      "'float32', 'bfloat16' or 'float16'.");
   AddNamed(
       c, "rand_augment", [](const TrainingRecipe& r) { return ToString(r.rand_augment); },
       [](TrainingRecipe& r, const std::string& v) { r.rand_augment = Take(supernet::ParseRandAugment(v)); },

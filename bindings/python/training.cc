@@ -236,7 +236,7 @@ void AddTraining(nb::module_& m) {
           "weight_decay acts on decay: 'all', 'weights' (not bn and bias), 'matrices' (as NASViT has it).\n"
           "label_smoothing; ignored_label: rows with this label do not count.\n"
           "dropout, attention_dropout, drop_path: rates above 0 need the input seed=, int64 {1}.\n"
-          "precision: 'float32' or 'bfloat16'.\n"
+          "precision: 'float32', 'bfloat16' or 'float16'.\n"
           "recompute: what is computed again for the backward pass, for less memory and the same bits: 'nothing', "
           "'activations', or 'blocks' (a third more time); None: what takes no time in the space.")
       .def(

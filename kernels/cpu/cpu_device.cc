@@ -17,7 +17,12 @@ class Cpu : public Device {
   std::string_view name() const override { return "cpu"; }
   int threads() const override { return threads_; }
   DType real() const override { return DType::kF32; }
-  absl::Status CheckBfloat16() const override {
+  absl::Status CheckLow(DType low) const override {
+    if (low != DType::kBf16) {
+      return absl::UnimplementedError(
+          fmt::format("element type {}: device cpu computes in F32, on some processors in BF16 too; device cuda has {}",
+                      Name(low), Name(low)));
+    }
     if (cpu::onednn::HasBfloat16()) return absl::OkStatus();
     return absl::UnimplementedError(
         "bfloat16: expected a processor with AVX-512 BF16 that ONEDNN_MAX_CPU_ISA does not limit; without, it is "
@@ -28,8 +33,8 @@ class Cpu : public Device {
   absl::StatusOr<std::shared_ptr<const Kernel>> Make(const Operator& op, DescSpan inputs, DescSpan outputs) override {
     for (DescSpan descs : {inputs, outputs}) {
       for (const TensorDesc& d : descs) {
-        if (d.dtype == DType::kBf16) {
-          if (auto s = CheckBfloat16(); !s.ok()) return s;
+        if (IsLow(d.dtype)) {
+          if (auto s = CheckLow(d.dtype); !s.ok()) return s;
         } else if (d.dtype != DType::kF32 && d.dtype != DType::kI64) {
           return absl::UnimplementedError(fmt::format("element type {}: expected F32", Name(d.dtype)));
         }

@@ -106,8 +106,8 @@ ConvChoice Choose(const Cudnn& cudnn, const cudnn::Target& target, const ConvPro
     return true;
   };
   using Path = ConvChoice::Path;
-  const bool low = p.type == DType::kBf16;
-  // Sums of bfloat16 are rounded when everything is in them.
+  const bool low = IsLow(p.type);
+  // Sums of 16 bits are rounded when everything is in them.
   const bool wants_wide = low && (p.direction == Direction::kBackwardWeights || p.has_epilogue());
   if (wants_wide) {
     const bool depthwise = p.shape.group_in == 1 && p.shape.in > 1;

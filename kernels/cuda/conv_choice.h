@@ -30,8 +30,9 @@ ConvProblem ProblemOf(const Conv2dBackwardWeights& op, DescSpan inputs, DescSpan
 struct ConvChoice {
   enum class Path : uint8_t {
     kCudnn,    // on the operands as they are
-    kWidened,  // on images of bfloat16 that are converted to float32 before, exactly: where results are wanted in
-               // float32, which cuDNN does not give. Its tensor cores multiply such values exactly as TF32.
+    kWidened,  // on images of 16 bits that are converted to float32 before, exactly: where results are wanted in
+               // float32, which cuDNN does not give. Its tensor cores multiply such values exactly as TF32,
+               // which has the precision of float16 and the exponents of bfloat16.
     kDirect,   // own/conv_direct.h
   };
   Path path = Path::kDirect;
@@ -46,7 +47,7 @@ struct ConvChoice {
   std::string name() const;
 };
 
-// cuDNN first; an own kernel where it refuses, whatever the reason, and for depthwise convolutions of bfloat16 with
+// cuDNN first; an own kernel where it refuses, whatever the reason, and for depthwise convolutions of 16 bits with
 // more to do than the convolution.
 ConvChoice Choose(const Cudnn& cudnn, const cudnn::Target& target, const ConvProblem& problem, bool tf32);
 

@@ -37,7 +37,7 @@ std::byte* ConvKernel::TakeWorkspace(Carver& scratch) const {
 const void* ConvKernel::Widened(BoundSteps& bound, const void* image, int64_t elements, float* scratch) const {
   if (!widened()) return image;
   const RowsArgs args = {.x = image, .y = scratch, .columns = elements};
-  bound.Add([args](Queue& q) { return q.Launch(kWiden, DType::kF32, q.Over(args.columns), args); });
+  bound.Add([args, type = p_.type](Queue& q) { return q.Launch(kWiden, type, q.Over(args.columns), args); });
   return scratch;
 }
 

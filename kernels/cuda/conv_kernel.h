@@ -52,7 +52,7 @@ class ConvKernel : public Kernel {
   std::byte* TakeWorkspace(Carver& scratch) const;
   bool widened() const { return choice_.path == Path::kWidened; }
 
-  // Images as cuDNN takes them; those of bfloat16 that it does not are converted into scratch.
+  // Images as cuDNN takes them; those of 16 bits that it does not are converted into scratch.
   const void* Widened(BoundSteps& bound, const void* image, int64_t elements, float* scratch) const;
   // The plan of the queue, with the tensors of the graph that are not virtual.
   absl::Status AddPlan(BoundSteps& bound, absl::Span<void* const> tensors, void* workspace) const;

@@ -38,11 +38,14 @@ Packing::Packing(const ConvProblem& p, const ConvChoice& choice, const TensorDes
       order(OrderOf(p.shape, choice.path, p.direction)),
       from(weights.dtype),
       to(choice.path == ConvChoice::Path::kCudnn ? p.type : DType::kF32),
-      rounds(p.type == DType::kBf16 && from == DType::kF32 && to == DType::kF32) {}
+      values(p.type) {}
 
 absl::Status Packing::Run(Queue& q, const void* masters, void* packed) const {
-  const PackWeightsArgs args = {masters, packed, out, in, taps, group_out, row, order, rounds};
-  return q.Launch(to == DType::kBf16 ? kPackWeightsToBf16 : kPackWeightsToF32, from, q.Over(elements()), args);
+  const PackWeightsArgs args = {masters, packed, out, in, taps, group_out, row, order};
+  const OwnKernel<PackWeightsArgs>& kernel = from == to    ? from == values ? kPackWeights : kRoundWeights
+                                             : IsLow(from) ? kWidenWeights
+                                                           : kNarrowWeights;
+  return q.Launch(kernel, values, q.Over(elements()), args);
 }
 
 absl::StatusOr<BoundWeights> Bind(const Packing& packing, const KernelBuffers& buffers, void* scratch) {

@@ -19,13 +19,13 @@ struct Packing {
   long long out, in, taps, group_out, row;
   WeightOrder order;
   DType from, to;
-  bool rounds;
+  DType values;  // of which type these are, whatever holds them
 
   bool operator==(const Packing&) const = default;
   long long elements() const { return out * in * taps; }
   // Whether the masters, if they are aligned, can be used as they are.
   bool changes_nothing() const {
-    return from == to && !rounds && row == in * taps && order.group == group_out * row && order.out == row &&
+    return from == to && values == to && row == in * taps && order.group == group_out * row && order.out == row &&
            (in == 1 || order.in == taps) && (taps == 1 || order.tap == 1);
   }
   // Enqueues it.

@@ -1,5 +1,6 @@
 #include "kernels/cuda/own/convert.h"
 
+#include "fmt/format.h"
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/queue.h"
 
@@ -17,17 +18,19 @@ RowsArgs RowsOf(const TensorDesc& x, const TensorDesc& y) {
 }  // namespace
 
 KernelOr Make(const Convert&, const Request& r) {
-  const bool narrows = r.outputs[0].dtype == DType::kBf16;
-  if (r.inputs[0].dtype == r.outputs[0].dtype) {
-    return absl::UnimplementedError("convert: expected another type than that of the input");
+  const DType from = r.inputs[0].dtype, to = r.outputs[0].dtype;
+  if (IsLow(from) == IsLow(to)) {
+    return absl::UnimplementedError(
+        fmt::format("convert: {} to {}, expected float32 and a type of 16 bits", Name(from), Name(to)));
   }
-  return MakeEnqueued(
-      "own:convert", 0, [narrows, rows = RowsOf(r.inputs[0], r.outputs[0])](Queue& q, const Operands& o) {
-        RowsArgs args = rows;
-        args.x = o.inputs[0];
-        args.y = o.outputs[0];
-        return q.Launch(narrows ? kNarrow : kWiden, DType::kF32, q.Over(args.rows * args.columns), args);
-      });
+  return MakeEnqueued("own:convert", 0,
+                      [from, to, rows = RowsOf(r.inputs[0], r.outputs[0])](Queue& q, const Operands& o) {
+                        RowsArgs args = rows;
+                        args.x = o.inputs[0];
+                        args.y = o.outputs[0];
+                        const Grid grid = q.Over(args.rows * args.columns);
+                        return IsLow(to) ? q.Launch(kNarrow, to, grid, args) : q.Launch(kWiden, from, grid, args);
+                      });
 }
 
 KernelOr Make(const Accumulate&, const Request& r) {

@@ -42,7 +42,7 @@ class Cuda : public Device {
   }
   int threads() const override { return 1; }
   DType real() const override { return DType::kF32; }
-  absl::Status CheckBfloat16() const override { return absl::OkStatus(); }
+  absl::Status CheckLow(DType) const override { return absl::OkStatus(); }
 
   absl::StatusOr<std::unique_ptr<Stream>> NewStream() override {
     auto queue = cuda::Queue::Create(gpu_);
@@ -110,7 +110,7 @@ class Cuda : public Device {
   absl::StatusOr<std::shared_ptr<const Kernel>> Make(const Operator& op, DescSpan inputs, DescSpan outputs) override {
     for (DescSpan descs : {inputs, outputs}) {
       for (const TensorDesc& d : descs) {
-        if (d.dtype != DType::kBf16 && d.dtype != DType::kF32 && d.dtype != DType::kI64) {
+        if (!IsLow(d.dtype) && d.dtype != DType::kF32 && d.dtype != DType::kI64) {
           return absl::UnimplementedError(fmt::format("element type {}: expected F32", Name(d.dtype)));
         }
       }

@@ -10,7 +10,7 @@
 
 namespace mathnas::kernels::cuda {
 
-// What a kernel is made for. Floating tensors are float32, or bfloat16 as ops/element_types.h says.
+// What a kernel is made for. Floating tensors are float32, or bfloat16 or float16 as ops/element_types.h says.
 struct Request {
   DescSpan inputs;
   DescSpan outputs;

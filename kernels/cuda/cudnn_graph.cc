@@ -11,7 +11,9 @@ namespace {
 
 constexpr int64_t kMostEngines = 64;  // of one heuristic, and knobs of an engine
 
-cudnnDataType_t TypeOf(DType type) { return type == DType::kBf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT; }
+cudnnDataType_t TypeOf(DType type) {
+  return type == DType::kBf16 ? CUDNN_DATA_BFLOAT16 : type == DType::kF16 ? CUDNN_DATA_HALF : CUDNN_DATA_FLOAT;
+}
 int64_t IdOf(size_t tensor) { return static_cast<int64_t>(tensor) + 1; }
 
 // The descriptors of a graph; those of operations keep what they are made of.

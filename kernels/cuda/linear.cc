@@ -1,11 +1,11 @@
 // Linear layers as products of cuBLASLt, which take slices of weights as they lie. It wants both operands of one type:
-// float32 weights of bfloat16 layers are rounded into scratch by every run, or once where they are constant.
+// float32 weights of layers of 16 bits are rounded into scratch by every run, or once where they are constant.
 #include "kernels/cuda/own/linear.h"
 
-#include <array>
 #include <list>
 #include <mutex>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "fmt/format.h"
@@ -14,20 +14,23 @@
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/cuda_stream.h"
 #include "kernels/cuda/matmul.h"
+#include "kernels/cuda/own/convert.h"
 #include "kernels/cuda/zero_outputs.h"
 
 namespace mathnas::kernels::cuda {
 namespace {
 
-std::string Implementation(const Product& p) { return p.type == DType::kBf16 ? "cublaslt:bf16" : "cublaslt:f32"; }
+std::string Implementation(const Product& p) {
+  return p.type == DType::kBf16 ? "cublaslt:bf16" : p.type == DType::kF16 ? "cublaslt:f16" : "cublaslt:f32";
+}
 
-// One address for each layout of weights that has been rounded, as PackedWeights wants it: layers share them whatever
-// their batches are.
-const void* LayoutId(int64_t out, int64_t in, int64_t row) {
+// One address for each layout of weights that has been rounded to a type, as PackedWeights wants it: layers share them
+// whatever their batches are.
+const void* LayoutId(int64_t out, int64_t in, int64_t row, DType type) {
   static std::mutex mutex;
-  static std::list<std::array<int64_t, 3>> seen;
+  static std::list<std::tuple<int64_t, int64_t, int64_t, DType>> seen;
   const std::lock_guard lock(mutex);
-  const std::array layout = {out, in, row};
+  const std::tuple layout = {out, in, row, type};
   for (const auto& known : seen) {
     if (known == layout) return &known;
   }
@@ -46,8 +49,8 @@ class LinearKernel : public Kernel {
         weights_row_(weights.row_elements()),
         rounds_(weights.dtype != product.type),
         has_bias_(has_bias),
-        // The bias is float32, so it cannot be added to rows of bfloat16 before these are rounded: see Product.
-        sums_apart_(has_bias && product.y_type == DType::kBf16) {
+        // The bias is float32, so it cannot be added to rows of 16 bits before these are rounded: see Product.
+        sums_apart_(has_bias && IsLow(product.y_type)) {
     product_.b_row = rounds_ ? in_ : weights_row_;
     if (sums_apart_) product_.y_type = DType::kF32;
   }
@@ -62,7 +65,7 @@ class LinearKernel : public Kernel {
     auto bound = std::make_unique<Bound>(queue);
     const void* weights = buffers.inputs[1].data;
     if (rounds_ && buffers.inputs[1].constant) {
-      auto packed = buffers.packed->Get(LayoutId(out_, in_, weights_row_), weights, [&] {
+      auto packed = buffers.packed->Get(LayoutId(out_, in_, weights_row_, product_.type), weights, [&] {
         return Rounded(static_cast<CudaStream&>(*buffers.stream), buffers.inputs[1].data);
       });
       if (!packed.ok()) return packed.status();
@@ -70,6 +73,7 @@ class LinearKernel : public Kernel {
       weights = bound->packed->data();
     } else if (rounds_) {
       bound->round = Rounding(weights, scratch.weights);
+      bound->rounded = product_.type;
       weights = scratch.weights;
     }
 
@@ -82,7 +86,7 @@ class LinearKernel : public Kernel {
     } else if (has_bias_) {
       void* sums = sums_apart_ ? scratch.sums : y;
       bound->add_bias = AddBiasArgs{static_cast<const float*>(sums), bias, y, product.m * product.n, product.n};
-      bound->type = sums_apart_ ? DType::kBf16 : DType::kF32;
+      bound->type = sums_apart_ ? product_.type : DType::kF32;
       y = sums;
     }
     auto matmul =
@@ -112,35 +116,35 @@ class LinearKernel : public Kernel {
     explicit Bound(Queue& q) : queue(q) {}
     absl::Status Run() override {
       if (round) {
-        if (auto s = queue.Launch(kRoundRows, DType::kF32, queue.Over(round->rows * round->columns), *round); !s.ok()) {
+        if (auto s = queue.Launch(kNarrow, rounded, queue.Over(round->rows * round->columns), *round); !s.ok())
           return s;
-        }
       }
       if (auto s = matmul->Run(); !s.ok()) return s;
       return add_bias ? queue.Launch(kAddBias, type, queue.Over(add_bias->n), *add_bias) : absl::OkStatus();
     }
     Queue& queue;
     std::shared_ptr<const Tensor> packed;
-    std::optional<RoundRowsArgs> round;
+    std::optional<RowsArgs> round;
+    DType rounded = DType::kBf16;
     std::optional<Matmul> matmul;
     std::optional<AddBiasArgs> add_bias;
     DType type = DType::kF32;  // of y, where the bias is added apart
   };
 
-  RoundRowsArgs Rounding(const void* weights, void* rounded) const {
-    return {static_cast<const float*>(weights), rounded, out_, in_, weights_row_};
+  RowsArgs Rounding(const void* weights, void* rounded) const {
+    return {.x = weights, .y = rounded, .x_stride = weights_row_, .y_stride = in_, .rows = out_, .columns = in_};
   }
 
   // Constant weights, rounded. They may have been trained on the device, and any stream may read them afterwards.
   absl::StatusOr<Tensor> Rounded(CudaStream& stream, const void* weights) const {
     Queue& queue = stream.queue();
-    const TensorDesc desc = {DType::kBf16, {out_, in_}};
+    const TensorDesc desc = {product_.type, {out_, in_}};
     auto memory = queue.gpu().Allocate(Gpu::Memory::kDevice, desc.bytes());
     if (!memory.ok()) return memory.status();
     void* rounded = memory->get();
     if (auto s = stream.updates().Precede(queue.stream()); !s.ok()) return s;
-    const RoundRowsArgs args = Rounding(weights, rounded);
-    if (auto s = queue.Launch(kRoundRows, DType::kF32, queue.Over(out_ * in_), args); !s.ok()) return s;
+    const RowsArgs args = Rounding(weights, rounded);
+    if (auto s = queue.Launch(kNarrow, product_.type, queue.Over(out_ * in_), args); !s.ok()) return s;
     if (auto s = queue.Wait(); !s.ok()) return s;
     return Tensor::Borrow({desc, rounded}, *std::move(memory));
   }

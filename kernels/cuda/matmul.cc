@@ -10,7 +10,9 @@
 namespace mathnas::kernels::cuda {
 namespace {
 
-cudaDataType TypeOf(DType type) { return type == DType::kBf16 ? CUDA_R_16BF : CUDA_R_32F; }
+cudaDataType TypeOf(DType type) {
+  return type == DType::kBf16 ? CUDA_R_16BF : type == DType::kF16 ? CUDA_R_16F : CUDA_R_32F;
+}
 
 cublasLtEpilogue_t EpilogueOf(Product::Epilogue epilogue) {
   switch (epilogue) {

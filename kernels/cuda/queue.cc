@@ -37,7 +37,7 @@ const Libraries& Queue::libraries() const { return gpu_->libraries(); }
 absl::Status Queue::Launch(const char* name, bool typed, DType type, const Grid& grid, const void* args) {
   if (grid.blocks == 0 || grid.rows == 0 || grid.planes == 0) return absl::OkStatus();
   std::string full = name;
-  if (typed) full += type == DType::kBf16 ? "_bf16" : "_f32";
+  if (typed) full += type == DType::kBf16 ? "_bf16" : type == DType::kF16 ? "_f16" : "_f32";
   auto function = gpu_->Function(full);
   if (!function.ok()) return function.status();
   void* parameters[] = {const_cast<void*>(args)};

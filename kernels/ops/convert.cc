@@ -7,8 +7,8 @@ namespace mathnas::kernels {
 
 absl::StatusOr<Descs> InferOutputs(const Convert& op, DescSpan inputs) {
   if (auto s = CheckInputs(op.kName, inputs, {kAnyRank}); !s.ok()) return s;
-  if (op.to != DType::kF32 && op.to != DType::kBf16) {
-    return OperatorError(op.kName, fmt::format("to {}, expected F32 or BF16", Name(op.to)));
+  if (op.to != DType::kF32 && !IsLow(op.to)) {
+    return OperatorError(op.kName, fmt::format("to {}, expected F32, BF16 or F16", Name(op.to)));
   }
   return Descs{inputs[0]};
 }

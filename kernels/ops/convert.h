@@ -1,4 +1,4 @@
-// Between float32 and bfloat16.
+// Between float32 and the types of 16 bits.
 #ifndef MATHNAS_KERNELS_OPS_CONVERT_H_
 #define MATHNAS_KERNELS_OPS_CONVERT_H_
 
@@ -6,8 +6,8 @@
 
 namespace mathnas::kernels {
 
-// y = x as float32 or bfloat16 (`to`), rounded to nearest even. In a graph of float64, which is exact arithmetic, y =
-// x. The gradient of x is that of y, converted back; that of weights is float32 already.
+// y = x as float32, bfloat16 or float16 (`to`), rounded to nearest even. In a graph of float64, which is exact
+// arithmetic, y = x. The gradient of x is that of y, converted back; that of weights is float32 already.
 struct Convert {
   DType to = DType::kBf16;
 

@@ -88,20 +88,20 @@ OperandType TypeOfOutput(const Operator& op, size_t output) { return std::visit(
 DType OutputType(const Operator& op, DescSpan inputs, size_t output, DType real) {
   if (real != DType::kF32) return real;
   if (const auto* convert = std::get_if<Convert>(&op)) return convert->to;
-  const bool low = !inputs.empty() && inputs[0].dtype == DType::kBf16;
-  return low && TypeOfOutput(op, output) != kReal ? DType::kBf16 : real;
+  const bool low = !inputs.empty() && IsLow(inputs[0].dtype);
+  return low && TypeOfOutput(op, output) != kReal ? inputs[0].dtype : real;
 }
 
 absl::Status CheckTypes(const Operator& op, DescSpan inputs, DType real) {
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const DType type = inputs[i].dtype;
+    const DType type = inputs[i].dtype, first = inputs[0].dtype;
     if (type == DType::kI64) continue;  // the operator's own rule knows where those belong
     const OperandType rule = TypeOfInput(op, i);
-    const bool may_be_low = rule != kReal && real == DType::kF32 && (i == 0 || inputs[0].dtype == DType::kBf16);
+    const bool may_be_low = rule != kReal && real == DType::kF32 && IsLow(first);
     const bool must_be_low = may_be_low && i > 0 && rule == kLikeFirst;
-    if ((type == real && !must_be_low) || (type == DType::kBf16 && may_be_low)) continue;
-    return OperatorError(NameOf(op), fmt::format("input {} is {}, expected {}", i, Name(type),
-                                                 must_be_low ? Name(DType::kBf16) : Name(real)));
+    if ((type == real && !must_be_low) || (type == first && may_be_low)) continue;
+    return OperatorError(NameOf(op),
+                         fmt::format("input {} is {}, expected {}", i, Name(type), Name(must_be_low ? first : real)));
   }
   return absl::OkStatus();
 }

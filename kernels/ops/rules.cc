@@ -6,7 +6,7 @@ namespace mathnas::kernels {
 namespace {
 
 bool IsFloating(const TensorDesc& desc) {
-  return desc.dtype == DType::kF32 || desc.dtype == DType::kF64 || desc.dtype == DType::kBf16;
+  return desc.dtype == DType::kF32 || desc.dtype == DType::kF64 || IsLow(desc.dtype);
 }
 
 absl::Status NotFloating(std::string_view op, DescSpan inputs, size_t i) {

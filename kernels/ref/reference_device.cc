@@ -17,8 +17,8 @@ class ReferenceDeviceImpl : public Device {
   absl::StatusOr<std::shared_ptr<const Kernel>> Make(const Operator& op, DescSpan inputs, DescSpan outputs) override {
     for (DescSpan descs : {inputs, outputs}) {
       for (const TensorDesc& d : descs) {
-        if (d.dtype == DType::kBf16) {
-          return absl::UnimplementedError(fmt::format("element type BF16: expected {}", Name(real_)));
+        if (IsLow(d.dtype)) {
+          return absl::UnimplementedError(fmt::format("element type {}: expected {}", Name(d.dtype), Name(real_)));
         }
       }
     }

@@ -49,13 +49,15 @@ Bounds Roundings(int count, const Tensors& results) {
 }  // namespace
 
 Bounds WithRounding(const Problem& problem, Bounds bounds, const Tensors& results) {
-  if (!UsesBfloat16(problem)) return bounds;
+  if (LowTypeOf(problem) == DType::kF32) return bounds;
   const auto outputs = OutputDescs(problem.op, InputDescs(problem, DType::kF32, true), DType::kF32, true);
   for (size_t r = 0; outputs.ok() && r < outputs->size(); ++r) {
-    if ((*outputs)[r].dtype != DType::kBf16) continue;
+    const DType type = (*outputs)[r].dtype;
+    if (!IsLow(type)) continue;
+    const double relative = type == DType::kF16 ? 0x1p-11 : 0x1p-8, least = type == DType::kF16 ? 0x1p-25 : 0x1p-134;
     const std::vector<double> exact = ToDoubles(results[r]);
     for (size_t i = 0; i < exact.size(); ++i) {
-      bounds[r][i] += 0x1p-8 * (std::abs(exact[i]) + bounds[r][i]) + 0x1p-134;
+      bounds[r][i] += relative * (std::abs(exact[i]) + bounds[r][i]) + least;
     }
   }
   return bounds;

@@ -45,9 +45,9 @@ Bounds OfCrossEntropy(const Problem& problem, const Tensors& inputs, const Tenso
 Bounds OfAdaptiveTargets(const Problem& problem, const Tensors& inputs, const Tensors& results);
 Bounds OfCrossEntropyBackward(const Problem& problem, const Tensors& inputs, const Tensors& results);
 
-// The same for a problem whose outputs are bfloat16: these are rounded once more, off by 2^-8 of what is rounded, or by
-// half of the least number below the normal ones. Others stay as they are: sums of products of bfloat16, which are
-// exact in float, are those of floats.
+// The same for a problem whose outputs have 16 bits: these are rounded once more, off by 2^-8 (bfloat16) or 2^-11
+// (float16) of what is rounded, or by half of the least number below the normal ones. Others stay as they are: products
+// of two such numbers are exact in float, so that their sums are those of floats.
 Bounds WithRounding(const Problem& problem, Bounds bounds, const Tensors& results);
 
 // What is outside of its bounds.

@@ -262,6 +262,11 @@ struct Writer {
   void operator()(const SoftTargetCrossEntropyBackward&) { Loss(shape(0)); }
   void operator()(const AdaptiveTargets&) { Loss(shape(0)); }
 
+  void operator()(const Convert& op) {
+    Image(shape(0));
+    if (op.to == DType::kF16) line.Add("to_float", 16, 0);
+  }
+
   void operator()(const Slice&) { status = absl::UnimplementedError("a view has no line"); }
 
   // Those that are about one shape alone.
@@ -277,7 +282,7 @@ absl::StatusOr<std::string> LineOf(const Operator& op, DescSpan inputs) {
   ShapeLineWriter line(NameOf(op));
   Writer writer = {inputs, line};
   std::visit([&writer](const auto& o) { writer(o); }, op);
-  if (!inputs.empty() && inputs[0].dtype == DType::kBf16) line.Add("bfloat", 16, 0);
+  if (!inputs.empty() && IsLow(inputs[0].dtype)) line.Add(inputs[0].dtype == DType::kF16 ? "float" : "bfloat", 16, 0);
   if (!writer.status.ok()) return Annotate(writer.status, NameOf(op));
   return line.text();
 }

@@ -11,8 +11,8 @@ namespace {
 
 using Role = InputSpec::Role;
 
-// The word "bfloat16" is this key and its number.
-constexpr std::string_view kLowKey = "bfloat";
+// The words "bfloat16" and "float16" are these keys and their number.
+constexpr std::string_view kBfloatKey = "bfloat", kFloatKey = "float";
 
 constexpr std::string_view kConvKeys = "n h w c o k kh kw s p g bias addend relu hard_swish swish";
 
@@ -489,10 +489,12 @@ Problem BuildAdaptiveTargets(const ShapeLine& l) {
   return {AdaptiveTargets{}, {{Role::kActivation, {n, k}, -range, range}, {Role::kActivation, {n, k}, -range, range}}};
 }
 
-constexpr std::string_view kConvertKeys = "n h w c";
+constexpr std::string_view kConvertKeys = "n h w c to_float";
 
 Problem BuildConvert(const ShapeLine& l) {
-  return {Convert{.to = l.Has(kLowKey) ? DType::kF32 : DType::kBf16}, {{Role::kActivation, Image(l)}}};
+  const bool widens = l.Has(kBfloatKey) || l.Has(kFloatKey);
+  const DType narrow = l.Has("to_float") ? DType::kF16 : DType::kBf16;
+  return {Convert{.to = widens ? DType::kF32 : narrow}, {{Role::kActivation, Image(l)}}};
 }
 
 bool IsUnfused(const Operator& op) {
@@ -605,11 +607,12 @@ const std::vector<OperatorCase>& OperatorCases() {
 
 Problem BuildProblem(const OperatorCase& entry, const ShapeLine& line) {
   Problem problem = entry.build(line);
-  problem.bfloat16 = line.Has(kLowKey);
+  if (line.Has(kBfloatKey)) problem.compute = DType::kBf16;
+  if (line.Has(kFloatKey)) problem.compute = DType::kF16;
   return problem;
 }
 
-std::string KeysOf(const OperatorCase& entry) { return fmt::format("{} {}", entry.keys, kLowKey); }
+std::string KeysOf(const OperatorCase& entry) { return fmt::format("{} {} {}", entry.keys, kBfloatKey, kFloatKey); }
 
 Bounds BoundsOf(const OperatorCase& entry, const Problem& problem, const Tensors& inputs, const Tensors& results) {
   Bounds bounds = entry.bound(problem, inputs, results);
@@ -637,7 +640,12 @@ absl::StatusOr<Problem> ParseProblem(std::string_view line, double most_bytes) {
   auto shape = ShapeLine::Parse(line.substr(end), KeysOf(*entry), static_cast<int>(end) + 1);
   if (!shape.ok()) return shape.status();
   Problem problem = BuildProblem(*entry, *shape);
-  if (problem.bfloat16 && !TakesBfloat16(problem.op)) return OperatorError(name, "expected no bfloat16, it has none");
+  if (problem.compute != DType::kF32 && !TakesLow(problem.op)) {
+    return OperatorError(name, "expected neither bfloat16 nor float16, it has none");
+  }
+  if (shape->Has(kBfloatKey) && shape->Has(kFloatKey)) {
+    return OperatorError(name, "bfloat16 and float16, expected one of the two");
+  }
   if (auto s = CheckProblem(problem, most_bytes); !s.ok()) return s;
   return problem;
 }

@@ -26,9 +26,9 @@ struct OperatorCase {
   bool (*has_gradient)(const Operator&) = nullptr;  // null: always, if gradient_step is not 0
 };
 
-// The problem of a line: its own and the word "bfloat16", which operators with bfloat16 have.
+// The problem of a line: its own and the word "bfloat16" or "float16", for operators that take 16 bits.
 Problem BuildProblem(const OperatorCase& entry, const ShapeLine& line);
-// The keys of an entry's lines with that word.
+// The keys of an entry's lines with those words.
 std::string KeysOf(const OperatorCase& entry);
 // The tolerance in whatever the problem is computed in.
 Bounds BoundsOf(const OperatorCase& entry, const Problem& problem, const Tensors& inputs, const Tensors& results);

@@ -52,14 +52,34 @@ class GuardedBuffer {
 
 }  // namespace
 
-bool UsesBfloat16(const Problem& problem) { return problem.bfloat16 || std::holds_alternative<Convert>(problem.op); }
+DType LowTypeOf(const Problem& problem) {
+  const auto* convert = std::get_if<Convert>(&problem.op);
+  return problem.compute == DType::kF32 && convert != nullptr ? convert->to : problem.compute;
+}
+
+namespace {
+
+// Whether the problem has values of its 16 bits there.
+bool ComputesLow(const Device& device, const Problem& problem) {
+  const DType low = LowTypeOf(problem);
+  return low != DType::kF32 && device.CheckLow(low).ok();
+}
+
+template <typename Low>
+std::vector<double> LowToDoubles(const Tensor& tensor) {
+  std::vector<double> to;
+  for (Low x : tensor.as<Low>()) to.push_back(x.ToFloat());
+  return to;
+}
+
+}  // namespace
 
 Descs InputDescs(const Problem& problem, DType real, bool low) {
   Descs descs;
   for (size_t i = 0; i < problem.inputs.size(); ++i) {
     const InputSpec& spec = problem.inputs[i];
-    const bool is_low = low && problem.bfloat16 && TypeOfInput(problem.op, i) != OperandType::kReal;
-    descs.push_back({spec.role == InputSpec::kLabels ? DType::kI64 : is_low ? DType::kBf16 : real, spec.shape});
+    const bool is_low = low && problem.compute != DType::kF32 && TypeOfInput(problem.op, i) != OperandType::kReal;
+    descs.push_back({spec.role == InputSpec::kLabels ? DType::kI64 : is_low ? problem.compute : real, spec.shape});
   }
   return descs;
 }
@@ -124,7 +144,7 @@ Tensors RandomInputs(const Problem& problem, Random random) {
   const Descs descs = InputDescs(problem, DType::kF32, true);
   for (size_t i = 0; i < problem.inputs.size(); ++i) {
     const InputSpec& spec = problem.inputs[i];
-    const bool rounded = descs[i].dtype == DType::kBf16;
+    const DType type = descs[i].dtype;
     if (spec.role == InputSpec::kLabels) {
       Tensor labels(DType::kI64, spec.shape);
       for (int64_t& x : labels.as<int64_t>()) x = random.Below(static_cast<uint32_t>(spec.high));
@@ -137,7 +157,8 @@ Tensors RandomInputs(const Problem& problem, Random random) {
       x = static_cast<float>(value + (value < 0 ? -spec.away_from_zero : spec.away_from_zero));
       // The kinks of an activation that saturates there.
       if (spec.saturation != 0 && std::abs(std::abs(x) - spec.saturation) < 1e-3) x *= 1.001F;
-      if (rounded) x = Bfloat16::Rounded(x).ToFloat();
+      if (type == DType::kBf16) x = Bfloat16::Rounded(x).ToFloat();
+      if (type == DType::kF16) x = Float16::Rounded(x).ToFloat();
     }
     inputs.push_back(std::move(tensor));
   }
@@ -149,11 +170,8 @@ std::vector<double> ToDoubles(const Tensor& tensor) {
     const auto from = tensor.as<double>();
     return {from.begin(), from.end()};
   }
-  if (tensor.desc().dtype == DType::kBf16) {
-    std::vector<double> to;
-    for (Bfloat16 x : tensor.as<Bfloat16>()) to.push_back(x.ToFloat());
-    return to;
-  }
+  if (tensor.desc().dtype == DType::kBf16) return LowToDoubles<Bfloat16>(tensor);
+  if (tensor.desc().dtype == DType::kF16) return LowToDoubles<Float16>(tensor);
   const auto from = tensor.as<float>();
   return {from.begin(), from.end()};
 }
@@ -161,7 +179,7 @@ std::vector<double> ToDoubles(const Tensor& tensor) {
 absl::StatusOr<RunResults> RunOperator(Device& device, const Problem& problem, const Tensors& inputs,
                                        const RunOptions& options) {
   Tensors converted;
-  const bool low = device.CheckBfloat16().ok();
+  const bool low = ComputesLow(device, problem);
   const Descs input_descs = InputDescs(problem, device.real(), low);
   std::vector<GuardedBuffer> buffers;
   absl::InlinedVector<KernelBuffers::Operand, 6> operands;

@@ -26,11 +26,12 @@ struct InputSpec {
 struct Problem {
   Operator op;
   std::vector<InputSpec> inputs;
-  bool bfloat16 = false;  // what ops/element_types.h lets be bfloat16 is that, on devices that compute in it
+  // kBf16 or kF16: what ops/element_types.h lets have 16 bits is of this type, on devices that compute in it.
+  DType compute = DType::kF32;
 };
 
-// Whether bfloat16 is among its operands, on a device that computes in it.
-bool UsesBfloat16(const Problem& problem);
+// The type of 16 bits that is among its operands on a device that computes in it, or kF32.
+DType LowTypeOf(const Problem& problem);
 
 // InvalidArgument when an input is empty, breaks the shape rule of the operator, or leaves no id to draw, and when all
 // operands together are more than `most_bytes`. A problem that passes can be run.
@@ -38,7 +39,7 @@ absl::Status CheckProblem(const Problem& problem, double most_bytes);
 
 using Tensors = std::vector<Tensor>;
 
-// Random float32 inputs (labels: int64); what will be bfloat16 has such values, so that all devices start alike.
+// Random float32 inputs (labels: int64); what will have 16 bits has such values, so that all devices start alike.
 Tensors RandomInputs(const Problem& problem, Random random);
 // A copy with every floating element replaced by f(element), as `real`.
 template <typename F>
@@ -47,7 +48,7 @@ Tensor Mapped(const Tensor& tensor, DType real, F f);
 std::vector<double> ToDoubles(const Tensor& tensor);
 
 // The shapes of the inputs, floating ones as `real`; and of the outputs that the operator makes of them. With `low`,
-// those of the device's own types: some of a problem in bfloat16 are that.
+// those of the device's own types: some of a problem in 16 bits have these.
 Descs InputDescs(const Problem& problem, DType real, bool low = false);
 absl::StatusOr<Descs> OutputDescs(const Operator& op, DescSpan inputs, DType real, bool low = false);
 
@@ -81,6 +82,8 @@ Tensor Mapped(const Tensor& tensor, DType real, F f) {
   for (size_t i = 0; i < from.size(); ++i) {
     if (real == DType::kF64) {
       to.as<double>()[i] = f(from[i]);
+    } else if (real == DType::kF16) {
+      to.as<Float16>()[i] = Float16::Rounded(static_cast<float>(f(from[i])));
     } else if (real == DType::kBf16) {
       to.as<Bfloat16>()[i] = Bfloat16::Rounded(static_cast<float>(f(from[i])));
     } else {

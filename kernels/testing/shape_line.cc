@@ -20,6 +20,9 @@ struct Range {
   bool flag = false;
 };
 
+// Keys whose number belongs to the name of a type.
+bool IsType(std::string_view key) { return key == "bfloat" || key == "float" || key == "to_float"; }
+
 Range RangeOf(std::string_view key) {
   const auto is_one_of = [&](const auto&... names) { return ((key == names) || ...); };
   if (is_one_of("bias", "addend", "relu", "hard_swish", "swish", "affine", "track", "causal", "path", "matrix",
@@ -30,7 +33,7 @@ Range RangeOf(std::string_view key) {
   if (is_one_of("k", "s")) return {1, kLargestSize};  // classes and keys are many
   if (is_one_of("kh", "kw", "g", "heads", "window", "source")) return {1, 4096};
   if (is_one_of("p")) return {0, 4096};
-  if (is_one_of("bfloat")) return {16, 16};
+  if (IsType(key)) return {16, 16};
   if (is_one_of("axis")) return {0, 3};
   if (is_one_of("axes")) return {1, 4};
   if (is_one_of("terms", "addends", "flows")) return {0, 1024};
@@ -89,7 +92,7 @@ absl::StatusOr<ShapeLine> ShapeLine::Parse(std::string_view text, std::string_vi
       return error(fmt::format("expected {} {} to {}", range.integer ? "an integer," : "a number,", range.low,
                                static_cast<int64_t>(range.high)));
     }
-    if (range.integer && value > 1 && key != "bfloat") product *= value;
+    if (range.integer && value > 1 && !IsType(key)) product *= value;
     if (product > 0x1p62) return error("with it the product of all sizes is more than 2^62");
     if (!line.values_.emplace(key, value).second) return error(fmt::format("{} is there twice", key));
 

@@ -17,7 +17,7 @@ namespace mathnas::kernels::testing {
 //   yes or no       0 or 1
 //   k, s            1 to 2^24; kh, kw, g, heads, window, source: 1 to 4096
 //   p               0 to 4096; axis 0 to 3, axes 1 to 4; terms, addends, flows 0 to 1024
-//   bfloat          16: the word bfloat16
+//   bfloat, float, to_float  16: the words bfloat16, float16, to_float16
 //   ids             ignored, padding: -1 (none) to 2^24
 //   real numbers    factor, offset, range, rate, scale, smoothing: finite, at most 10^9 in size
 //   all others      0 to 2^24

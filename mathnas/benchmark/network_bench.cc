@@ -187,7 +187,8 @@ absl::StatusOr<PassGraph> GraphOf(const NetworkRequest& request, Pass pass) {
   supernet::InitializeWeights(result.weights, request.seed, space.initialization());
   if (pass == Pass::kInference) {
     auto folded = kernels::FoldForInference(network.graph, {{"logits", network.logits}}, result.weights);
-    if (folded.ok() && request.precision != kernels::Precision::kFloat32) folded = kernels::LowerPrecision(*folded);
+    if (folded.ok() && request.precision != kernels::Precision::kFloat32)
+      folded = kernels::LowerPrecision(*folded, request.precision);
     if (!folded.ok()) return folded.status();
     result.graph = std::move(folded->graph);
     result.weights = std::move(folded->weights);
@@ -203,7 +204,7 @@ absl::StatusOr<PassGraph> GraphOf(const NetworkRequest& request, Pass pass) {
                           {network.logits, labels})[0];
   const std::array<Value, 2> kept = {unfused, network.logits};
   kernels::FusedGraph fused = kernels::FuseForTraining(network.graph, kept);  // as TrainingStep
-  if (request.precision == kernels::Precision::kBfloat16) fused = kernels::LowerForTraining(std::move(fused), kept);
+  fused = kernels::LowerForTraining(std::move(fused), kept, request.precision);
   kernels::Graph& g = fused.graph;
   const Value loss = fused[unfused];
   if (!g.status().ok()) return g.status();

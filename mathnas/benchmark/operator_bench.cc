@@ -74,14 +74,15 @@ absl::StatusOr<Prepared> Prepare(kernels::Device& device, kernels::Stream* strea
                                  bool constant_weights, kernels::Random random) {
   Prepared p;
   p.operands = kernels::testing::RandomInputs(problem, random);
-  if (UsesBfloat16(problem)) {
-    if (auto s = device.CheckBfloat16(); !s.ok()) return s;
+  const DType type = kernels::testing::LowTypeOf(problem);
+  const bool low = type != DType::kF32;
+  if (low) {
+    if (auto s = device.CheckLow(type); !s.ok()) return s;
   }
-  const bool low = device.CheckBfloat16().ok();
   const Descs inputs = kernels::testing::InputDescs(problem, device.real(), low);
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].dtype != DType::kBf16) continue;
-    p.operands[i] = kernels::testing::Mapped(p.operands[i], DType::kBf16, [](double x) { return x; });
+    if (!kernels::IsLow(inputs[i].dtype)) continue;
+    p.operands[i] = kernels::testing::Mapped(p.operands[i], inputs[i].dtype, [](double x) { return x; });
   }
   for (Tensor& operand : p.operands) {
     if (device.Reaches(operand.data())) continue;

@@ -83,9 +83,7 @@ absl::StatusOr<Graph> WithBatch(const Graph& graph, int64_t batch) {
 absl::StatusOr<std::shared_ptr<const kernels::DividedPlan>> PlanOf(const DeployedNetwork& network,
                                                                    kernels::Device& device, int64_t batch, int parts) {
   if (auto s = CheckBatch(batch); !s.ok()) return s;
-  if (kernels::PrecisionOf(network.graph) == kernels::Precision::kBfloat16) {
-    if (auto s = device.CheckBfloat16(); !s.ok()) return s;
-  }
+  if (auto s = kernels::Check(device, kernels::PrecisionOf(network.graph)); !s.ok()) return s;
   const auto prepare = [&](int64_t rows) -> absl::StatusOr<std::shared_ptr<const kernels::Plan>> {
     const absl::StatusOr<Graph> graph = WithBatch(network.graph, rows);
     if (!graph.ok()) return graph.status();

@@ -156,13 +156,13 @@ absl::StatusOr<DeployedNetwork> Read(supernet::SafetensorsFile file) {
 absl::StatusOr<DeployedNetwork> WithPrecision(DeployedNetwork network, kernels::Precision precision) {
   const kernels::Precision own = kernels::PrecisionOf(network.graph);
   if (own == precision) return network;
-  if (precision == kernels::Precision::kFloat32) {
+  if (own != kernels::Precision::kFloat32) {
     return absl::InvalidArgumentError(fmt::format("the network is {}, expected that or none", kernels::Name(own)));
   }
   const Value output = network.graph.Find(network.output);
   if (!output.valid()) return Wrong("output", fmt::format("the graph has nothing called {}", network.output));
-  auto lowered =
-      kernels::LowerPrecision({std::move(network.graph), std::move(network.weights), {{network.output, output}}});
+  auto lowered = kernels::LowerPrecision(
+      {std::move(network.graph), std::move(network.weights), {{network.output, output}}}, precision);
   if (!lowered.ok()) return lowered.status();
   network.graph = std::move(lowered->graph);
   network.weights = std::move(lowered->weights);

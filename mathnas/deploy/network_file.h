@@ -46,8 +46,8 @@ struct DeployedNetwork {
   std::string information = "{}";        // text of a JSON object
 };
 
-// The network in this precision. A file in bfloat16 stays what it is: its float32 weights are gone. Errors:
-// InvalidArgument names both where float32 is asked for there; those of LowerPrecision.
+// The network in this precision. A file in 16 bits stays what it is: its float32 weights are gone. Errors:
+// InvalidArgument names its own where another is asked for there; those of LowerPrecision.
 absl::StatusOr<DeployedNetwork> WithPrecision(DeployedNetwork network, kernels::Precision precision);
 
 // InvalidArgument says which part breaks a rule given above, or which operator changes states; NotFound names a missing

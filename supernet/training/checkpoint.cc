@@ -60,6 +60,19 @@ absl::Status ReadProgress(const std::string& path, const std::string& text, Chec
     }
     checkpoint.epochs.push_back({e[0].get<double>(), e[1].get<double>(), e[2].get<int64_t>(), e[3].get<double>()});
   }
+  if (progress.contains("loss_scale")) {
+    const json& scale = progress["loss_scale"];
+    const bool valid = scale.is_array() && scale.size() == 2 && scale[0].is_number() && scale[1].is_number_integer();
+    LossScale& read = checkpoint.loss_scale.emplace();
+    if (valid) read = {scale[0].get<double>(), scale[1].get<int64_t>()};
+    if (!valid || !(read.value > 0 && read.value <= LossScale::kLargest) || read.updates < 0 ||
+        read.updates >= LossScale::kInterval) {
+      return Bad(path,
+                 fmt::format("metadata \"progress\".loss_scale: expected a list [scale, updates], above 0 to {} and "
+                             "0 to {}",
+                             LossScale::kLargest, LossScale::kInterval - 1));
+    }
+  }
   const auto epochs = static_cast<int64_t>(checkpoint.epochs.size());
   if (epochs < checkpoint.epoch || epochs > checkpoint.epoch + 1) {
     return Bad(path, fmt::format("metadata \"progress\".epochs: {} entries for epoch {}", epochs, checkpoint.epoch));
@@ -72,15 +85,17 @@ absl::Status ReadProgress(const std::string& path, const std::string& text, Chec
 absl::Status SaveCheckpoint(const std::string& path, const Checkpoint& checkpoint) {
   json epochs = json::array();
   for (const EpochRecord& e : checkpoint.epochs) epochs.push_back({e.loss, e.accuracy, e.images, e.seconds});
+  json progress = {{"epoch", checkpoint.epoch},
+                   {"batch", checkpoint.batch},
+                   {"generator", "philox4x32-10"},
+                   {"seed", checkpoint.seed},
+                   {"epochs", epochs}};
+  if (checkpoint.loss_scale) progress["loss_scale"] = {checkpoint.loss_scale->value, checkpoint.loss_scale->updates};
   Metadata metadata = {{"format", std::string(kCheckpointFormat)},
                        {"space", checkpoint.space},
                        {"macro", checkpoint.macro},
                        {"recipe", checkpoint.recipe},
-                       {"progress", JsonText({{"epoch", checkpoint.epoch},
-                                              {"batch", checkpoint.batch},
-                                              {"generator", "philox4x32-10"},
-                                              {"seed", checkpoint.seed},
-                                              {"epochs", epochs}})}};
+                       {"progress", JsonText(progress)}};
   if (checkpoint.subnet) metadata["subnet"] = *checkpoint.subnet;
   std::vector<NamedTensor> tensors;
   for (const TensorMap::Entry& e : checkpoint.weights.entries()) tensors.emplace_back(e.name, e.tensor.view());
@@ -148,6 +163,7 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const SafetensorsFile& file) {
 
 void TakeTrained(Checkpoint& checkpoint) {
   checkpoint.optimizer = TensorMap();
+  checkpoint.loss_scale.reset();
   TensorMap average = std::exchange(checkpoint.average, {});
   for (const TensorMap::Entry& e : average.entries()) checkpoint.weights.Put(e.name, e.tensor.Clone());
 }

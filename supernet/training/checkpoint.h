@@ -14,6 +14,7 @@
 #include "kernels/tensor.h"
 #include "supernet/safetensors.h"
 #include "supernet/search_space.h"
+#include "supernet/training/loss_scale.h"
 
 namespace mathnas::supernet {
 
@@ -36,7 +37,8 @@ struct Checkpoint {
   int64_t batch = 0;
   std::vector<EpochRecord> epochs;  // finished ones, then the one under way
   kernels::TensorMap weights;
-  kernels::TensorMap optimizer;  // Optimizer::state
+  kernels::TensorMap optimizer;              // Optimizer::state
+  std::optional<LossScale> loss_scale = {};  // of a run in float16
   // Moving averages by the names of the weights (TrainingRecipe::average), each of its weight's type and shape, or
   // none.
   kernels::TensorMap average;
@@ -49,7 +51,8 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path);
 // The same of a file that was opened to see what it is.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const SafetensorsFile& file);
 // What training was for: the averages in place of the weights that have one, and neither averages nor the state of the
-// optimiser any more. With this, evaluation, extraction, profiling and search begin; a run resumes with the other.
+// optimiser and its loss scale any more. With this, evaluation, extraction, profiling and search begin; a run resumes
+// with the other.
 void TakeTrained(Checkpoint& checkpoint);
 // LoadCheckpoint and TakeTrained.
 absl::StatusOr<Checkpoint> LoadTrained(const std::string& path);

@@ -21,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 
 // A supernet rarely draws the same network soon again; one network has as many as its batches have shapes.
 constexpr size_t kPlansKept = 64;
+constexpr std::string_view kLossScale = "loss_scale";  // an input of graphs in float16
 
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
@@ -154,13 +155,12 @@ absl::StatusOr<TrainingStep::Prepared*> TrainingStep::Prepare(const Key& key) {
   if (!loss.ok()) return loss.status();
   const std::array<kernels::Value, 2> kept = {*loss, network->logits};
   kernels::FusedGraph fused = kernels::FuseForTraining(network->graph, kept);
-  if (options_.precision == kernels::Precision::kBfloat16) {
-    if (auto s = device_->CheckBfloat16(); !s.ok()) return s;
-    fused = kernels::LowerForTraining(std::move(fused), kept);
-  }
+  if (auto s = kernels::Check(*device_, options_.precision); !s.ok()) return s;
+  fused = kernels::LowerForTraining(std::move(fused), kept, options_.precision);
   kernels::Graph& g = fused.graph;
   const size_t forward = g.nodes().size();
-  const auto gradients = kernels::Differentiate(g, fused[*loss]);
+  const kernels::Value scale = scales_loss() ? g.Input(kLossScale, {}) : kernels::Value{};
+  const auto gradients = kernels::Differentiate(g, fused[*loss], scale);
   kernels::AccumulateGradients(g, gradients);
 
   Prepared prepared;
@@ -261,6 +261,7 @@ absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& 
                                                   Name(labels->desc.dtype), kernels::ToString(labels->desc.shape),
                                                   kernels::ToString(logits.desc.shape)));
   }
+  if (scales_loss()) context_->Input(kLossScale)->as<float>()[0] = static_cast<float>(loss_scale_.value);
   if (auto s = times_ ? times_->Run(*context_) : context_->Run(); !s.ok()) return s;
   touched_.insert(prepared.parameters.begin(), prepared.parameters.end());
   for (const std::string& name : prepared.counters) {
@@ -292,8 +293,8 @@ absl::Status TrainingStep::AddGradient(kernels::TensorMap& gradients, const std:
 
 absl::StatusOr<double> TrainingStep::Update(const UpdateOptions& options) {
   const Clock::time_point start = Clock::now();
-  double norm = 0, scale = options.gradient_scale;
-  if (options.clip_norm > 0) {
+  double norm = 0, scale = options.gradient_scale * unscale();
+  if (options.clip_norm > 0 || scales_loss()) {
     std::vector<std::pair<TensorView, TensorView>> pairs;
     for (const std::string& name : touched_) {
       const TensorView g = GradientOf(gradients_, name);
@@ -301,8 +302,22 @@ absl::StatusOr<double> TrainingStep::Update(const UpdateOptions& options) {
     }
     const auto squares = device_->DotProducts(pairs);
     if (!squares.ok()) return squares.status();
-    norm = std::abs(options.gradient_scale) * std::sqrt(std::accumulate(squares->begin(), squares->end(), 0.0));
-    scale *= ClippingFactor(options.clip_norm, norm);
+    norm = std::abs(scale) * std::sqrt(std::accumulate(squares->begin(), squares->end(), 0.0));
+    if (options.clip_norm > 0) scale *= ClippingFactor(options.clip_norm, norm);
+  }
+  if (scales_loss()) {
+    const bool finite = std::isfinite(norm);
+    if (!finite && loss_scale_.value <= 1) {
+      return absl::FailedPreconditionError(
+          "gradients are too large for float16, though the loss is not scaled up: training diverged; lower the "
+          "learning rate");
+    }
+    loss_scale_.Count(finite);
+    if (!finite) {
+      if (auto s = DropGradients(); !s.ok()) return s;
+      running_seconds_ += Seconds(start);
+      return norm;
+    }
   }
   for (const std::string& name : touched_) {
     auto s = optimizer_.Step(name, weights_.Find(name)->view(), GradientOf(gradients_, name), options.learning_rate,
@@ -312,6 +327,16 @@ absl::StatusOr<double> TrainingStep::Update(const UpdateOptions& options) {
   touched_.clear();
   running_seconds_ += Seconds(start);
   return norm;
+}
+
+absl::Status TrainingStep::DropGradients() {
+  if (auto s = device_->Wait(); !s.ok()) return s;
+  for (const std::string& name : touched_) {
+    const TensorView gradient = GradientOf(gradients_, name);
+    std::memset(gradient.data, 0, gradient.desc.bytes());
+  }
+  touched_.clear();
+  return absl::OkStatus();
 }
 
 void TrainingStep::SetAside() {
@@ -345,12 +370,13 @@ absl::StatusOr<TrainingStep::Combination> TrainingStep::Combine(const CombineOpt
   if (!squares.ok()) return squares.status();
   if (!products.ok()) return products.status();
   Combination result;
-  result.norm = std::sqrt(std::accumulate(squares->begin(), squares->end(), 0.0));
+  const double unscaled = unscale() * unscale();  // a square
+  result.norm = std::sqrt(unscaled * std::accumulate(squares->begin(), squares->end(), 0.0));
   const double clip = options.clip_norm > 0 ? ClippingFactor(options.clip_norm, result.norm) : 1;
   std::map<std::string, double> square_of;
-  for (size_t i = 0; const std::string& name : touched_) square_of[name] = (*squares)[i++];
+  for (size_t i = 0; const std::string& name : touched_) square_of[name] = unscaled * (*squares)[i++];
   for (size_t i = 0; i < strengthened.size(); ++i) {
-    const double product = clip * (*products)[i];
+    const double product = clip * unscaled * (*products)[i];
     const double more = std::clamp(-product / (1e-6 + clip * clip * square_of[strengthened[i]]), 0.0, 2.0);
     if (more > 0) result.strengthened[strengthened[i]] = more;
   }

@@ -21,6 +21,7 @@
 #include "kernels/recompute.h"
 #include "kernels/step_times.h"
 #include "supernet/search_space.h"
+#include "supernet/training/loss_scale.h"
 #include "supernet/training/optimizer.h"
 
 namespace mathnas::supernet {
@@ -35,7 +36,8 @@ struct StepOptions {
   double dropout = 0, attention_dropout = 0, drop_path = 0;
   OptimizerOptions optimizer = {};
   // What convolutions, linear layers and the activations between them are in, forward and backward; weights, their
-  // gradients and the state of the optimizer are of the device's type. kBfloat16: of devices that compute in it alone.
+  // gradients and the state of the optimizer are of the device's type. Of devices that compute in it alone
+  // (kernels::Check).
   kernels::Precision precision = kernels::Precision::kFloat32;
   // What is not kept for the backward pass but computed again: less memory, the same bits. None: RecomputedByDefault.
   std::optional<kernels::Recomputed> recompute = {};
@@ -101,8 +103,12 @@ class TrainingStep {
 
   // One update of every parameter that took part since the last one; their gradient sums are zero afterwards. Others
   // stay as they are, the state of their optimiser too (spec/training-golden.md 1). Returns the norm of all gradients
-  // after scaling and before clipping, or 0 where nothing is clipped by it. The device may still be at it when this
-  // returns (Device::Wait).
+  // after scaling and before clipping, or 0 where nothing needs it. The device may still be at it when this returns
+  // (Device::Wait).
+  //
+  // In float16 a norm that is not finite means that a gradient was too large for it: nothing is updated, the gradient
+  // sums are zero, and the loss is scaled by half as much from now on. FailedPrecondition where it is not scaled up any
+  // more.
   absl::StatusOr<double> Update(const UpdateOptions& options);
 
   // Sets the gradient sums since the last update aside, for Combine; new ones begin at zero. To be called once before
@@ -116,13 +122,16 @@ class TrainingStep {
   // strengthened) gradient and the one set aside; nothing is aside afterwards.
   absl::StatusOr<Combination> Combine(const CombineOptions& options);
 
-  // Gradient sums, by kernels::GradientName; and the parameters that took part since the last update.
+  // Gradient sums, by kernels::GradientName, in float16 those of the scaled loss; and the parameters that took part
+  // since the last update.
   const kernels::TensorMap& gradients() const { return gradients_; }
   const std::set<std::string>& touched() const { return touched_; }
   const kernels::TensorMap& aside() const { return aside_; }
   const std::set<std::string>& aside_touched() const { return aside_touched_; }
   Optimizer& optimizer() { return optimizer_; }
   const Optimizer& optimizer() const { return optimizer_; }
+  // Of float16. To be set between an update and a Backward: where a run goes on.
+  LossScale& loss_scale() { return loss_scale_; }
 
   // Plans that are kept, least recently used out first; how often one was there.
   struct PlanStats {
@@ -165,6 +174,11 @@ class TrainingStep {
   absl::StatusOr<Prepared*> Prepare(const Key& key);
   absl::Status Bind(const Key& key);
   static kernels::TensorView GradientOf(const kernels::TensorMap& gradients, const std::string& name);
+  bool scales_loss() const { return options_.precision == kernels::Precision::kFloat16; }
+  // What the gradient sums have to be multiplied by to be those of the loss.
+  double unscale() const { return scales_loss() ? 1 / loss_scale_.value : 1; }
+  // Makes the gradient sums of what took part zero.
+  absl::Status DropGradients();
   // Puts the gradient of a weight into the map, zeros, where it has none.
   absl::Status AddGradient(kernels::TensorMap& gradients, const std::string& name) const;
 
@@ -175,6 +189,7 @@ class TrainingStep {
   StepOptions options_;
   kernels::TensorMap gradients_;
   Optimizer optimizer_;
+  LossScale loss_scale_;
   std::set<std::string> touched_;
   kernels::TensorMap aside_;
   std::set<std::string> aside_touched_;

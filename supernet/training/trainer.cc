@@ -66,6 +66,7 @@ class Run {
     std::optional<Teacher> teacher;
     if (options_.teacher != nullptr) teacher.emplace(space_, device_, *options_.teacher);
     step.optimizer().Restore(state_.optimizer);
+    if (state_.loss_scale) step.loss_scale() = *state_.loss_scale;
     if (recipe_.average > 0 && state_.average.size() == 0) BeginAverage();
     if (auto s = kernels::Place(*device_, state_.average); !s.ok()) return s;
 
@@ -86,7 +87,7 @@ class Run {
     }
     if (auto s = (*loader)->status(); !s.ok()) return s;
     if (auto s = device_->Wait(); !s.ok()) return s;
-    state_.optimizer = step.optimizer().state().Clone();
+    TakeState(step);
     return std::move(state_);
   }
 
@@ -94,9 +95,7 @@ class Run {
   absl::Status Start(kernels::TensorMap weights) {
     if (auto s = Check(recipe_); !s.ok()) return s;
     if (auto s = CheckImages(*space_, *images_); !s.ok()) return s;
-    if (recipe_.precision == kernels::Precision::kBfloat16) {
-      if (auto s = device_->CheckBfloat16(); !s.ok()) return kernels::Annotate(s, "precision");
-    }
+    if (auto s = kernels::Check(*device_, recipe_.precision); !s.ok()) return kernels::Annotate(s, "precision");
     if (recipe_.shrinking && space_->name() != "mobilenetv3") {
       return absl::InvalidArgumentError(
           fmt::format("progressive shrinking: expected the space mobilenetv3, found {}", space_->name()));
@@ -318,10 +317,16 @@ class Run {
     if (++state_.batch == batches_) ++state_.epoch, state_.batch = 0;
   }
 
+  // What a step has beside the weights. The device is done with it.
+  void TakeState(TrainingStep& step) {
+    state_.optimizer = step.optimizer().state().Clone();
+    if (recipe_.precision == kernels::Precision::kFloat16) state_.loss_scale = step.loss_scale();
+  }
+
   // Nothing is written when the device was lost.
   absl::Status Save(TrainingStep& step) {
     if (auto s = device_->Wait(); !s.ok()) return s;
-    state_.optimizer = step.optimizer().state().Clone();
+    TakeState(step);
     last_checkpoint_ = Clock::now();
     return SaveCheckpoint(options_.checkpoint_path, state_);
   }

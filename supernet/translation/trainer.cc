@@ -63,6 +63,7 @@ class Run {
                        .precision = recipe_.precision,
                        .recompute = options_.recompute});
     step.optimizer().Restore(state_.optimizer);
+    if (state_.loss_scale) step.loss_scale() = *state_.loss_scale;
     last_checkpoint_ = last_report_ = start_ = Clock::now();
     while (update_ < recipe_.updates) {
       const Clock::time_point begin = Clock::now();
@@ -83,6 +84,7 @@ class Run {
       if (save || done) {
         if (auto s = device_->Wait(); !s.ok()) return s;  // nothing is written when the device was lost
         state_.optimizer = step.optimizer().state().Clone();
+        if (recipe_.precision == kernels::Precision::kFloat16) state_.loss_scale = step.loss_scale();
       }
       if (save) {
         if (auto s = SaveCheckpoint(options_.checkpoint_path, state_); !s.ok()) return s;
@@ -97,9 +99,7 @@ class Run {
  private:
   absl::Status Start(kernels::TensorMap weights) {
     if (auto s = Check(recipe_); !s.ok()) return s;
-    if (recipe_.precision == kernels::Precision::kBfloat16) {
-      if (auto s = device_->CheckBfloat16(); !s.ok()) return kernels::Annotate(s, "precision");
-    }
+    if (auto s = kernels::Check(*device_, recipe_.precision); !s.ok()) return kernels::Annotate(s, "precision");
     if (own_) {
       if (auto s = space_->Check(*own_); !s.ok()) return s;
       state_.subnet = space_->SubnetJson(*own_);

@@ -81,8 +81,18 @@ TEST_F(DeployCli, Bfloat16) {
   const json lowered = Run({"--data", kData, "--precision", "bfloat16"});
   EXPECT_EQ(lowered["output"], run["output"]);
   EXPECT_EQ(lowered["accuracy"], run["accuracy"]);
-  EXPECT_NE(RunProgram({"run", File(), "--precision", "half"}).err.find("expected float32 or bfloat16"),
+  EXPECT_NE(RunProgram({"run", File(), "--precision", "half"}).err.find("expected float32, bfloat16 or float16"),
             std::string::npos);
+}
+
+// A file for a GPU can be written anywhere; the CPU does not run it.
+TEST_F(DeployCli, Float16) {
+  EXPECT_EQ(Deploy(Network(), {"--data", kData, "--precision", "float16"})["precision"], "float16");
+  const Finished run = RunProgram({"run", File()});
+  EXPECT_EQ(run.exit_status, 2);
+  EXPECT_NE(run.err.find("element type F16: device cpu computes in F32"), std::string::npos) << run.err;
+  const Finished other = RunProgram({"run", File(), "--precision", "bfloat16"});
+  EXPECT_NE(other.exit_status, 0);
 }
 
 TEST_F(DeployCli, ANetworkOfASupernetIsRecalibrated) {

@@ -28,8 +28,11 @@ TEST(TrainingPrecision, IsRecordedAndKeptOrRefused) {
   EXPECT_EQ(limited.exit_status, 2);
   EXPECT_NE(limited.err.find("--precision: bfloat16: expected a processor with AVX-512 BF16"), std::string::npos)
       << limited.err;
-  EXPECT_NE(RunProgram(Train(out, {"--precision", "half"})).err.find("expected float32 or bfloat16"),
+  EXPECT_NE(RunProgram(Train(out, {"--precision", "half"})).err.find("expected float32, bfloat16 or float16"),
             std::string::npos);
+  const Finished half = RunProgram(Train(out, {"--precision", "float16", "--epochs", "1"}));
+  EXPECT_EQ(half.exit_status, 2);
+  EXPECT_NE(half.err.find("--precision: element type F16: device cpu computes in F32"), std::string::npos) << half.err;
 
   const Finished run = RunProgram(Train(out, low));
   if (run.exit_status != 0) {

@@ -123,10 +123,16 @@ TEST_F(CudaConvolution, TakesSlicesOfWeightsWhereverTheyBegin) {
       {"conv2d", "n2 h7 w6 c8 o24 k3 p1 bias hard_swish bfloat16"},
       {"conv2d_backward_data", "n2 h7 w6 c8 o24 k3 s2 p1"},
       {"conv2d_backward_data", "n2 h7 w6 c16 o8 k3 p1 g2 bfloat16"},
+      {"conv2d", "n2 h7 w6 c24 o24 k3 p1 g24 bias swish float16"},
+      {"conv2d", "n2 h7 w6 c8 o24 k3 p1 bias hard_swish float16"},
+      {"conv2d", "n2 h7 w6 c8 o24 k1 float16"},
+      {"conv2d_backward_data", "n2 h7 w6 c16 o8 k3 p1 g2 float16"},
   };
   for (const auto& [name, line] : kCases) {
     SCOPED_TRACE(std::string(name) + " " + std::string(line));
-    const DType type = line.ends_with("bfloat16") ? DType::kBf16 : DType::kF32;
+    const DType type = line.ends_with(" bfloat16")  ? DType::kBf16
+                       : line.ends_with(" float16") ? DType::kF16
+                                                    : DType::kF32;
     for (int64_t surplus : {0, 5}) {
       const Convolution convolution(name, line, surplus, type);
       convolution.Check(false);
@@ -135,30 +141,35 @@ TEST_F(CudaConvolution, TakesSlicesOfWeightsWhereverTheyBegin) {
   }
 }
 
-// The values of such weights are those of bfloat16, so rounding them once more changes nothing.
-TEST_F(CudaConvolution, TakesMastersOfWeightsForImagesOfBfloat16) {
+// The values of such weights are those of the 16 bits, so rounding them once more changes nothing.
+TEST_F(CudaConvolution, TakesMastersOfWeightsForImagesOf16Bits) {
   for (std::string_view line : {"n2 h7 w6 c8 o24 k3 p1", "n2 h7 w6 c8 o24 k3 p1 bias relu", "n2 h7 w6 c8 o8 k1",
                                 "n2 h7 w6 c24 o24 k3 p1 g24 bias relu"}) {
     SCOPED_TRACE(line);
-    const std::string low = std::string(line) + " bfloat16";
-    const Convolution forward("conv2d", low, 7, DType::kF32);
-    forward.Check(false);
-    forward.Check(true);
-    Convolution("conv2d_backward_data", low, 7, DType::kF32).Check(false);
+    for (const char* type : {" bfloat16", " float16"}) {
+      const std::string low = std::string(line) + type;
+      const Convolution forward("conv2d", low, 7, DType::kF32);
+      forward.Check(false);
+      forward.Check(true);
+      Convolution("conv2d_backward_data", low, 7, DType::kF32).Check(false);
+    }
   }
 }
 
-// The rounding itself: masters that lie half a step of bfloat16 above one give what rounded ones give.
+// The rounding itself: masters that lie a quarter of a step or less above one of the 16 bits give what that gives.
 TEST_F(CudaConvolution, RoundsMastersOnce) {
-  for (std::string_view line : {"n1 h4 w4 c8 o8 k3 p1 bfloat16", "n1 h4 w4 c8 o8 k3 p1 bias bfloat16",
-                                "n1 h4 w4 c8 o8 k3 p1 g8 bias bfloat16"}) {
-    SCOPED_TRACE(line);
-    const Convolution rounded("conv2d", line, 0, DType::kBf16), masters("conv2d", line, 0, DType::kF32);
-    auto* weights = static_cast<float*>(masters.placed[1].view.data);
-    for (int64_t i = 0; i < masters.placed[1].view.desc.elements(); ++i) weights[i] *= 1 + 0x1p-10F;
-    auto expected = rounded.Run(false), got = masters.Run(false);
-    ASSERT_TRUE(expected.ok() && got.ok()) << Message(expected.status()) << Message(got.status());
-    EXPECT_EQ(ToDoubles((*got)[0]), ToDoubles((*expected)[0]));
+  for (std::string_view line : {"n1 h4 w4 c8 o8 k3 p1", "n1 h4 w4 c8 o8 k3 p1 bias", "n1 h4 w4 c8 o8 k3 p1 g8 bias"}) {
+    for (const auto& [word, type, more] :
+         {std::tuple{" bfloat16", DType::kBf16, 0x1p-10F}, {" float16", DType::kF16, 0x1p-13F}}) {
+      const std::string low = std::string(line) + word;
+      SCOPED_TRACE(low);
+      const Convolution rounded("conv2d", low, 0, type), masters("conv2d", low, 0, DType::kF32);
+      auto* weights = static_cast<float*>(masters.placed[1].view.data);
+      for (int64_t i = 0; i < masters.placed[1].view.desc.elements(); ++i) weights[i] *= 1 + more;
+      auto expected = rounded.Run(false), got = masters.Run(false);
+      ASSERT_TRUE(expected.ok() && got.ok()) << Message(expected.status()) << Message(got.status());
+      EXPECT_EQ(ToDoubles((*got)[0]), ToDoubles((*expected)[0]));
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-// Linear layers on the CUDA device where the operator harness does not come: float32 weights of bfloat16 rows, slices
+// Linear layers on the CUDA device where the operator harness does not come: float32 weights of rows of 16 bits, slices
 // of weights, results that stay float32, biases at any address.
 #include <cmath>
 #include <string>
@@ -32,8 +32,15 @@ struct Case {
   }
 };
 
+float Rounded(DType type, float x) {
+  return type == DType::kBf16  ? Bfloat16::Rounded(x).ToFloat()
+         : type == DType::kF16 ? Float16::Rounded(x).ToFloat()
+                               : x;
+}
+
 double Get(const Tensor& t, int64_t i) {
   const auto at = static_cast<size_t>(i);
+  if (t.desc().dtype == DType::kF16) return t.as<Float16>()[at].ToFloat();
   return t.desc().dtype == DType::kBf16 ? t.as<Bfloat16>()[at].ToFloat() : t.as<float>()[at];
 }
 
@@ -55,6 +62,8 @@ class CudaLinear : public ::testing::Test {
       const auto x = static_cast<float>(2 * random_.Uniform() - 1);
       if (t.desc().dtype == DType::kBf16) {
         t.as<Bfloat16>()[static_cast<size_t>(i)] = Bfloat16::Rounded(x);
+      } else if (t.desc().dtype == DType::kF16) {
+        t.as<Float16>()[static_cast<size_t>(i)] = Float16::Rounded(x);
       } else {
         t.as<float>()[static_cast<size_t>(i)] = x;
       }
@@ -62,14 +71,14 @@ class CudaLinear : public ::testing::Test {
   }
 
   // In double, of weights as the product has them. A sum is off by (terms + 2) u of its absolute values, and by 2^-8
-  // where it is rounded to bfloat16.
+  // or 2^-11 where it is rounded to bfloat16 or float16.
   void Check(const Case& c, const Tensor& x, const Tensor& weights, const Tensor& bias, const Tensor& y) {
     for (int64_t r = 0; r < kRows; ++r) {
       for (int64_t j = 0; j < c.results(); ++j) {
         double sum = 0, absolute = 0;
         for (int64_t k = 0; k < c.terms(); ++k) {
           double w = Get(weights, c.backward ? k * kWeightsRow + j : j * kWeightsRow + k);
-          if (c.rows == DType::kBf16) w = Bfloat16::Rounded(static_cast<float>(w)).ToFloat();
+          w = Rounded(c.rows, static_cast<float>(w));
           const double product = Get(x, r * c.terms() + k) * w;
           sum += product;
           absolute += std::abs(product);
@@ -80,6 +89,7 @@ class CudaLinear : public ::testing::Test {
         }
         double bound = static_cast<double>(c.terms() + 3) * kU * absolute;
         if (c.y() == DType::kBf16) bound += 0x1p-8 * (std::abs(sum) + bound);
+        if (c.y() == DType::kF16) bound += 0x1p-11 * (std::abs(sum) + bound) + 0x1p-25;
         ASSERT_NEAR(Get(y, r * c.results() + j), sum, bound) << "row " << r << ", " << j;
       }
     }
@@ -125,8 +135,10 @@ TEST_F(CudaLinear, SlicesOfWeightsOfEitherType) {
   for (bool backward : {false, true}) {
     for (bool constant : {false, true}) {
       Test({backward, DType::kF32, DType::kF32, false, constant, -1});
-      Test({backward, DType::kBf16, DType::kBf16, false, constant, -1});
-      Test({backward, DType::kBf16, DType::kF32, false, constant, -1});
+      for (DType low : {DType::kBf16, DType::kF16}) {
+        Test({backward, low, low, false, constant, -1});
+        Test({backward, low, DType::kF32, false, constant, -1});
+      }
     }
   }
 }
@@ -135,11 +147,13 @@ TEST_F(CudaLinear, BiasesAtAnyAddressAndWideResults) {
   for (int64_t offset : {0, 3, 4}) {
     for (bool constant : {false, true}) {
       Test({false, DType::kF32, DType::kF32, false, constant, offset});
-      Test({false, DType::kBf16, DType::kF32, false, constant, offset});
-      Test({false, DType::kBf16, DType::kF32, true, constant, offset});
+      for (DType low : {DType::kBf16, DType::kF16}) {
+        Test({false, low, DType::kF32, false, constant, offset});
+        Test({false, low, DType::kF32, true, constant, offset});
+      }
     }
   }
-  Test({false, DType::kBf16, DType::kBf16, true, false, -1});
+  for (DType low : {DType::kBf16, DType::kF16}) Test({false, low, low, true, false, -1});
 }
 
 }  // namespace

@@ -30,11 +30,14 @@ struct Matrix {
   int64_t step() const { return rows * row() + kGap; }
   float Get(int64_t at) const {
     if (type == DType::kF32) return static_cast<const float*>(memory.get())[at];
+    if (type == DType::kF16) return static_cast<const Float16*>(memory.get())[at].ToFloat();
     return static_cast<const Bfloat16*>(memory.get())[at].ToFloat();
   }
   void Set(int64_t at, float value) const {
     if (type == DType::kF32) {
       static_cast<float*>(memory.get())[at] = value;
+    } else if (type == DType::kF16) {
+      static_cast<Float16*>(memory.get())[at] = Float16::Rounded(value);
     } else {
       static_cast<Bfloat16*>(memory.get())[at] = Bfloat16::Rounded(value);
     }
@@ -111,6 +114,7 @@ class CudaMatmul : public ::testing::Test {
       if (has_relu) sum = std::max(sum, 0.0);
       double bound = static_cast<double>(p.k + 4) * 0x1p-24 * absolute;
       if (p.y_type == DType::kBf16) bound += 0x1p-8 * (std::abs(sum) + bound);
+      if (p.y_type == DType::kF16) bound += 0x1p-11 * (std::abs(sum) + bound) + 0x1p-25;
       ASSERT_NEAR(y.Get(i), sum, bound) << "batch " << batch << ", row " << row << ", column " << column;
     }
   }
@@ -122,8 +126,11 @@ class CudaMatmul : public ::testing::Test {
 };
 
 TEST_F(CudaMatmul, AsLoops) {
-  constexpr std::pair<DType, DType> kTypes[] = {
-      {DType::kF32, DType::kF32}, {DType::kBf16, DType::kF32}, {DType::kBf16, DType::kBf16}};
+  constexpr std::pair<DType, DType> kTypes[] = {{DType::kF32, DType::kF32},
+                                                {DType::kBf16, DType::kF32},
+                                                {DType::kBf16, DType::kBf16},
+                                                {DType::kF16, DType::kF32},
+                                                {DType::kF16, DType::kF16}};
   for (const auto& [type, y_type] : kTypes) {
     for (int transposed = 0; transposed < 4; ++transposed) {
       for (int64_t batch : {1, 3}) {

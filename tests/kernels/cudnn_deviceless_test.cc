@@ -48,9 +48,9 @@ class CudnnDeviceless : public ::testing::Test {
   std::shared_ptr<const Cudnn> cudnn_;
 };
 
-// The convolutions of a line of bench/shapes, float32 or bfloat16.
-std::vector<ConvProblem> ProblemsOf(const std::string& line, bool bfloat16) {
-  auto parsed = testing::ParseProblem(bfloat16 ? line + " bfloat16" : line, 1e15);
+// The convolutions of a line of bench/shapes.
+std::vector<ConvProblem> ProblemsOf(const std::string& line) {
+  auto parsed = testing::ParseProblem(line, 1e15);
   if (!parsed.ok()) return {};
   const Descs inputs = testing::InputDescs(*parsed, DType::kF32, true);
   const auto outputs = testing::OutputDescs(parsed->op, inputs, DType::kF32, true);
@@ -79,8 +79,8 @@ std::vector<ConvProblem> AllProblems() {
     for (std::string line; std::getline(file, line);) {
       if (!line.starts_with("conv2d") && !line.starts_with("expand_depthwise")) continue;
       if (!seen.insert(line).second) continue;
-      for (bool bfloat16 : {false, true}) {
-        for (const ConvProblem& p : ProblemsOf(line, bfloat16)) {
+      for (const char* type : {"", " bfloat16", " float16"}) {
+        for (const ConvProblem& p : ProblemsOf(line + type)) {
           if (std::find(problems.begin(), problems.end(), p) == problems.end()) problems.push_back(p);
         }
       }
@@ -123,11 +123,11 @@ TEST_F(CudnnDeviceless, EveryConvolutionOfTheSpacesHasAPlan) {
     const cudnn::Target target = Described(device);
     for (const ConvProblem& p : problems) {
       const ConvChoice choice = Choose(*cudnn_, target, p, false);
-      const bool one_pass = p.type == DType::kBf16 && p.direction == Graph::Direction::kForward && p.has_epilogue() &&
-                            IsDepthwise(p.shape);
+      const bool one_pass =
+          IsLow(p.type) && p.direction == Graph::Direction::kForward && p.has_epilogue() && IsDepthwise(p.shape);
       EXPECT_EQ(choice.path == Path::kDirect, one_pass) << device << ": " << NameOf(p) << ": " << choice.refusals;
-      const bool wide = p.type == DType::kBf16 && !one_pass &&
-                        (p.has_epilogue() || p.direction == Graph::Direction::kBackwardWeights);
+      const bool wide =
+          IsLow(p.type) && !one_pass && (p.has_epilogue() || p.direction == Graph::Direction::kBackwardWeights);
       EXPECT_EQ(choice.path == Path::kWidened, wide) << device << ": " << NameOf(p);
       std::string name = "own";
       if (choice.path != Path::kDirect) {
@@ -181,15 +181,17 @@ TEST_F(CudnnDeviceless, RefusesWhatOwnKernelsDo) {
   const cudnn::Target target = Described("sm_90");
   const auto takes = [&](const Graph& graph) { return cudnn::ChooseEngine(*cudnn_, target, graph, {}).ok(); };
   EXPECT_TRUE(takes(Square(Graph::Direction::kForward, DType::kF32, DType::kF32)));
-  EXPECT_TRUE(takes(Square(Graph::Direction::kForward, DType::kBf16, DType::kBf16)));
+  for (DType low : {DType::kBf16, DType::kF16}) {
+    EXPECT_TRUE(takes(Square(Graph::Direction::kForward, low, low)));
+    EXPECT_FALSE(takes(Square(Graph::Direction::kBackwardWeights, low, DType::kF32)))
+        << "gradients in float32 of images in " << Name(low);
+    EXPECT_FALSE(takes(Square(Graph::Direction::kForward, low, DType::kF32)))
+        << "weights in float32 for images in " << Name(low);
+  }
 
   Graph sliced = Square(Graph::Direction::kForward, DType::kF32, DType::kF32);
   sliced.tensors[1].strides = {24 * 9, 1, 3 * 24, 24};
   EXPECT_FALSE(takes(sliced)) << "a filter that is a slice of a wider one";
-  EXPECT_FALSE(takes(Square(Graph::Direction::kBackwardWeights, DType::kBf16, DType::kF32)))
-      << "gradients in float32 of images in bfloat16";
-  EXPECT_FALSE(takes(Square(Graph::Direction::kForward, DType::kBf16, DType::kF32)))
-      << "weights in float32 for images in bfloat16";
 
   Graph negative = Square(Graph::Direction::kForward, DType::kF32, DType::kF32);
   std::get<Graph::Convolution>(negative.operations[0]).after = {-1, -1};

@@ -108,6 +108,8 @@ Graph EveryOperator() {
   g.Apply(Linear{.has_bias = false, .wide_dst = true}, {low, typed});
   g.Apply(Add{}, {low, g.TypedInput("low", {DType::kBf16, {2, 9, 7, 8}})});
   g.Apply(Convert{.to = DType::kF32}, {low});
+  const Value half = g.Apply(Convert{.to = DType::kF16}, {x})[0];
+  g.Apply(Add{}, {half, g.TypedInput("half", {DType::kF16, {2, 9, 7, 8}})});
   return g;
 }
 

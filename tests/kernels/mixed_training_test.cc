@@ -1,5 +1,5 @@
-// Training in bfloat16 with float32 weights: what is in which type, gradients against exact arithmetic with the same
-// roundings and without any, and the same bits in every run.
+// Training in bfloat16 or float16 with float32 weights: what is in which type, gradients against exact arithmetic with
+// the same roundings and without any, and the same bits in every run.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -18,18 +19,16 @@
 #include "kernels/random.h"
 #include "kernels/status.h"
 #include "kernels/testing/operator_runner.h"
+#include "tests/kernels/precision_device.h"
 
 namespace mathnas::kernels {
 namespace {
 
+using testing::DeviceFor;
 using testing::InputSpec;
+using testing::RoundingOf;
 
 constexpr int64_t kBatch = 6;
-
-std::shared_ptr<Device> Bfloat16Device(int threads) {
-  auto cpu = CpuDevice(threads);
-  return cpu.ok() && (*cpu)->CheckBfloat16().ok() ? *cpu : nullptr;
-}
 
 // A forward graph of what networks of images have.
 class Network {
@@ -106,19 +105,21 @@ class Network {
 
 using Make = Network (*)(DType);
 
-// A step: the graph with its gradient.
+// A step: the graph with its gradient. That of float16 is of the loss times `factor`.
 struct Step {
   Graph graph;
   Value loss, logits;
   std::vector<ParameterGradient> gradients;
+  double factor = 1;
 
   Step(const Network& network, Precision precision) {
     const std::vector<Value> kept = {network.loss, network.logits};
     FusedGraph fused = FuseForTraining(network.graph(), kept);
-    if (precision == Precision::kBfloat16) fused = LowerForTraining(std::move(fused), kept);
+    fused = LowerForTraining(std::move(fused), kept, precision);
     loss = fused[network.loss], logits = fused[network.logits];
     graph = std::move(fused.graph);
-    gradients = Differentiate(graph, loss);
+    if (precision == Precision::kFloat16) factor = 0x1p8;
+    gradients = Differentiate(graph, loss, graph.Apply(Fill{.value = factor, .shape = {}}, {})[0]);
     AccumulateGradients(graph, gradients);
   }
 };
@@ -156,6 +157,11 @@ int64_t Label(int64_t image) { return image * 3 % 5; }
 
 using Gradients = std::map<std::string, std::vector<double>>;  // by parameter, whole, and the loss by "loss"
 
+std::vector<double> Divided(std::vector<double> x, double by) {
+  for (double& v : x) v /= by;
+  return x;
+}
+
 // On a device; exact on the reference device in double.
 Gradients RunOn(const Step& step, const TensorMap& weights, Device& device) {
   TensorMap tensors;
@@ -182,13 +188,13 @@ Gradients RunOn(const Step& step, const TensorMap& weights, Device& device) {
   result["loss"] = doubles(*(*context)->Output("loss"));
   for (const ParameterGradient& p : step.gradients) {
     const std::string& name = step.graph.info(step.graph.LeafOf(p.parameter)).name;
-    result[name] = testing::ToDoubles(*tensors.Find(GradientName(name)));
+    result[name] = Divided(testing::ToDoubles(*tensors.Find(GradientName(name))), step.factor);
   }
   return result;
 }
 
-// Exact arithmetic between the roundings of the graph: node by node in double, every value that is bfloat16 rounded to
-// it, but for those of operators that are left out.
+// Exact arithmetic between the roundings of the graph: node by node in double, every value that has 16 bits rounded to
+// them, but for those of operators that are left out.
 Gradients RunWithRoundings(
     const Step& step, const TensorMap& weights,
     const std::function<bool(const Operator&)>& left_out = [](const Operator&) { return false; }) {
@@ -233,15 +239,16 @@ Gradients RunWithRoundings(
       outputs = std::move(run->results);
     }
     for (size_t k = 0; k < node.outputs.size(); ++k) {
-      const bool low = g.desc(node.outputs[k]).dtype == DType::kBf16 && !left_out(node.op);
-      if (low) outputs[k] = testing::Mapped(outputs[k], DType::kBf16, [](double x) { return x; });
+      const DType type = g.desc(node.outputs[k]).dtype;
+      const bool low = IsLow(type) && !left_out(node.op);
+      if (low) outputs[k] = testing::Mapped(outputs[k], type, [](double x) { return x; });
       values[node.outputs[k].id] = exact(outputs[k]);
     }
   }
   Gradients result = {{"loss", testing::ToDoubles(values[step.loss.id])}};
   for (const ParameterGradient& p : step.gradients) {
     const Graph::ValueInfo& leaf = g.info(g.LeafOf(p.parameter));
-    std::vector<double> gradient = testing::ToDoubles(values[p.gradient.id]);
+    std::vector<double> gradient = Divided(testing::ToDoubles(values[p.gradient.id]), step.factor);
     gradient.resize(static_cast<size_t>(leaf.desc.elements()));  // nothing flows into the rest of a slice
     result[leaf.name] = std::move(gradient);
   }
@@ -297,15 +304,21 @@ int Kinks(const Graph& g) {
   }));
 }
 
-class MixedTraining : public ::testing::TestWithParam<Make> {};
+class MixedTraining : public ::testing::TestWithParam<std::tuple<Make, Precision>> {
+ protected:
+  static Network Of(DType real) { return std::get<Make>(GetParam())(real); }
+  static Precision precision() { return std::get<Precision>(GetParam()); }
+  static double rounding() { return RoundingOf(precision()); }
+};
 
-TEST_P(MixedTraining, ProductsReadBfloat16AndWeightsAreFloat32) {
-  const Step step(GetParam()(DType::kF32), Precision::kBfloat16);
+TEST_P(MixedTraining, ProductsReadLowPrecisionAndWeightsAreFloat32) {
+  const Step step(Of(DType::kF32), precision());
+  const DType low = TypeOf(precision());
   const Graph& g = step.graph;
   ASSERT_TRUE(g.status().ok()) << Message(g.status());
   const auto type = [&](Value v) { return g.desc(v).dtype; };
   for (ValueKind kind : {ValueKind::kInput, ValueKind::kParameter, ValueKind::kState}) {
-    for (Value v : g.Leaves(kind)) EXPECT_NE(type(v), DType::kBf16) << g.info(v).name;
+    for (Value v : g.Leaves(kind)) EXPECT_FALSE(IsLow(type(v))) << g.info(v).name;
   }
   for (const ParameterGradient& p : step.gradients) {
     EXPECT_EQ(type(p.gradient), DType::kF32) << g.info(g.LeafOf(p.parameter)).name;
@@ -322,7 +335,7 @@ TEST_P(MixedTraining, ProductsReadBfloat16AndWeightsAreFloat32) {
         },
         node.op);
     for (size_t i = 0; product && i < 2; ++i) {
-      EXPECT_EQ(type(node.inputs[i]), DType::kBf16) << NameOf(node.op) << ", input " << i;
+      EXPECT_EQ(type(node.inputs[i]), low) << NameOf(node.op) << ", input " << i;
     }
     const bool of_images = !node.inputs.empty() && g.desc(node.inputs[0]).shape.size() == 4;
     const bool is_stem = node.inputs.size() == 1 && node.inputs[0] == g.Find("images");
@@ -330,10 +343,9 @@ TEST_P(MixedTraining, ProductsReadBfloat16AndWeightsAreFloat32) {
                             NameOf(node.op).starts_with("kernel_transform") ||
                             std::holds_alternative<Accumulate>(node.op);
     if (of_images && !is_stem && !of_weights) {
-      EXPECT_EQ(type(node.inputs[0]), DType::kBf16) << NameOf(node.op);
+      EXPECT_EQ(type(node.inputs[0]), low) << NameOf(node.op);
     }
-    if (std::holds_alternative<Convert>(node.op) && type(node.outputs[0]) == DType::kBf16)
-      rounded.insert(node.inputs[0].id);
+    if (std::holds_alternative<Convert>(node.op) && type(node.outputs[0]) == low) rounded.insert(node.inputs[0].id);
   }
   // The image, the gradient of the logits, and the weights of every layer, once.
   EXPECT_EQ(std::ssize(rounded), Layers(g) + 2);
@@ -342,56 +354,64 @@ TEST_P(MixedTraining, ProductsReadBfloat16AndWeightsAreFloat32) {
 
 // float32 between the roundings leads to another number of 8 bits only where a value lies next to the middle of two: of
 // one element in 2^16, or, where differences have lost digits, in 2^8. Of such a share the error in the quadratic mean
-// is 2^-8 sqrt(2^-8), and what follows from it stays below one rounding, 2^-8. The other way round, a single kind of
-// rounding left out is seen: it also moves values across the kinks of activations, where gradients jump.
+// is 2^-8 sqrt(2^-8), and what follows from it, at most 16 times of that, stays below one rounding, 2^-8. Of float16,
+// whose roundings are r = 2^-11, it is one in 2^5: of any r the share is 2^-16 / r, and the bound 16 r sqrt(2^-16 / r).
+// The other way round, a single kind of rounding left out is seen: it also moves values across the kinks of
+// activations, where gradients jump.
 TEST_P(MixedTraining, GradientsAreThoseOfExactArithmeticWithTheSameRoundings) {
-  const auto device = Bfloat16Device(2);
-  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
-  const Step step(GetParam()(DType::kF32), Precision::kBfloat16);
+  const auto device = DeviceFor(precision());
+  if (device == nullptr) GTEST_SKIP() << "no device computes in " << Name(precision());
+  const Step step(Of(DType::kF32), precision());
   const TensorMap weights = RandomTensors(step.graph);
   const Gradients found = RunOn(step, weights, *device);
   const Difference difference = Between(found, RunWithRoundings(step, weights));
   RecordProperty("difference", std::to_string(difference.whole));
-  EXPECT_LT(difference.whole, 0x1p-8) << difference.name;
+  EXPECT_LT(difference.whole, 16 * rounding() * std::sqrt(0x1p-16 / rounding())) << difference.name;
   const auto left_out = [](const Operator& op) { return std::holds_alternative<Conv2dBackwardData>(op); };
-  EXPECT_GT(Between(found, RunWithRoundings(step, weights, left_out)).whole, 0x1p-10);
+  EXPECT_GT(Between(found, RunWithRoundings(step, weights, left_out)).whole, rounding() / 4);
 }
 
-// Every layer rounds its weights, its result and what flows back into and out of it, by at most 2^-8 each. The errors
-// are independent of each other, so that their squares add up: after L layers values are off by e = sqrt(4 L) 2^-8 of
-// their size, and so are gradients. Besides, of values that are spread like a normal distribution of variance 1, 0.8 e
-// at most lie so near to the kink of an activation that they change sides, and their gradients, most of the time,
-// change by all of their size: over K activations in the quadratic mean sqrt(0.8 K e). A gradient that is missing, or
-// another one's, is off by 1 and more.
+// Every layer rounds its weights, its result and what flows back into and out of it, by at most r = 2^-8 or 2^-11 each.
+// The errors are independent of each other, so that their squares add up: after L layers values are off by e = sqrt(4
+// L) r of their size, and so are gradients. Besides, of values that are spread like a normal distribution of variance
+// 1, 0.8 e at most lie so near to the kink of an activation that they change sides, and their gradients, most of the
+// time, change by all of their size: over K activations in the quadratic mean sqrt(0.8 K e). A gradient that is
+// missing, or another one's, is off by 1 and more.
 TEST_P(MixedTraining, GradientsAreThoseOfFloat32UpToRounding) {
-  const auto device = Bfloat16Device(2);
-  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
-  const Step step(GetParam()(DType::kF32), Precision::kBfloat16), exact(GetParam()(DType::kF64), Precision::kFloat32);
+  const auto device = DeviceFor(precision());
+  if (device == nullptr) GTEST_SKIP() << "no device computes in " << Name(precision());
+  const Step step(Of(DType::kF32), precision()), exact(Of(DType::kF64), Precision::kFloat32);
   const TensorMap weights = RandomTensors(step.graph);
   const Difference difference =
       Between(RunOn(step, weights, *device), RunOn(exact, weights, *ReferenceDevice(DType::kF64)));
   RecordProperty("difference", difference.name + ": " + std::to_string(difference.largest));
-  const double moved = std::sqrt(4.0 * Layers(step.graph)) * 0x1p-8;
+  const double moved = std::sqrt(4.0 * Layers(step.graph)) * rounding();
   const double bound = moved + std::sqrt(0.8 * Kinks(step.graph) * moved);
   ASSERT_LT(bound, 0.5);
   EXPECT_LT(difference.largest, bound) << difference.name;
-  EXPECT_GT(difference.largest, 0x1p-8);  // it was bfloat16
+  EXPECT_GT(difference.largest, rounding());  // it was rounded
 }
 
 TEST_P(MixedTraining, SameBitsInEveryRun) {
-  const auto device = Bfloat16Device(2);
-  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
-  const Step step(GetParam()(DType::kF32), Precision::kBfloat16);
+  const auto device = DeviceFor(precision());
+  if (device == nullptr) GTEST_SKIP() << "no device computes in " << Name(precision());
+  const Step step(Of(DType::kF32), precision());
   const TensorMap weights = RandomTensors(step.graph);
-  EXPECT_EQ(RunOn(step, weights, *device), RunOn(step, weights, *Bfloat16Device(2)));
+  EXPECT_EQ(RunOn(step, weights, *device), RunOn(step, weights, *DeviceFor(precision())));
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, MixedTraining, ::testing::Values(&Network::Cell, &Network::Mobile),
-                         [](const auto& test) { return test.index == 0 ? "Cell" : "Mobile"; });
+INSTANTIATE_TEST_SUITE_P(Networks, MixedTraining,
+                         ::testing::Combine(::testing::Values(&Network::Cell, &Network::Mobile),
+                                            ::testing::Values(Precision::kBfloat16, Precision::kFloat16)),
+                         [](const auto& test) {
+                           return std::string(std::get<Make>(test.param) == &Network::Cell ? "Cell_" : "Mobile_") +
+                                  std::string(Name(std::get<Precision>(test.param)));
+                         });
 
 TEST(LowerForTraining, Errors) {
   const Network exact = Network::Cell(DType::kF64);
-  const FusedGraph refused = LowerForTraining(FuseForTraining(exact.graph(), {exact.loss}), {exact.loss});
+  const FusedGraph refused =
+      LowerForTraining(FuseForTraining(exact.graph(), {exact.loss}), {exact.loss}, Precision::kFloat16);
   EXPECT_EQ(Message(refused.graph.status()), "the graph is F64, expected F32 throughout");
   const Step step(Network::Cell(DType::kF32), Precision::kBfloat16);
   const auto plan = Plan::Create(step.graph, {{"loss", step.loss}}, *ReferenceDevice(DType::kF32));

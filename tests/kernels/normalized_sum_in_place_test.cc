@@ -11,10 +11,10 @@
 namespace mathnas::kernels::testing {
 namespace {
 
-Problem ProblemOf(int32_t terms, Activation activation, bool bfloat16) {
+Problem ProblemOf(int32_t terms, Activation activation, DType compute) {
   const NormalizedSumBackward op = {.terms = terms, .activation = activation, .has_total = true};
   const Shape x = {3, 9, 5, 24}, c = {24};
-  Problem problem = {op, {}, bfloat16};
+  Problem problem = {op, {}, compute};
   for (int32_t t = 0; t < terms; ++t) {
     problem.inputs.insert(problem.inputs.end(), {{InputSpec::kActivation, x, -2, 2},
                                                  {InputSpec::kActivation, c},
@@ -73,13 +73,13 @@ absl::StatusOr<Tensors> Run(Device& device, const Problem& problem, const Tensor
 }
 
 void CompareOn(Device& device) {
-  for (bool bfloat16 : {false, true}) {
-    if (bfloat16 && !device.CheckBfloat16().ok()) continue;
+  for (DType compute : {DType::kF32, DType::kBf16, DType::kF16}) {
+    if (compute != DType::kF32 && !device.CheckLow(compute).ok()) continue;
     for (int32_t terms : {1, 2, 4, 7}) {
       for (Activation activation : {Activation::kNone, Activation::kRelu, Activation::kHardSwish, Activation::kSwish}) {
         if (terms > 1 && activation != Activation::kNone && activation != Activation::kRelu) continue;
-        SCOPED_TRACE(fmt::format("{} terms, {}{}", terms, Name(activation), bfloat16 ? ", bfloat16" : ""));
-        const Problem problem = ProblemOf(terms, activation, bfloat16);
+        SCOPED_TRACE(fmt::format("{} terms, {}, {}", terms, Name(activation), Name(compute)));
+        const Problem problem = ProblemOf(terms, activation, compute);
         const Tensors inputs = RandomInputs(problem, Random(5));
         auto apart = Run(device, problem, inputs, false), in_place = Run(device, problem, inputs, true);
         ASSERT_TRUE(apart.ok()) << Message(apart.status());

@@ -31,8 +31,9 @@ std::vector<OperatorShape> AllOperatorShapes() {
     auto lines = ReadShapes(entry.shapes, entry.keys);
     if (!lines.ok()) continue;
     for (ShapeLine& line : *lines) {
-      if (TakesBfloat16(entry.build(line).op)) {
-        auto low = ShapeLine::Parse(line.text() + " bfloat16", KeysOf(entry));
+      for (const char* type : {" bfloat16", " float16"}) {
+        if (!TakesLow(entry.build(line).op)) continue;
+        auto low = ShapeLine::Parse(line.text() + type, KeysOf(entry));
         if (low.ok()) shapes.push_back({&entry, *std::move(low)});
       }
       shapes.push_back({&entry, std::move(line)});
@@ -44,7 +45,7 @@ std::vector<OperatorShape> AllOperatorShapes() {
 std::vector<OperatorShape> DifferentiableShapes() {
   std::vector<OperatorShape> shapes = AllOperatorShapes();
   std::erase_if(shapes, [](const OperatorShape& s) {
-    return s.problem().bfloat16 || s.entry->gradient_step == 0 ||
+    return s.problem().compute != DType::kF32 || s.entry->gradient_step == 0 ||
            (s.entry->has_gradient != nullptr && !s.entry->has_gradient(s.problem().op));
   });
   return shapes;

@@ -23,8 +23,8 @@ struct OperatorShape {
   Problem problem() const { return BuildProblem(*entry, line); }
 };
 
-// Every line of every entry, of operators with bfloat16 also with that word. Files that cannot be read are missing (a
-// test of its own says so).
+// Every line of every entry, of operators that take 16 bits also with the words "bfloat16" and "float16". Files that
+// cannot be read are missing (a test of its own says so).
 std::vector<OperatorShape> AllOperatorShapes();
 // Those with a gradient.
 std::vector<OperatorShape> DifferentiableShapes();

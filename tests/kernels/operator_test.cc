@@ -59,22 +59,21 @@ class OperatorTest : public OperatorShapeTest {
     auto device = CpuDevice(threads);
     if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << "no CPU kernels: " << Message(device.status());
     ASSERT_TRUE(device.ok()) << Message(device.status());
-    if (UsesBfloat16(GetParam().problem()) && !(*device)->CheckBfloat16().ok()) {
-      GTEST_SKIP() << Message((*device)->CheckBfloat16());
-    }
+    const DType low = LowTypeOf(GetParam().problem());
+    if (low != DType::kF32 && !(*device)->CheckLow(low).ok()) GTEST_SKIP() << Message((*device)->CheckLow(low));
     CompareWithExact(**device);
   }
 };
 
 TEST_P(OperatorTest, ReferenceInFloat) {
-  if (GetParam().problem().bfloat16) return;  // it has none, and its floats are tested without
+  if (GetParam().problem().compute != DType::kF32) return;  // it has no others, and its floats are tested without
   CompareWithExact(*ReferenceDevice(DType::kF32));
 }
 
 TEST_P(OperatorTest, ReferenceConvolutionNeedsNoSharedAddend) {
   const Problem problem = GetParam().problem();
   const std::optional<size_t> addend = AlwaysInPlace(problem);
-  if (!addend || problem.bfloat16) return;
+  if (!addend || problem.compute != DType::kF32) return;
   SCOPED_TRACE(Repeat());
   const Tensors inputs = RandomInputs(problem, random());
   auto apart = RunOperator(*ReferenceDevice(DType::kF64), problem, inputs);

@@ -10,17 +10,17 @@ namespace mathnas::kernels {
 namespace {
 
 TEST(DType, NamesAndSizes) {
-  const std::pair<DType, size_t> types[] = {{DType::kF32, 4}, {DType::kF64, 8}, {DType::kI64, 8},
-                                            {DType::kI32, 4}, {DType::kU8, 1},  {DType::kBf16, 2}};
+  const std::pair<DType, size_t> types[] = {{DType::kF32, 4}, {DType::kF64, 8},  {DType::kI64, 8}, {DType::kI32, 4},
+                                            {DType::kU8, 1},  {DType::kBf16, 2}, {DType::kF16, 2}};
   for (const auto& [dtype, size] : types) {
     EXPECT_EQ(SizeOf(dtype), size);
     const auto parsed = ParseDType(Name(dtype));
     ASSERT_TRUE(parsed.ok());
     EXPECT_EQ(*parsed, dtype);
   }
-  const auto unknown = ParseDType("F16");
+  const auto unknown = ParseDType("F8_E4M3");
   EXPECT_EQ(unknown.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_NE(Message(unknown.status()).find("\"F16\""), std::string::npos);
+  EXPECT_NE(Message(unknown.status()).find("\"F8_E4M3\""), std::string::npos);
   EXPECT_NE(Message(unknown.status()).find("F32"), std::string::npos);
 }
 

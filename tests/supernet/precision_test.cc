@@ -1,4 +1,5 @@
-// Networks of all spaces in bfloat16: the logits of float32 up to rounding, and a kernel of its own for every operator.
+// Networks of all spaces in bfloat16 and float16: the logits of float32 up to rounding, and a kernel of its own for
+// every operator.
 #include <cmath>
 #include <iostream>
 #include <memory>
@@ -18,20 +19,16 @@
 #include "supernet/supervit/space.h"
 #include "supernet/training/sampling.h"
 #include "supernet/weights.h"
+#include "tests/kernels/precision_device.h"
 
 namespace mathnas::supernet {
 namespace {
 
 using kernels::Precision;
 
-std::shared_ptr<kernels::Device> Bfloat16Device() {
-  auto cpu = kernels::CpuDevice(2);
-  return cpu.ok() && (*cpu)->CheckBfloat16().ok() ? *cpu : nullptr;
-}
-
 struct Result {
   std::vector<float> logits;
-  int convolutions = 0;  // and linear layers, that read bfloat16
+  int convolutions = 0;  // and linear layers, that read 16 bits
 };
 
 Result Run(const kernels::FoldedGraph& network, const std::shared_ptr<kernels::Device>& device, int64_t tokens) {
@@ -40,7 +37,7 @@ Result Run(const kernels::FoldedGraph& network, const std::shared_ptr<kernels::D
   EXPECT_TRUE(plan.ok()) << kernels::Message(plan.status());
   if (!plan.ok()) return result;
   for (const kernels::Plan::Step& step : (*plan)->steps()) {
-    if (step.input_descs.empty() || step.input_descs[0].dtype != kernels::DType::kBf16) continue;
+    if (step.input_descs.empty() || !IsLow(step.input_descs[0].dtype)) continue;
     const std::string name = step.kernel->implementation();
     for (const char* naive : {"ref", "simple"}) {
       EXPECT_EQ(name.find(naive), std::string::npos) << NameOf(step.op) << ": " << name;
@@ -73,17 +70,18 @@ double Norm(const std::vector<float>& a, const std::vector<float>& b) {
   return std::sqrt(squares);
 }
 
-// Every convolution and linear layer rounds its weights and its result, by 2^-8 of each number at most and by
-// 2^-8 / sqrt(3) / 1.4 in the quadratic mean over mantissas. The errors are independent of each other, so that their
-// squares add up: of L layers, which do not amplify what is relative, at most sqrt(2 L) 2^-8 of the norm of the logits.
-void ExpectRoundingAlone(const SearchSpace& space, const Choice& choice, int64_t batch,
+// Every convolution and linear layer rounds its weights and its result, by r = 2^-8 (float16: 2^-11) of each number at
+// most and by r / sqrt(3) / 1.4 in the quadratic mean over mantissas. The errors are independent of each other, so that
+// their squares add up: of L layers, which do not amplify what is relative, at most sqrt(2 L) r of the norm of the
+// logits.
+void ExpectRoundingAlone(const SearchSpace& space, const Choice& choice, int64_t batch, Precision precision,
                          const std::shared_ptr<kernels::Device>& device) {
   kernels::TensorMap weights = AllocateWeights(space.Network(choice, {}).graph);
   InitializeWeights(weights, 3, space.initialization());
   const auto wide = FoldedNetwork(space, choice, weights, batch);
-  const auto low = FoldedNetwork(space, choice, weights, batch, Precision::kBfloat16);
+  const auto low = FoldedNetwork(space, choice, weights, batch, precision);
   ASSERT_TRUE(wide.ok() && low.ok()) << wide.status() << low.status();
-  EXPECT_EQ(kernels::PrecisionOf(low->graph), Precision::kBfloat16);
+  EXPECT_EQ(kernels::PrecisionOf(low->graph), precision);
   const Result expected = Run(*wide, device, space.classes()), result = Run(*low, device, space.classes());
   EXPECT_EQ(expected.convolutions, 0);
   EXPECT_GT(result.convolutions, 0);
@@ -91,37 +89,36 @@ void ExpectRoundingAlone(const SearchSpace& space, const Choice& choice, int64_t
   const double relative =
       Norm(result.logits, expected.logits) / Norm(expected.logits, std::vector<float>(expected.logits.size()));
   std::cout << space.name() << ": " << result.convolutions << " layers, off by " << relative << "\n";
-  EXPECT_LT(relative, std::sqrt(2.0 * result.convolutions) * 0x1p-8);
+  EXPECT_LT(relative, std::sqrt(2.0 * result.convolutions) * kernels::testing::RoundingOf(precision));
   EXPECT_GT(relative, 0);
 }
 
-TEST(Precision, NasBench201) {
-  const auto device = Bfloat16Device();
-  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
-  const auto space = *NasBench201({.cells = 2});
-  for (int64_t i = 0; i < 4; ++i) ExpectRoundingAlone(*space, RandomChoice(*space, 7, i), i % 2 == 0 ? 1 : 8, device);
-}
+class LowPrecision : public ::testing::TestWithParam<Precision> {
+ protected:
+  void SetUp() override {
+    if (device_ == nullptr) GTEST_SKIP() << "no device computes in " << kernels::Name(GetParam());
+  }
+  // The first of the networks that a generator draws; on a GPU, which may be an emulated one, one in the place of many.
+  void Test(const SearchSpace& space, int64_t networks, int64_t batch) {
+    if (device_->name() == "cuda") networks = 1;
+    for (int64_t i = 0; i < networks; ++i) {
+      ExpectRoundingAlone(space, RandomChoice(space, 7, i), i % 2 == 0 ? 1 : batch, GetParam(), device_);
+    }
+  }
 
-TEST(Precision, MobileNetV3) {
-  const auto device = Bfloat16Device();
-  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
-  const auto space = *MobileNetV3({.resolutions = {96, 128}});
-  for (int64_t i = 0; i < 3; ++i) ExpectRoundingAlone(*space, RandomChoice(*space, 7, i), i % 2 == 0 ? 1 : 4, device);
-}
+  const std::shared_ptr<kernels::Device> device_ = kernels::testing::DeviceFor(GetParam());
+};
 
-TEST(Precision, SuperVit) {
-  const auto device = Bfloat16Device();
-  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
-  const auto space = *SuperVit({});
-  ExpectRoundingAlone(*space, RandomChoice(*space, 7, 0), 1, device);
-}
-
-TEST(Precision, SuperTransformer) {
-  const auto device = Bfloat16Device();
-  if (device == nullptr) GTEST_SKIP() << "no bfloat16 on this processor";
+TEST_P(LowPrecision, NasBench201) { Test(**NasBench201({.cells = 2}), 4, 8); }
+TEST_P(LowPrecision, MobileNetV3) { Test(**MobileNetV3({.resolutions = {96, 128}}), 3, 4); }
+TEST_P(LowPrecision, SuperVit) { Test(**SuperVit({}), 1, 1); }
+TEST_P(LowPrecision, SuperTransformer) {
   const auto space = *SuperTransformer({.source_vocabulary = 500, .target_vocabulary = 500});
-  ExpectRoundingAlone(*space, RandomChoice(*space, 7, 0), 2, device);
+  ExpectRoundingAlone(*space, RandomChoice(*space, 7, 0), 2, GetParam(), device_);
 }
+
+INSTANTIATE_TEST_SUITE_P(Types, LowPrecision, ::testing::Values(Precision::kBfloat16, Precision::kFloat16),
+                         [](const auto& test) { return std::string(kernels::Name(test.param)); });
 
 }  // namespace
 }  // namespace mathnas::supernet

@@ -38,6 +38,7 @@ TensorMap Samples() {
                                                         {"num_batches_tracked", {DType::kI64, {}}},
                                                         {"i32", {DType::kI32, {1, 1, 1, 1, 1, 9}}},
                                                         {"bf16", {DType::kBf16, {3, 1}}},
+                                                        {"f16", {DType::kF16, {3, 1}}},
                                                         {"empty", {DType::kF32, {0, 4}}},
                                                         {"_cells.2.edges.1<-0.\"3\"\n\xc3\xa9", {DType::kF32, {1}}}};
   kernels::Random random(5);
@@ -260,9 +261,8 @@ std::vector<Hostile> HostileFiles() {
       {"shape missing", Raw(R"({"w":{"dtype":"U8","data_offsets":[0,0]}})"), R"(tensor "w": field shape is missing)"},
       {"offsets missing", Raw(R"({"w":{"dtype":"U8","shape":[]}})"), R"(tensor "w": field data_offsets is missing)"},
       {"empty tensor entry", Raw(R"({"w":{}})"), R"(tensor "w": field dtype is missing)"},
-      {"float8", one("1", "0,1", 1, "F8_E4M3"), R"(tensor "w": dtype: element type "F8_E4M3" is not supported)"},
-      {"half", one("1", "0,2", 2, "F16"),
-       R"(element type "F16" is not supported, expected F32, F64, I64, I32, U8 or BF16)"},
+      {"float8", one("1", "0,1", 1, "F8_E4M3"),
+       R"(tensor "w": dtype: element type "F8_E4M3" is not supported, expected F32, F64, I64, I32, U8, BF16 or F16)"},
       {"dtype number", Raw(R"({"w":{"dtype":32}})"), R"(tensor "w": dtype: found 32, expected a string)"},
       {"shape text", Raw(R"({"w":{"shape":"1"}})"), R"(tensor "w": shape: found the string "1", expected an array)"},
       {"negative extent", one("-1", "0,4", 4), R"(tensor "w": shape: found -1, expected extents)"},

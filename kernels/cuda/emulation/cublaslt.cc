@@ -1,6 +1,7 @@
 // The entry points of cuBLASLt: matrix products by loops over columns, and refusals of what the library refuses.
 #include <cublasLt.h>
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -72,12 +73,13 @@ struct Matmul {
   int64_t depth() const { return transposes_a() ? a.rows : a.columns; }
 };
 
-// float32 computed as float32 or as TensorFloat-32; bfloat16 with results of either type.
+// float32 computed as float32 or as TensorFloat-32; bfloat16 and float16 with results of their own type or
+// float32.
 bool Supports(const Description& description, const Layout& a, const Layout& b, const Layout& c, const Layout& d) {
   const bool compute = description.compute == CUBLAS_COMPUTE_32F ||
                        (description.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && a.type == CUDA_R_32F);
   const bool types = (a.type == CUDA_R_32F && d.type == CUDA_R_32F) ||
-                     (a.type == CUDA_R_16BF && (d.type == CUDA_R_16BF || d.type == CUDA_R_32F));
+                     ((a.type == CUDA_R_16BF || a.type == CUDA_R_16F) && (d.type == a.type || d.type == CUDA_R_32F));
   return compute && types && a.type == b.type && c.type == d.type && description.scale_type == CUDA_R_32F;
 }
 
@@ -94,12 +96,15 @@ cublasStatus_t CheckShapes(const Matmul& m, const Layout& c) {
 
 float Load(const void* data, cudaDataType type, int64_t i) {
   if (type == CUDA_R_32F) return static_cast<const float*>(data)[i];
+  if (type == CUDA_R_16F) return __half2float(static_cast<const __half*>(data)[i]);
   return __bfloat162float(static_cast<const __nv_bfloat16*>(data)[i]);
 }
 
 void Store(void* data, cudaDataType type, int64_t i, float value) {
   if (type == CUDA_R_32F) {
     static_cast<float*>(data)[i] = value;
+  } else if (type == CUDA_R_16F) {
+    static_cast<__half*>(data)[i] = __float2half(value);
   } else {
     static_cast<__nv_bfloat16*>(data)[i] = __float2bfloat16(value);
   }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "kernels/bfloat16.h"
+#include "kernels/float16.h"
 
 namespace mathnas::kernels::cuda::emulation {
 namespace {
@@ -36,32 +37,44 @@ Floats Empty(const Content& tensor) {
   const auto d = tensor.All<int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS);
   return {{d[0], d[1], d[2], d[3]}, std::vector<float>(static_cast<size_t>(d[0] * d[1] * d[2] * d[3]))};
 }
-bool IsLow(const Content& tensor) {
-  return tensor.One<cudnnDataType_t>(CUDNN_ATTR_TENSOR_DATA_TYPE) == CUDNN_DATA_BFLOAT16;
+
+// float as an element of a tensor, beside those of 16 bits.
+struct Float32 {
+  float value;
+  static Float32 Rounded(float x) { return {x}; }
+  float ToFloat() const { return value; }
+};
+
+// f with a value of the type of a tensor's elements.
+template <typename F>
+void OfItsType(const Content& tensor, F f) {
+  switch (tensor.One<cudnnDataType_t>(CUDNN_ATTR_TENSOR_DATA_TYPE)) {
+    case CUDNN_DATA_BFLOAT16:
+      return f(Bfloat16{});
+    case CUDNN_DATA_HALF:
+      return f(Float16{});
+    default:
+      return f(Float32{});
+  }
 }
 
 Floats Read(const Content& tensor, const void* memory) {
   Floats floats = Empty(tensor);
   float* to = floats.values.data();
-  if (IsLow(tensor)) {
-    const auto* from = static_cast<const Bfloat16*>(memory);
+  OfItsType(tensor, [&](auto element) {
+    const auto* from = static_cast<const decltype(element)*>(memory);
     ForEach(tensor, [&](int64_t at, int64_t i) { to[i] = from[at].ToFloat(); });
-  } else {
-    const auto* from = static_cast<const float*>(memory);
-    ForEach(tensor, [&](int64_t at, int64_t i) { to[i] = from[at]; });
-  }
+  });
   return floats;
 }
 
 void Write(const Content& tensor, const Floats& floats, void* memory) {
   const float* from = floats.values.data();
-  if (IsLow(tensor)) {
-    auto* to = static_cast<Bfloat16*>(memory);
-    ForEach(tensor, [&](int64_t at, int64_t i) { to[at] = Bfloat16::Rounded(from[i]); });
-  } else {
-    auto* to = static_cast<float*>(memory);
-    ForEach(tensor, [&](int64_t at, int64_t i) { to[at] = from[i]; });
-  }
+  OfItsType(tensor, [&](auto element) {
+    using Element = decltype(element);
+    auto* to = static_cast<Element*>(memory);
+    ForEach(tensor, [&](int64_t at, int64_t i) { to[at] = Element::Rounded(from[i]); });
+  });
 }
 
 // The pairs of pixels that a convolution multiplies, tap by tap.

@@ -258,7 +258,8 @@ bool HasEngine(const Content& graph) {
                           ->One<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
     if (mode != (i == 1 ? CUDNN_POINTWISE_ADD : CUDNN_POINTWISE_RELU_FWD) || i > 2) return false;
   }
-  return types.size() == 1 && (*types.begin() == CUDNN_DATA_FLOAT || *types.begin() == CUDNN_DATA_BFLOAT16);
+  const std::set<cudnnDataType_t> known = {CUDNN_DATA_FLOAT, CUDNN_DATA_BFLOAT16, CUDNN_DATA_HALF};
+  return types.size() == 1 && known.contains(*types.begin());
 }
 
 }  // namespace mathnas::kernels::cuda::emulation

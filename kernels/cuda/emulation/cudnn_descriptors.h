@@ -52,8 +52,8 @@ size_t SizeOf(cudnnBackendAttributeType_t type);
 // As cuDNN, where this backend came across it; `message` says what is wrong.
 cudnnStatus_t Check(const Content& content, std::string& message);
 
-// Whether cuDNN 9.19 has compiled engines for the graph: operands and results of one type, float32 or bfloat16, and
-// after the convolution nothing, a bias, or a bias and ReLU.
+// Whether cuDNN 9.19 has compiled engines for the graph: operands and results of one type, float32, bfloat16 or
+// float16, and after the convolution nothing, a bias, or a bias and ReLU.
 bool HasEngine(const Content& graph);
 
 // The attributes of a convolution's operands, by direction.

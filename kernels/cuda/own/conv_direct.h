@@ -1,4 +1,4 @@
-// Convolutions by plain sums: for depthwise ones of bfloat16 with more than the convolution to do, in one pass, and
+// Convolutions by plain sums: for depthwise ones of 16 bits with more than the convolution to do, in one pass, and
 // wherever cuDNN has no engine.
 #ifndef MATHNAS_KERNELS_CUDA_OWN_CONV_DIRECT_H_
 #define MATHNAS_KERNELS_CUDA_OWN_CONV_DIRECT_H_

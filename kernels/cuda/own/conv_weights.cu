@@ -9,25 +9,33 @@ __device__ long long Place(const WeightOrder& order, long long group_out, long l
 }
 
 // Reads in the order of memory; weights are few next to the images, so the scattered writes stay in the L2 cache.
-template <typename Packed, typename Master>
+template <typename Master, typename Packed, typename Values = Packed>
 __device__ void Pack(const PackWeightsArgs& a) {
   const Master* masters = static_cast<const Master*>(a.masters);
   Packed* packed = static_cast<Packed*>(a.packed);
   for (long long i = GridIndex(); i < a.out * a.in * a.taps; i += GridStride()) {
     const long long tap = i % a.taps, in = i / a.taps % a.in, out = i / (a.taps * a.in);
-    float value = Load(masters + out * a.row + in * a.taps + tap);
-    if (a.rounds) value = __bfloat162float(__float2bfloat16(value));
-    Store(packed + Place(a.order, a.group_out, out, in, tap), value);
+    Values value;
+    Store(&value, Load(masters + out * a.row + in * a.taps + tap));
+    Store(packed + Place(a.order, a.group_out, out, in, tap), Load(&value));
   }
 }
 
 template <typename T>
-__device__ void PackToF32(const PackWeightsArgs& a) {
-  Pack<float, T>(a);
+__device__ void PackWeights(const PackWeightsArgs& a) {
+  Pack<T, T>(a);
 }
-template <typename T>
-__device__ void PackToBf16(const PackWeightsArgs& a) {
-  Pack<__nv_bfloat16, T>(a);
+template <typename Low>
+__device__ void NarrowWeights(const PackWeightsArgs& a) {
+  Pack<float, Low>(a);
+}
+template <typename Low>
+__device__ void WidenWeights(const PackWeightsArgs& a) {
+  Pack<Low, float>(a);
+}
+template <typename Low>
+__device__ void RoundWeights(const PackWeightsArgs& a) {
+  Pack<float, float, Low>(a);
 }
 
 __device__ void Unpack(const UnpackWeightsArgs& a) {
@@ -42,8 +50,10 @@ __device__ void Unpack(const UnpackWeightsArgs& a) {
 
 }  // namespace
 
-MATHNAS_CUDA_KERNELS(conv_pack_f32, PackWeightsArgs, PackToF32)
-MATHNAS_CUDA_KERNELS(conv_pack_bf16, PackWeightsArgs, PackToBf16)
+MATHNAS_CUDA_KERNELS(conv_pack, PackWeightsArgs, PackWeights)
+MATHNAS_CUDA_LOW_KERNELS(conv_pack_narrow, PackWeightsArgs, NarrowWeights)
+MATHNAS_CUDA_LOW_KERNELS(conv_pack_wide, PackWeightsArgs, WidenWeights)
+MATHNAS_CUDA_LOW_KERNELS(conv_pack_rounded, PackWeightsArgs, RoundWeights)
 MATHNAS_CUDA_KERNEL(conv_unpack, UnpackWeightsArgs, Unpack)
 
 }  // namespace mathnas::kernels::cuda

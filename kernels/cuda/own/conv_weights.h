@@ -17,17 +17,19 @@ struct WeightOrder {
 #endif
 };
 
-// Typed by what is read; another kernel for each type that is written.
+// Reads in the order of the masters.
 struct PackWeightsArgs {
   const void* masters;
   void* packed;
   long long out, in, taps, group_out;
   long long row;  // elements from one channel of the result to the next in the masters, of which these may be a slice
   WeightOrder order;
-  int rounds;  // to the values of bfloat16
 };
-constexpr OwnKernel<PackWeightsArgs> kPackWeightsToF32 = {"conv_pack_f32"};
-constexpr OwnKernel<PackWeightsArgs> kPackWeightsToBf16 = {"conv_pack_bf16"};
+constexpr OwnKernel<PackWeightsArgs> kPackWeights = {"conv_pack"};  // from and to this type
+// Typed by the 16 bits.
+constexpr OwnKernel<PackWeightsArgs> kNarrowWeights = {"conv_pack_narrow"};  // from float32
+constexpr OwnKernel<PackWeightsArgs> kWidenWeights = {"conv_pack_wide"};     // to float32
+constexpr OwnKernel<PackWeightsArgs> kRoundWeights = {"conv_pack_rounded"};  // float32 to its values, in float32
 
 // masters = the sum of `parts` packed tensors, `part` elements apart, in the order of their numbers.
 struct UnpackWeightsArgs {

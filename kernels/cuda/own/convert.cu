@@ -5,12 +5,22 @@ namespace mathnas::kernels::cuda {
 namespace {
 
 template <typename From, typename To>
-__device__ void Convert(const RowsArgs& a) {
+__device__ void ConvertRows(const RowsArgs& a) {
   const From* x = static_cast<const From*>(a.x);
   To* y = static_cast<To*>(a.y);
   ForRows(a.rows, a.columns, [&](long long row, long long column) {
     Store(y + row * a.y_stride + column, Load(x + row * a.x_stride + column));
   });
+}
+
+template <typename Low>
+__device__ void Narrow(const RowsArgs& a) {
+  ConvertRows<float, Low>(a);
+}
+
+template <typename Low>
+__device__ void Widen(const RowsArgs& a) {
+  ConvertRows<Low, float>(a);
 }
 
 __device__ void Accumulate(const RowsArgs& a) {
@@ -22,8 +32,8 @@ __device__ void Accumulate(const RowsArgs& a) {
 
 }  // namespace
 
-MATHNAS_CUDA_KERNEL(narrow, RowsArgs, Convert<float, __nv_bfloat16>)
-MATHNAS_CUDA_KERNEL(widen, RowsArgs, Convert<__nv_bfloat16, float>)
+MATHNAS_CUDA_LOW_KERNELS(narrow, RowsArgs, Narrow)
+MATHNAS_CUDA_LOW_KERNELS(widen, RowsArgs, Widen)
 MATHNAS_CUDA_KERNEL(accumulate, RowsArgs, Accumulate)
 
 }  // namespace mathnas::kernels::cuda

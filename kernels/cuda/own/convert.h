@@ -1,5 +1,5 @@
-// Between float32 and bfloat16 (ops/convert.h), and sums of float32 in place (Accumulate of ops/elementwise.h): of
-// rows that may lie apart.
+// Between float32 and the types of 16 bits (ops/convert.h), and sums of float32 in place (Accumulate of
+// ops/elementwise.h): of rows that may lie apart.
 #ifndef MATHNAS_KERNELS_CUDA_OWN_CONVERT_H_
 #define MATHNAS_KERNELS_CUDA_OWN_CONVERT_H_
 
@@ -14,8 +14,9 @@ struct RowsArgs {
   long long x_stride = 0, y_stride = 0;
   long long rows = 1, columns = 0;
 };
-constexpr OwnKernel<RowsArgs> kNarrow = {"narrow", false};
-constexpr OwnKernel<RowsArgs> kWiden = {"widen", false};
+// Typed by the 16 bits.
+constexpr OwnKernel<RowsArgs> kNarrow = {"narrow"};
+constexpr OwnKernel<RowsArgs> kWiden = {"widen"};
 // y += x, both float32.
 constexpr OwnKernel<RowsArgs> kAccumulate = {"accumulate", false};
 

@@ -9,7 +9,7 @@ namespace mathnas::kernels::cuda {
 template <typename Args>
 struct OwnKernel {
   const char* name;   // without the ending of the element type
-  bool typed = true;  // whether there is one for each element type: _f32, _bf16
+  bool typed = true;  // whether there is one for each element type: _f32, _bf16, _f16
 };
 
 }  // namespace mathnas::kernels::cuda

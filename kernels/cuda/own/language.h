@@ -64,7 +64,7 @@ __device__ T BlockMax(T value) {
 }  // namespace mathnas::kernels::cuda
 
 // A kernel NAME of the template BODY, a function of const ARGS& for elements of type T, for each element type that the
-// backend has: NAME_f32, NAME_bf16. What Queue::Launch finds by name has C linkage.
+// backend has: NAME_f32, NAME_bf16, NAME_f16. What Queue::Launch finds by name has C linkage.
 #ifdef __CUDACC__
 #define MATHNAS_CUDA_KERNEL(NAME, ARGS, ...) \
   extern "C" __global__ void NAME(const __grid_constant__ ARGS args) { __VA_ARGS__(args); }
@@ -75,6 +75,10 @@ __device__ T BlockMax(T value) {
 #endif
 #define MATHNAS_CUDA_KERNELS(NAME, ARGS, BODY)       \
   MATHNAS_CUDA_KERNEL(NAME##_f32, ARGS, BODY<float>) \
-  MATHNAS_CUDA_KERNEL(NAME##_bf16, ARGS, BODY<__nv_bfloat16>)
+  MATHNAS_CUDA_LOW_KERNELS(NAME, ARGS, BODY)
+// Of those of 16 bits alone.
+#define MATHNAS_CUDA_LOW_KERNELS(NAME, ARGS, BODY)            \
+  MATHNAS_CUDA_KERNEL(NAME##_bf16, ARGS, BODY<__nv_bfloat16>) \
+  MATHNAS_CUDA_KERNEL(NAME##_f16, ARGS, BODY<__half>)
 
 #endif  // MATHNAS_KERNELS_CUDA_OWN_LANGUAGE_H_

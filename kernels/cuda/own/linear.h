@@ -6,14 +6,6 @@
 
 namespace mathnas::kernels::cuda {
 
-// y{rows,columns} = x{rows,columns} in bfloat16, where rows of x are x_row elements apart.
-struct RoundRowsArgs {
-  const float* x;
-  void* y;
-  long long rows, columns, x_row;
-};
-constexpr OwnKernel<RoundRowsArgs> kRoundRows = {"round_rows", false};
-
 // y{n / columns,columns} = x + bias{columns}, rounded once. y may be x.
 struct AddBiasArgs {
   const float* x;

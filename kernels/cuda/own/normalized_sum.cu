@@ -92,7 +92,7 @@ __device__ void Sum(const NormalizedSumArgs& a) {
   a.columns.vector == 4 ? SumOf<T, 4>(a) : SumOf<T, 1>(a);
 }
 
-// A total of float32 is written with the sums of the first terms and read from then on. One of bfloat16 is rounded: it
+// A total of float32 is written with the sums of the first terms and read from then on. One of 16 bits is rounded: it
 // is written at last, and what flows in is added up every time. It may lie where the first that flows in does.
 template <typename T>
 constexpr bool kKeepsTotal = sizeof(T) == sizeof(float);

@@ -64,6 +64,8 @@ class FilesTest(unittest.TestCase):
         subnet = mathnas.Supernet.load(FILES / "supernet.safetensors").extract([3, 2, 3, 4, 1, 3])
         with self.assertRaisesRegex(NotImplementedError, "AVX-512 BF16"):
             subnet.evaluate("synthetic:N=40,size=8", precision="bfloat16")
+        with self.assertRaisesRegex(NotImplementedError, "element type F16: device cpu computes in F32"):
+            subnet.evaluate("synthetic:N=40,size=8", precision="float16")
 
 
 if __name__ == "__main__":
