@@ -20,6 +20,11 @@ const void* IdOf(const Packing& packing) {
   return &seen.emplace_back(packing);
 }
 
+const OwnKernel<PackWeightsArgs>& KernelOf(const Packing& p) {
+  if (p.from == p.to) return p.from == p.values ? kPackWeights : kRoundWeights;
+  return IsLow(p.from) ? kWidenWeights : kNarrowWeights;
+}
+
 }  // namespace
 
 WeightOrder OrderOf(const ConvShape& s, ConvChoice::Path path, cudnn::Graph::Direction direction) {
@@ -42,10 +47,7 @@ Packing::Packing(const ConvProblem& p, const ConvChoice& choice, const TensorDes
 
 absl::Status Packing::Run(Queue& q, const void* masters, void* packed) const {
   const PackWeightsArgs args = {masters, packed, out, in, taps, group_out, row, order};
-  const OwnKernel<PackWeightsArgs>& kernel = from == to    ? from == values ? kPackWeights : kRoundWeights
-                                             : IsLow(from) ? kWidenWeights
-                                                           : kNarrowWeights;
-  return q.Launch(kernel, values, q.Over(elements()), args);
+  return q.Launch(KernelOf(*this), values, q.Over(elements()), args);
 }
 
 absl::StatusOr<BoundWeights> Bind(const Packing& packing, const KernelBuffers& buffers, void* scratch) {

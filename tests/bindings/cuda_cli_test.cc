@@ -2,6 +2,8 @@
 // the CPU; without either, a clear word and nothing else.
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 
 #include "gtest/gtest.h"
 #include "tests/bindings/process.h"
@@ -76,6 +78,36 @@ TEST_F(CudaAndCpu, CheckpointsMoveBetweenDevices) {
     EXPECT_NEAR(on_cuda["loss"].get<double>(), on_cpu["loss"].get<double>(), 1e-3 * on_cpu["loss"].get<double>())
         << from;
     EXPECT_EQ(on_cuda["accuracy"], on_cpu["accuracy"]) << from;
+  }
+}
+
+// Trained, evaluated, deployed and timed in it; a run that goes on has the scale of its loss.
+TEST_F(CudaCommands, Float16) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> train = Joined({"train", "nasbench201", "--subnet", kSubnet, "--data", kData, "--out",
+                                                 folder / "run", "--json", "--batch", "32"},
+                                                kSpace);
+  const json trained = Ok(On("cuda", Joined(train, {"--precision", "float16", "--epochs", "2"})));
+  EXPECT_EQ(trained["recipe"]["precision"], "float16");
+  const std::string checkpoint = folder / "run/checkpoint.safetensors";
+  std::ifstream file(checkpoint, std::ios::binary);
+  const std::string contents{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_NE(contents.find(R"(\"loss_scale\":[)"), std::string::npos);
+
+  const json evaluated =
+      Ok(On("cuda", {"evaluate", "--checkpoint", checkpoint, "--data", kData, "--precision", "float16", "--json"}));
+  EXPECT_GT(evaluated["float32"]["largest_deviation"], 0);
+  EXPECT_LT(evaluated["float32"]["largest_deviation"], 0.01 * evaluated["float32"]["largest_logit"].get<double>());
+  Ok({"deploy", "--checkpoint", checkpoint, "--data", kData, "--precision", "float16", "--out", folder / "n.mathnas"});
+  const json run = Ok(On("cuda", {"run", folder / "n.mathnas", "--data", kData, "--json"}));
+  EXPECT_EQ(run["precision"], "float16");
+  EXPECT_EQ(run["accuracy"], evaluated["accuracy"]);
+  for (const char* what : {"step", "inference"}) {
+    const json bench =
+        Ok(On("cuda", Joined({"bench", what, "nasbench201", "--subnet", kSubnet, "--batch", "2", "--size", "8",
+                              "--repetitions", "1", "--seconds", "0", "--precision", "float16", "--json"},
+                             kSpace)));
+    EXPECT_EQ(bench["precision"], "float16") << what;
   }
 }
 
