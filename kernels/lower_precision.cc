@@ -231,7 +231,7 @@ absl::Status Check(const Device& device, Precision precision) {
 }
 
 absl::StatusOr<FoldedGraph> LowerPrecision(const FoldedGraph& network, Precision precision) {
-  if (precision == Precision::kFloat32) return FoldedGraph{network.graph, network.weights.Clone(), network.outputs};
+  if (precision == Precision::kFloat32) return absl::InvalidArgumentError("precision float32: expected a lower one");
   std::vector<Value> wide;
   for (const PlanOutput& o : network.outputs) wide.push_back(o.value);
   Lowerer lowerer(network.graph, wide, &network.weights, precision);

@@ -36,8 +36,8 @@ absl::Status Check(const Device& device, Precision precision);
 //    takes in float32 (MobileNetV3, batch 32; 1.1 to 1.25 at batch 1), but it would need conversions at both ends.
 // Values, blocks and outputs keep their names. Whether a device runs it fast: Check.
 //
-// With kFloat32 it is a copy. Errors: the graph's own; InvalidArgument for a graph that is not float32 throughout, and
-// for a weight that is finite and too large for float16; NotFound names a weight that is missing.
+// Errors: the graph's own; InvalidArgument for kFloat32, for a graph that is not float32 throughout, and for a weight
+// that is finite and too large for float16; NotFound names a weight that is missing.
 absl::StatusOr<FoldedGraph> LowerPrecision(const FoldedGraph& network, Precision precision);
 
 // The same for training, of a forward graph that is to be differentiated; `kept` are values of the graph that was

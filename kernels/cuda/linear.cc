@@ -116,8 +116,9 @@ class LinearKernel : public Kernel {
     explicit Bound(Queue& q) : queue(q) {}
     absl::Status Run() override {
       if (round) {
-        if (auto s = queue.Launch(kNarrow, rounded, queue.Over(round->rows * round->columns), *round); !s.ok())
+        if (auto s = queue.Launch(kNarrow, rounded, queue.Over(round->rows * round->columns), *round); !s.ok()) {
           return s;
+        }
       }
       if (auto s = matmul->Run(); !s.ok()) return s;
       return add_bias ? queue.Launch(kAddBias, type, queue.Over(add_bias->n), *add_bias) : absl::OkStatus();

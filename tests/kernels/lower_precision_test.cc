@@ -63,8 +63,8 @@ TEST(Float16, RoundsToNearestEven) {
   EXPECT_EQ(bits(-1e30F), 0xFC00);
   EXPECT_EQ(bits(std::numeric_limits<float>::infinity()), 0x7C00);
   EXPECT_EQ(bits(0x1p-14F), 0x0400);
-  EXPECT_EQ(bits(0x1.FFFp-15F), 0x0400);  // the middle of the largest below the normal numbers and the first of these
-  EXPECT_EQ(bits(0x1.FFEFFEp-15F), 0x03FF);
+  EXPECT_EQ(bits(0x1.FFCp-15F), 0x0400);  // the middle of the largest below the normal numbers and the first of these
+  EXPECT_EQ(bits(0x1.FFBFFEp-15F), 0x03FF);
   EXPECT_EQ(bits(0x1p-24F), 0x0001);
   EXPECT_EQ(bits(-0x1p-25F), 0x8000);  // the middle of it and 0, to even
   EXPECT_EQ(bits(0x1.000002p-25F), 0x0001);
@@ -321,6 +321,7 @@ TEST(LowerPrecision, Errors) {
   FoldedGraph exact;
   exact.graph = Graph(DType::kF64);
   EXPECT_EQ(Message(LowerPrecision(exact, Precision::kFloat16).status()), "the graph is F64, expected F32 throughout");
+  EXPECT_EQ(Message(LowerPrecision(n.folded, Precision::kFloat32).status()), "precision float32: expected a lower one");
   FoldedGraph bare;
   bare.graph = n.folded.graph;
   bare.outputs = n.folded.outputs;
