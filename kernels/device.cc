@@ -15,12 +15,12 @@ absl::Status Device::CheckLow(DType) const {
 }
 
 absl::StatusOr<std::shared_ptr<const Kernel>> Device::Prepare(const Operator& op, DescSpan inputs, DescSpan outputs) {
-  KernelCache::Key key = {op, Descs(inputs.begin(), inputs.end()), Descs(outputs.begin(), outputs.end())};
+  const KernelCache::KeyView key(op, inputs, outputs);
   if (auto kernel = cache_.Find(key)) return kernel;
   const bool dense = std::all_of(inputs.begin(), inputs.end(), [](const TensorDesc& d) { return d.dense(); });
   auto kernel = dense || TakesSlices(op) ? Make(op, inputs, outputs) : MakeOnCopies(op, inputs, outputs);
   if (!kernel.ok()) return Annotate(kernel.status(), NameOf(op));
-  cache_.Insert(std::move(key), *kernel);
+  cache_.Insert(key, *kernel);
   return kernel;
 }
 

@@ -150,6 +150,6 @@ void AccumulateGradients(Graph& graph, const std::vector<ParameterGradient>& gra
   }
 }
 
-std::string GradientName(std::string_view parameter) { return fmt::format("gradient.{}", parameter); }
+std::string GradientName(std::string_view parameter) { return std::string("gradient.").append(parameter); }
 
 }  // namespace mathnas::kernels

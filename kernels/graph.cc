@@ -125,8 +125,9 @@ Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
 
   const size_t hash = absl::HashOf(HashOf(op), inputs);
   const bool pure = !ChangesState(op);
+  absl::InlinedVector<int32_t, 1>* alike = pure ? &nodes_by_hash_[hash] : nullptr;
   if (pure) {
-    for (int32_t n : nodes_by_hash_[hash]) {
+    for (int32_t n : *alike) {
       if (nodes_[n].op == op && absl::MakeConstSpan(nodes_[n].inputs) == inputs) return nodes_[n].outputs;
     }
   }
@@ -159,7 +160,7 @@ Values Graph::Apply(Operator op, absl::Span<const Value> inputs) {
     node.outputs.push_back(AddValue({std::move(d), ValueKind::kComputed, needs_gradient, index, ""}));
   }
   nodes_.push_back(std::move(node));
-  if (pure) nodes_by_hash_[hash].push_back(index);
+  if (pure) alike->push_back(index);
   if (is_store) ForgetReadersOf(LeafOf(inputs[0]));
   return nodes_.back().outputs;
 }
@@ -180,7 +181,8 @@ Value Graph::Find(std::string_view name) const {
 }
 
 void Graph::SetBlock(std::string_view name) {
-  auto [it, added] = block_index_.try_emplace(std::string(name), static_cast<int32_t>(blocks_.size()));
+  if (name == blocks_[block_]) return;
+  auto [it, added] = block_index_.try_emplace(name, static_cast<int32_t>(blocks_.size()));
   if (added) blocks_.emplace_back(name);
   block_ = it->second;
 }

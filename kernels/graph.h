@@ -3,7 +3,6 @@
 #ifndef MATHNAS_KERNELS_GRAPH_H_
 #define MATHNAS_KERNELS_GRAPH_H_
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "kernels/name_map.h"
 #include "kernels/ops/operator.h"
 #include "kernels/tensor.h"
 
@@ -108,8 +108,8 @@ class Graph {
   std::vector<Node> nodes_;
   std::vector<std::string> blocks_ = {""};
   int32_t block_ = 0;
-  std::map<std::string, Value, std::less<>> names_;
-  std::map<std::string, int32_t, std::less<>> block_index_ = {{"", 0}};
+  NameMap<Value> names_;
+  NameMap<int32_t> block_index_ = {{"", 0}};
   absl::flat_hash_map<size_t, absl::InlinedVector<int32_t, 1>> nodes_by_hash_;
 };
 

@@ -1,17 +1,22 @@
 #include "kernels/kernel_cache.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/hash/hash.h"
 
 namespace mathnas::kernels {
 
-size_t KernelCache::Hash::operator()(const Key& key) const {
+size_t KernelCache::Hash::operator()(const KeyView& key) const {
   return absl::HashOf(HashOf(key.op), key.inputs, key.outputs);
 }
 
-std::shared_ptr<const Kernel> KernelCache::Find(const Key& key) {
+bool KernelCache::Equal::operator()(const KeyView& a, const KeyView& b) const {
+  return a.op == b.op && a.inputs == b.inputs && a.outputs == b.outputs;
+}
+
+std::shared_ptr<const Kernel> KernelCache::Find(const KeyView& key) {
   std::lock_guard lock(mutex_);
   auto it = index_.find(key);
   if (it == index_.end()) {
@@ -19,15 +24,16 @@ std::shared_ptr<const Kernel> KernelCache::Find(const Key& key) {
     return nullptr;
   }
   ++stats_.hits;
-  order_.splice(order_.begin(), order_, it->second);
-  return it->second->second;
+  order_.splice(order_.begin(), order_, *it);
+  return (*it)->kernel;
 }
 
-void KernelCache::Insert(Key key, std::shared_ptr<const Kernel> kernel) {
+void KernelCache::Insert(const KeyView& key, std::shared_ptr<const Kernel> kernel) {
   std::lock_guard lock(mutex_);
   if (index_.contains(key)) return;  // another thread was faster
-  order_.emplace_front(std::move(key), std::move(kernel));
-  index_.emplace(order_.front().first, order_.begin());
+  Key own = {key.op, Descs(key.inputs.begin(), key.inputs.end()), Descs(key.outputs.begin(), key.outputs.end())};
+  order_.push_front({std::move(own), Hash()(key), std::move(kernel)});
+  index_.insert(order_.begin());
   Shrink();
 }
 
@@ -53,7 +59,7 @@ KernelCache::Stats KernelCache::stats() const {
 
 void KernelCache::Shrink() {
   while (static_cast<int64_t>(order_.size()) > capacity_) {
-    index_.erase(order_.back().first);
+    index_.erase(std::prev(order_.end()));
     order_.pop_back();
     ++stats_.evictions;
   }

@@ -6,8 +6,8 @@
 #include <list>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 
+#include "absl/container/flat_hash_set.h"
 #include "kernels/ops/operator.h"
 
 namespace mathnas::kernels {
@@ -21,7 +21,15 @@ class KernelCache {
     Operator op;
     Descs inputs;
     Descs outputs;
-    bool operator==(const Key&) const = default;
+  };
+  // A key that is somewhere else: a plan looks up hundreds, nearly all of which are there.
+  struct KeyView {
+    KeyView(const Operator& o, DescSpan from, DescSpan to) : op(o), inputs(from), outputs(to) {}
+    KeyView(const Key& key) : KeyView(key.op, key.inputs, key.outputs) {}  // a key is what it stands for
+
+    const Operator& op;
+    DescSpan inputs;
+    DescSpan outputs;
   };
   struct Stats {
     int64_t hits = 0;
@@ -34,18 +42,33 @@ class KernelCache {
   explicit KernelCache(int64_t capacity = 4096) : capacity_(capacity) {}
 
   // Null when there is none.
-  std::shared_ptr<const Kernel> Find(const Key& key);
-  void Insert(Key key, std::shared_ptr<const Kernel> kernel);
+  std::shared_ptr<const Kernel> Find(const KeyView& key);
+  void Insert(const KeyView& key, std::shared_ptr<const Kernel> kernel);
   // Entries kept at most, at least 1; surplus ones go at once.
   void SetCapacity(int64_t capacity);
   void Clear();
   Stats stats() const;
 
  private:
-  struct Hash {
-    size_t operator()(const Key& key) const;
+  struct Entry {
+    Key key;
+    size_t hash;
+    std::shared_ptr<const Kernel> kernel;
   };
-  using Order = std::list<std::pair<Key, std::shared_ptr<const Kernel>>>;  // most recently used first
+  using Order = std::list<Entry>;  // most recently used first
+  // Of entries by their keys, and of keys that are looked up.
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(const KeyView& key) const;
+    size_t operator()(Order::const_iterator entry) const { return entry->hash; }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(const KeyView& a, const KeyView& b) const;
+    bool operator()(Order::const_iterator a, Order::const_iterator b) const { return (*this)(a->key, b->key); }
+    bool operator()(Order::const_iterator a, const KeyView& b) const { return (*this)(a->key, b); }
+    bool operator()(const KeyView& a, Order::const_iterator b) const { return (*this)(a, b->key); }
+  };
 
   void Shrink();
 
@@ -53,7 +76,7 @@ class KernelCache {
   int64_t capacity_;
   Stats stats_;
   Order order_;
-  std::unordered_map<Key, Order::iterator, Hash> index_;
+  absl::flat_hash_set<Order::iterator, Hash, Equal> index_;
 };
 
 }  // namespace mathnas::kernels

@@ -3,11 +3,11 @@
 #ifndef MATHNAS_KERNELS_PACKED_WEIGHTS_H_
 #define MATHNAS_KERNELS_PACKED_WEIGHTS_H_
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
@@ -23,10 +23,10 @@ class PackedWeights {
   // The packed form of the tensor at `source` for `kernel`, made by `pack` if nobody holds it.
   absl::StatusOr<std::shared_ptr<const Tensor>> Get(const void* kernel, const void* source,
                                                     absl::FunctionRef<absl::StatusOr<Tensor>()> pack);
-
-  // Puts what was packed since the last time in large pages (internal/large_pages.h), for contexts that are ready to
-  // run.
-  void PreferLargePages();
+  // The same in memory of the host, in large pages (internal/large_pages.h), which small tensors share: `pack` fills
+  // all of the tensor, whose contents are not set.
+  absl::StatusOr<std::shared_ptr<const Tensor>> Get(const void* kernel, const void* source, const TensorDesc& desc,
+                                                    absl::FunctionRef<absl::Status(const TensorView&)> pack);
 
   // Bytes of the packed tensors that are in use.
   size_t bytes() const { return stats().bytes; }
@@ -41,11 +41,14 @@ class PackedWeights {
  private:
   static constexpr size_t kLeastSweep = 64;  // entries: below, those that are not used any more are left
 
+  Tensor Allocate(const TensorDesc& desc);
+
   mutable std::mutex mutex_;
   size_t sweep_at_ = kLeastSweep;
   int64_t hits_ = 0, misses_ = 0;
   std::map<std::pair<const void*, const void*>, std::weak_ptr<const Tensor>> entries_;
-  std::vector<std::weak_ptr<const Tensor>> fresh_;
+  std::shared_ptr<std::byte> slab_;  // that small tensors are put into, until it is full; each of them keeps it alive
+  size_t slab_used_ = 0;             // bytes
 };
 
 }  // namespace mathnas::kernels

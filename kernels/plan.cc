@@ -103,32 +103,27 @@ class PlanBuilder {
 
   // Graph order, but an accumulation runs right after what it adds, so that gradients do not pile up.
   void Schedule() {
-    std::vector<std::vector<size_t>> followers(reduced_.nodes.size());
-    std::vector<bool> placed(reduced_.nodes.size(), false);
+    std::vector<std::pair<size_t, size_t>> order;  // the node that it runs with or right after, and the node
     for (size_t n = 0; n < reduced_.nodes.size(); ++n) {
+      if (!live_[n]) continue;
       const Operator& op = reduced_.nodes[n].op;
-      if (!live_[n] || !(std::holds_alternative<Accumulate>(op) || std::holds_alternative<AccumulateRows>(op)))
-        continue;
-      const int32_t producer = graph_.info(reduced_.nodes[n].inputs.back()).node;
-      if (producer < 0) continue;
-      followers[producer].push_back(n);
-      placed[n] = true;
+      const bool follows = std::holds_alternative<Accumulate>(op) || std::holds_alternative<AccumulateRows>(op);
+      const int32_t producer = follows ? graph_.info(reduced_.nodes[n].inputs.back()).node : -1;
+      order.emplace_back(producer < 0 ? n : static_cast<size_t>(producer), n);
     }
-    for (size_t n = 0; n < reduced_.nodes.size(); ++n) {
-      if (!live_[n] || placed[n]) continue;
-      Emit(reduced_.nodes[n]);
-      for (size_t f : followers[n]) Emit(reduced_.nodes[f]);
+    std::sort(order.begin(), order.end());
+    for (const auto& [at, n] : order) {
+      const ReducedNode& item = reduced_.nodes[n];
+      (std::holds_alternative<Slice>(item.op) ? views_ : schedule_).push_back(&item);
     }
   }
-
-  void Emit(const ReducedNode& item) { (std::holds_alternative<Slice>(item.op) ? views_ : schedule_).push_back(item); }
 
   void MakePlacesOfLeaves() {
     places_.resize(graph_.values().size());
     std::vector<bool> used(graph_.values().size(), false);
     for (const auto* items : {&schedule_, &views_}) {
-      for (const ReducedNode& item : *items) {
-        for (Value v : item.inputs) used[v.id] = true;
+      for (const ReducedNode* item : *items) {
+        for (Value v : item->inputs) used[v.id] = true;
       }
     }
     for (const PlanOutput& o : outputs_) used[reduced_[o.value].id] = true;
@@ -139,9 +134,9 @@ class PlanBuilder {
         plan_->bound_.push_back({graph_.info(v).name, graph_.desc(v)});
       }
     }
-    for (const ReducedNode& view : views_) {
-      const Value leaf = view.inputs[0], slice = view.outputs[0];
-      const int64_t begin = std::get<Slice>(view.op).begin * graph_.desc(leaf).row_elements();
+    for (const ReducedNode* view : views_) {
+      const Value leaf = view->inputs[0], slice = view->outputs[0];
+      const int64_t begin = std::get<Slice>(view->op).begin * graph_.desc(leaf).row_elements();
       places_[slice.id] = places_[leaf.id];
       places_[slice.id].offset = static_cast<size_t>(begin) * SizeOf(graph_.desc(leaf).dtype);
     }
@@ -152,7 +147,7 @@ class PlanBuilder {
     const auto end = static_cast<int32_t>(schedule_.size());
     std::vector<int32_t> last(graph_.values().size(), -1);
     for (int32_t s = 0; s < end; ++s) {
-      for (Value v : schedule_[s].inputs) last[v.id] = s;
+      for (Value v : schedule_[s]->inputs) last[v.id] = s;
     }
     for (const PlanOutput& o : outputs_) last[reduced_[o.value].id] = end;
 
@@ -164,7 +159,7 @@ class PlanBuilder {
     };
     for (Value v : graph_.Leaves(ValueKind::kInput)) new_buffer(v, 0, end);
     for (int32_t s = 0; s < end; ++s) {
-      const ReducedNode& item = schedule_[s];
+      const ReducedNode& item = *schedule_[s];
       for (size_t i = 0; i < item.outputs.size(); ++i) {
         const Value out = item.outputs[i];
         const int32_t until = std::max(last[out.id], s);
@@ -214,8 +209,9 @@ class PlanBuilder {
 
   absl::Status Prepare() {
     std::string missing;
+    plan_->steps_.reserve(schedule_.size());
     for (size_t s = 0; s < schedule_.size(); ++s) {
-      const ReducedNode& item = schedule_[s];
+      const ReducedNode& item = *schedule_[s];
       live_now_ = live_bytes_[s];
       if (MustBeInPlace(item.op) && places_[item.inputs.back().id] != places_[item.outputs[0].id]) {
         AddStep(Add{}, {item.inputs.back()}, {item.outputs[0]}, item.block, missing);
@@ -234,9 +230,14 @@ class PlanBuilder {
   }
 
   void AddStep(const Operator& op, const Values& inputs, const Values& outputs, int32_t block, std::string& missing) {
-    Plan::Step step = {op, graph_.DescsOf(inputs), graph_.DescsOf(outputs), {}, {}, nullptr, block, live_now_};
+    Plan::Step& step = plan_->steps_.emplace_back();  // in place: it is large
+    step.op = op;
+    step.input_descs = graph_.DescsOf(inputs);
+    step.output_descs = graph_.DescsOf(outputs);
     for (Value v : inputs) step.inputs.push_back(places_[v.id]);
     for (Value v : outputs) step.outputs.push_back(places_[v.id]);
+    step.block = block;
+    step.live_bytes = live_now_;
     auto kernel = device_.Prepare(op, step.input_descs, step.output_descs);
     if (!kernel.ok()) {
       missing += fmt::format("\n  {}{}{}", plan_->blocks_[block], plan_->blocks_[block].empty() ? "" : ": ",
@@ -245,7 +246,6 @@ class PlanBuilder {
     }
     step.kernel = *std::move(kernel);
     plan_->scratch_bytes_ = std::max(plan_->scratch_bytes_, step.kernel->scratch_bytes());
-    plan_->steps_.push_back(std::move(step));
   }
 
   const Graph& graph_;
@@ -254,11 +254,11 @@ class PlanBuilder {
   std::shared_ptr<Plan> plan_;
   ReducedGraph reduced_;
   std::vector<bool> live_;
-  std::vector<ReducedNode> schedule_;
-  std::vector<ReducedNode> views_;   // slices of leaves
-  std::vector<Plan::Place> places_;  // by value
-  std::vector<size_t> live_bytes_;   // by item of the schedule
-  size_t live_now_ = 0;              // of the item that becomes a step
+  std::vector<const ReducedNode*> schedule_;  // in reduced_
+  std::vector<const ReducedNode*> views_;     // slices of leaves
+  std::vector<Plan::Place> places_;           // by value
+  std::vector<size_t> live_bytes_;            // by item of the schedule
+  size_t live_now_ = 0;                       // of the item that becomes a step
 };
 
 absl::StatusOr<std::shared_ptr<const Plan>> Plan::Create(const Graph& graph, absl::Span<const PlanOutput> outputs,
@@ -339,8 +339,6 @@ class ContextBuilder {
       auto execution = stream_->Prepare(std::move(before_), context_->kernels_, std::move(after_));
       if (!execution.ok()) return execution.status();
       context_->execution_ = *std::move(execution);
-    } else if (plan_->options().constant_weights) {
-      device_.packed()->PreferLargePages();
     }
     context_->plan_ = plan_;
     return std::move(context_);

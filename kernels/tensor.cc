@@ -78,10 +78,15 @@ Tensor Tensor::Borrow(TensorView view, std::shared_ptr<const void> owner) {
   return tensor;
 }
 
+Tensor Tensor::Uninitialized(TensorDesc desc) {
+  Tensor tensor;
+  tensor.memory_.reset(Allocate(desc));
+  tensor.view_ = {std::move(desc), tensor.memory_.get()};
+  return tensor;
+}
+
 Tensor Tensor::Clone() const {
-  Tensor copy;  // not zeroed first: a network's weights are copied whenever it is extracted
-  copy.memory_.reset(Allocate(desc()));
-  copy.view_ = {desc(), copy.memory_.get()};
+  Tensor copy = Uninitialized(desc());
   if (desc().bytes() > 0) std::memcpy(copy.data(), data(), desc().bytes());
   return copy;
 }
@@ -101,6 +106,8 @@ void TensorMap::Put(std::string name, Tensor tensor) {
   index_.emplace(name, entries_.size());
   entries_.push_back({std::move(name), std::move(tensor)});
 }
+
+Tensor TensorMap::Take(std::string_view name) { return std::exchange(entries_[index_.find(name)->second].tensor, {}); }
 
 const Tensor* TensorMap::Find(std::string_view name) const {
   auto it = index_.find(name);

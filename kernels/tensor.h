@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/bfloat16.h"
 #include "kernels/float16.h"
+#include "kernels/name_map.h"
 
 namespace mathnas::kernels {
 
@@ -111,6 +111,8 @@ class Tensor {
   // A tensor in memory that `owner` frees (a mapped file, a buffer of the caller), alive at least as long as the
   // tensor. Aligned as that memory is, at least to its element size; not to be written if that memory is read-only.
   static Tensor Borrow(TensorView view, std::shared_ptr<const void> owner);
+  // One that owns its memory, which is not zeroed: for who writes all of it.
+  static Tensor Uninitialized(TensorDesc desc);
 
   const TensorDesc& desc() const { return view_.desc; }
   const Shape& shape() const { return view_.desc.shape; }
@@ -122,6 +124,7 @@ class Tensor {
   }
   // A copy that owns its memory.
   Tensor Clone() const;
+  bool borrowed() const { return memory_ == nullptr; }
 
  private:
   struct Free {
@@ -144,6 +147,8 @@ class TensorMap {
   absl::StatusOr<TensorView> Add(std::string name, TensorDesc desc);
   // Adds or replaces.
   void Put(std::string name, Tensor tensor);
+  // Moves the tensor of this name, which must be there, out of the map; an empty one stays in its place.
+  Tensor Take(std::string_view name);
   // Null when there is none of this name.
   const Tensor* Find(std::string_view name) const;
   // NotFound names the tensor that is missing.
@@ -156,7 +161,7 @@ class TensorMap {
 
  private:
   std::vector<Entry> entries_;
-  std::map<std::string, size_t, std::less<>> index_;
+  NameMap<size_t> index_;
 };
 
 }  // namespace mathnas::kernels

@@ -19,6 +19,8 @@ bool KeepsZero(const Operator& op) {
 ReducedGraph FollowZeros(const Graph& graph) {
   ReducedGraph reduced;
   const size_t values = graph.values().size();
+  reduced.nodes.reserve(graph.nodes().size());
+  reduced.stands_for.reserve(values);
   for (size_t i = 0; i < values; ++i) reduced.stands_for.push_back(Value{static_cast<int32_t>(i)});
   std::vector<bool> zero(values, false);
   for (const Graph::Node& node : graph.nodes()) {

@@ -173,11 +173,11 @@ class ExpandDepthwiseKernel : public Kernel {
         continue;
       }
       const float* source = bound->sources[input];
-      auto kept = buffers.packed->Get(ShapeId(a_.shape.channels, of_channel), source, [&]() -> absl::StatusOr<Tensor> {
-        Tensor t(DType::kF32, {floats});
-        Pack(a_, of_channel, source, t.as<float>().data());
-        return t;
-      });
+      auto kept = buffers.packed->Get(ShapeId(a_.shape.channels, of_channel), source, {DType::kF32, {floats}},
+                                      [&](const TensorView& packed) {
+                                        Pack(a_, of_channel, source, packed.as<float>().data());
+                                        return absl::OkStatus();
+                                      });
       if (!kept.ok()) return kept.status();
       bound->packed[input] = (*kept)->as<float>().data();
       bound->kept.push_back(*std::move(kept));

@@ -16,13 +16,15 @@ class BoundPrimitives : public BoundKernel {
  public:
   explicit BoundPrimitives(int threads) : threads_(threads) {}
 
-  void Add(const dnnl::primitive& primitive, std::vector<std::pair<int, dnnl::memory>> arguments) {
-    Call call = {primitive, {}, {}};
-    for (auto& [id, memory] : arguments) {
-      call.arguments.push_back({id, memory.get()});
-      call.memories.push_back(std::move(memory));
-    }
-    calls_.push_back(std::move(call));
+  // A primitive with as many arguments, which are then added to it.
+  void Add(const dnnl::primitive& primitive, size_t arguments) {
+    Call& call = calls_.emplace_back(Call{primitive, {}, {}});
+    call.arguments.reserve(arguments);
+    call.memories.reserve(arguments);
+  }
+  void AddArgument(int id, dnnl::memory memory) {
+    calls_.back().arguments.push_back({id, memory.get()});
+    calls_.back().memories.push_back(std::move(memory));
   }
   void Keep(std::shared_ptr<const Tensor> packed) { packed_.push_back(std::move(packed)); }
 
@@ -49,7 +51,7 @@ class BoundPrimitives : public BoundKernel {
   };
 
   int threads_;
-  std::vector<Call> calls_;
+  absl::InlinedVector<Call, 1> calls_;
   std::vector<std::shared_ptr<const Tensor>> packed_;
 };
 
@@ -111,7 +113,12 @@ absl::StatusOr<std::unique_ptr<BoundKernel>> PrimitiveKernel::Bind(const KernelB
   return onednn::Guard(threads_, [&]() -> Result {
     std::vector<void*> packed(packings_.size());
     auto bound = std::make_unique<BoundPrimitives>(threads_);
+    // Making memory objects takes most of the time here: what one primitive writes and another reads is one.
+    absl::InlinedVector<std::pair<const Slot*, dnnl::memory>, 8> made;
     const auto memory = [&](const Slot& slot) {
+      for (const auto& [known, object] : made) {
+        if (known->kind == slot.kind && known->index == slot.index && known->md == slot.md) return object;
+      }
       void* data = nullptr;
       switch (slot.kind) {
         case Slot::kInput:
@@ -127,7 +134,11 @@ absl::StatusOr<std::unique_ptr<BoundKernel>> PrimitiveKernel::Bind(const KernelB
           data = packed[slot.index];
           break;
       }
-      return dnnl::memory(slot.md, onednn::Engine(), data);
+      return made.emplace_back(&slot, dnnl::memory(slot.md, onednn::Engine(), data)).second;
+    };
+    const auto add = [&](BoundPrimitives& to, const Step& step) {
+      to.Add(step.primitive, step.arguments.size());
+      for (const auto& [id, slot] : step.arguments) to.AddArgument(id, memory(slot));
     };
     for (const Step& step : steps_) {
       const bool once = step.packs >= 0 && buffers.inputs[packings_[step.packs].input].constant;
@@ -137,24 +148,19 @@ absl::StatusOr<std::unique_ptr<BoundKernel>> PrimitiveKernel::Bind(const KernelB
       if (once) {
         const Packing& packing = packings_[step.packs];
         const void* source = buffers.inputs[packing.input].data;
-        auto tensor = buffers.packed->Get(packing.layouts, source, [&]() -> absl::StatusOr<Tensor> {
-          Tensor t(DType::kU8, {static_cast<int64_t>(packing.wanted.get_size())});
-          packed[step.packs] = t.data();
+        const TensorDesc desc = {DType::kU8, {static_cast<int64_t>(packing.wanted.get_size())}};
+        auto tensor = buffers.packed->Get(packing.layouts, source, desc, [&](const TensorView& to) {
+          packed[step.packs] = to.data;
           BoundPrimitives pack(threads_);
-          std::vector<std::pair<int, dnnl::memory>> arguments;
-          for (const auto& [id, slot] : step.arguments) arguments.emplace_back(id, memory(slot));
-          pack.Add(step.primitive, std::move(arguments));
-          if (auto s = pack.Run(); !s.ok()) return s;
-          return t;
+          add(pack, step);
+          return pack.Run();
         });
         if (!tensor.ok()) return tensor.status();
         packed[step.packs] = (*tensor)->data();
         bound->Keep(*std::move(tensor));
         continue;
       }
-      std::vector<std::pair<int, dnnl::memory>> arguments;
-      for (const auto& [id, slot] : step.arguments) arguments.emplace_back(id, memory(slot));
-      bound->Add(step.primitive, std::move(arguments));
+      add(*bound, step);
     }
     return bound;
   });

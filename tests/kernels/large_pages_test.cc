@@ -1,8 +1,6 @@
 #include "kernels/internal/large_pages.h"
 
-#include <sys/mman.h>
-
-#include <cerrno>
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -11,11 +9,13 @@
 #include <memory>
 #include <new>
 #include <numeric>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/packed_weights.h"
 #include "kernels/plan.h"
 #include "kernels/tensor.h"
 
@@ -81,25 +81,36 @@ TEST(LargePages, TooMuchMemoryIsBadAlloc) {
                std::bad_alloc);
 }
 
-// Memory in small pages, of which some were never touched, one is read-only and one belongs to nobody.
-TEST(LargePages, ContentsAndAddressesStay) {
-  constexpr size_t kPages = 4;
-  void* map = mmap(nullptr, (kPages + 1) * kLargePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  ASSERT_NE(map, MAP_FAILED);
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(map) + kLargePage - 1) / kLargePage * kLargePage;
-  auto* words = reinterpret_cast<uint32_t*>(first);
-  constexpr size_t kWords = kLargePage / sizeof(uint32_t);
-  for (size_t i = 0; i < kWords * 3 / 2; ++i) words[i] = static_cast<uint32_t>(i * 2654435761u);
-  ASSERT_EQ(mprotect(words + kWords, 4096, PROT_READ), 0);
-  ASSERT_EQ(munmap(words + 3 * kWords, kLargePage), 0);
-  errno = 17;
-  internal::PreferLargePages({{words + 100, 40}, {words + kWords + 5, kLargePage}, {words + 3 * kWords, 1}});
-  internal::PreferLargePages({});
-  EXPECT_EQ(errno, 17);
-  for (size_t i = 0; i < kWords * 3; ++i) {
-    ASSERT_EQ(words[i], i < kWords * 3 / 2 ? static_cast<uint32_t>(i * 2654435761u) : 0u) << i;
+// Many small tensors to a large page, none over another, each alive for as long as somebody holds it.
+TEST(LargePages, PackedWeightsShareThem) {
+  PackedWeights packed;
+  constexpr int64_t kBytes = 300000;
+  constexpr size_t kTensors = 40;  // of several slabs
+  const std::vector<uint8_t> sources(kTensors);
+  std::vector<std::shared_ptr<const Tensor>> held;
+  for (size_t i = 0; i < kTensors; ++i) {
+    auto tensor = packed.Get(&packed, &sources[i], {DType::kU8, {kBytes}}, [&](const TensorView& to) {
+      std::ranges::fill(to.as<uint8_t>(), static_cast<uint8_t>(i));
+      return absl::OkStatus();
+    });
+    ASSERT_TRUE(tensor.ok());
+    if (i % 3 == 0) continue;  // not held
+    held.push_back(*std::move(tensor));
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(held.back()->data()) % 64, 0u);
+    if (!SystemHasLargePages()) continue;
+    const std::string flags = SystemSays(held.back()->data(), "VmFlags:");
+    EXPECT_NE(flags.find(" hg "), std::string::npos) << flags;
   }
-  munmap(map, (kPages + 1) * kLargePage);
+  EXPECT_EQ(packed.stats().size, static_cast<int64_t>(held.size()));
+  EXPECT_EQ(packed.bytes(), held.size() * kBytes);
+  for (size_t i = 0, h = 0; i < kTensors; ++i) {
+    if (i % 3 == 0) continue;
+    const std::span<const uint8_t> bytes = held[h++]->as<const uint8_t>();
+    EXPECT_TRUE(std::ranges::all_of(bytes, [&](uint8_t b) { return b == i; })) << i;
+  }
+  const auto failed =
+      packed.Get(&packed, &packed, {DType::kU8, {kBytes}}, [](const TensorView&) { return absl::InternalError("no"); });
+  EXPECT_EQ(failed.status().message(), "no");
 }
 
 }  // namespace
