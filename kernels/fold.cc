@@ -32,8 +32,9 @@ Activation ActivationOf(const Operator& op) {
 // Values are those of the original graph; new ones follow after them.
 class Folder {
  public:
-  Folder(const Graph& graph, absl::Span<const PlanOutput> outputs, const TensorMap& weights)
-      : graph_(graph), outputs_(outputs), weights_(weights), values_(graph.values().size()) {}
+  // Tensors that stay as they are are taken out of `source`, which is null or `weights`.
+  Folder(const Graph& graph, absl::Span<const PlanOutput> outputs, const TensorMap& weights, TensorMap* source)
+      : graph_(graph), outputs_(outputs), weights_(weights), source_(source), values_(graph.values().size()) {}
 
   absl::StatusOr<FoldedGraph> Run() {
     if (auto s = CheckGraph(); !s.ok()) return s;
@@ -132,7 +133,7 @@ class Folder {
       const Value view = items_[n].outputs[0];
       const Tensor& whole = *Constant(items_[n].inputs[0]);
       const TensorDesc& part = graph_.desc(view);
-      Tensor copy(DType::kF32, part.shape);
+      Tensor copy = Tensor::Uninitialized({DType::kF32, part.shape});
       const int64_t rows = part.shape[0], row = rows == 0 ? 0 : copy.desc().elements() / rows;
       const int64_t stride = whole.desc().row_elements();
       const float* from = whole.as<float>().data() + slice->begin * stride;
@@ -161,7 +162,7 @@ class Folder {
       const auto row = table->as<float>().subspan(static_cast<size_t>(scale->row * table->shape().back()));
       for (size_t i = 1; i < linear.inputs.size(); ++i) {  // weights{out,..} and bias{out}
         const Tensor& old = *Constant(linear.inputs[i]);
-        Tensor scaled(old.desc());
+        Tensor scaled = Tensor::Uninitialized(old.desc());
         const auto from = old.as<float>(), to = scaled.as<float>();
         const size_t inner = from.empty() ? 1 : from.size() / static_cast<size_t>(old.shape()[0]);
         for (size_t k = 0; k < from.size(); ++k) to[k] = static_cast<float>(from[k] * scale->factor * row[k / inner]);
@@ -201,8 +202,8 @@ class Folder {
     const auto mean = vector(norm.inputs.size() - 2), var = vector(norm.inputs.size() - 1);
 
     const int64_t channels = weights.shape()[0];
-    Tensor folded(weights.desc());
-    Tensor bias(DType::kF32, {channels});
+    Tensor folded = Tensor::Uninitialized(weights.desc());
+    Tensor bias = Tensor::Uninitialized({DType::kF32, {channels}});
     const auto from = weights.as<float>(), to = folded.as<float>();
     const size_t taps = channels == 0 ? 0 : from.size() / static_cast<size_t>(channels);
     for (int64_t c = 0; c < channels; ++c) {
@@ -380,7 +381,8 @@ class Folder {
       } else if (leaf.kind != ValueKind::kComputed && links.readers[i] > 0) {
         const bool trainable = leaf.kind == ValueKind::kParameter;
         built[i] = trainable ? g.Parameter(leaf.name, leaf.desc.shape) : g.State(leaf.name, leaf.desc.shape);
-        folded.weights.Put(leaf.name, weights_.Find(leaf.name)->Clone());
+        folded.weights.Put(leaf.name,
+                           source_ != nullptr ? source_->Take(leaf.name) : weights_.Find(leaf.name)->Clone());
       }
     }
     built.resize(values_);
@@ -464,6 +466,7 @@ class Folder {
   const Graph& graph_;
   absl::Span<const PlanOutput> outputs_;
   const TensorMap& weights_;
+  TensorMap* source_;
   size_t values_;                  // of the graph, and new ones
   std::vector<Value> stands_for_;  // by value of the graph: the value that is computed in its place
   std::vector<Item> items_;
@@ -475,7 +478,12 @@ class Folder {
 
 absl::StatusOr<FoldedGraph> FoldForInference(const Graph& graph, absl::Span<const PlanOutput> outputs,
                                              const TensorMap& weights) {
-  return Folder(graph, outputs, weights).Run();
+  return Folder(graph, outputs, weights, nullptr).Run();
+}
+
+absl::StatusOr<FoldedGraph> FoldForInference(const Graph& graph, absl::Span<const PlanOutput> outputs,
+                                             TensorMap&& weights) {
+  return Folder(graph, outputs, weights, &weights).Run();
 }
 
 }  // namespace mathnas::kernels

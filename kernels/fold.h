@@ -15,7 +15,7 @@ namespace mathnas::kernels {
 
 struct FoldedGraph {
   Graph graph;
-  TensorMap weights;                // what the graph reads, and nothing else: copies, and the folded tensors
+  TensorMap weights;                // what the graph reads, and nothing else: copied or taken, and the folded tensors
   std::vector<PlanOutput> outputs;  // those that were asked for, as values of `graph`
 };
 
@@ -39,6 +39,9 @@ struct FoldedGraph {
 // NotFound names a tensor that is missing.
 absl::StatusOr<FoldedGraph> FoldForInference(const Graph& graph, absl::Span<const PlanOutput> outputs,
                                              const TensorMap& weights);
+// The same, but tensors that stay as they are are taken out of `weights` instead of being copied.
+absl::StatusOr<FoldedGraph> FoldForInference(const Graph& graph, absl::Span<const PlanOutput> outputs,
+                                             TensorMap&& weights);
 
 }  // namespace mathnas::kernels
 

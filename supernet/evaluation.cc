@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "fmt/format.h"
 #include "kernels/plan.h"
@@ -57,16 +58,30 @@ class Classifier {
   std::unique_ptr<kernels::Context> context_;
 };
 
+// Of TensorMap&& or const TensorMap&.
+template <typename Weights>
+absl::StatusOr<kernels::FoldedGraph> Fold(const SearchSpace& space, const Choice& choice, Weights&& own_weights,
+                                          int64_t batch, kernels::Precision precision) {
+  if (auto s = space.Check(choice); !s.ok()) return s;
+  const NetworkGraph network = space.Network(choice, {.batch = batch});
+  auto folded =
+      kernels::FoldForInference(network.graph, {{"logits", network.logits}}, std::forward<Weights>(own_weights));
+  if (!folded.ok() || precision == kernels::Precision::kFloat32) return folded;
+  return kernels::LowerPrecision(*folded, precision);
+}
+
 }  // namespace
 
 absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, const Choice& choice,
                                                    const TensorMap& own_weights, int64_t batch,
                                                    kernels::Precision precision) {
-  if (auto s = space.Check(choice); !s.ok()) return s;
-  const NetworkGraph network = space.Network(choice, {.batch = batch});
-  auto folded = kernels::FoldForInference(network.graph, {{"logits", network.logits}}, own_weights);
-  if (!folded.ok() || precision == kernels::Precision::kFloat32) return folded;
-  return kernels::LowerPrecision(*folded, precision);
+  return Fold(space, choice, own_weights, batch, precision);
+}
+
+absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, const Choice& choice,
+                                                   TensorMap&& own_weights, int64_t batch,
+                                                   kernels::Precision precision) {
+  return Fold(space, choice, std::move(own_weights), batch, precision);
 }
 
 absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choice, const TensorMap& own_weights,

@@ -51,6 +51,10 @@ absl::StatusOr<Evaluation> Evaluate(const SearchSpace& space, const Choice& choi
 absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, const Choice& choice,
                                                    const kernels::TensorMap& own_weights, int64_t batch,
                                                    kernels::Precision precision = kernels::Precision::kFloat32);
+// The same, but tensors that stay as they are are taken out of `own_weights` instead of being copied.
+absl::StatusOr<kernels::FoldedGraph> FoldedNetwork(const SearchSpace& space, const Choice& choice,
+                                                   kernels::TensorMap&& own_weights, int64_t batch,
+                                                   kernels::Precision precision = kernels::Precision::kFloat32);
 
 }  // namespace mathnas::supernet
 

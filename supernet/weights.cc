@@ -74,6 +74,7 @@ const Tensor* WeightBeside(const TensorMap& weights, const std::string& bias) {
 struct NamedDesc {
   std::string name;
   TensorDesc desc;
+  bool is_parameter;
 };
 
 // What AllocateWeights makes tensors of.
@@ -83,10 +84,11 @@ std::vector<NamedDesc> TensorsOf(const Graph& graph) {
   for (ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
     for (Value v : graph.Leaves(kind)) {
       const Graph::ValueInfo& leaf = graph.info(v);
-      tensors.push_back({leaf.name, leaf.desc});
+      tensors.push_back({leaf.name, leaf.desc, kind == ValueKind::kParameter});
       if (leaf.name.ends_with(kMean)) {
-        tensors.push_back(
-            {leaf.name.substr(0, leaf.name.size() - kMean.size()) + "num_batches_tracked", {DType::kI64, {}}});
+        tensors.push_back({leaf.name.substr(0, leaf.name.size() - kMean.size()) + "num_batches_tracked",
+                           {DType::kI64, {}},
+                           /*is_parameter=*/false});
       }
     }
   }
@@ -195,7 +197,7 @@ DType RealOf(const TensorMap& weights) {
 // A dense copy, of a slice too.
 Tensor Copy(const TensorView& view) {
   if (view.desc.dense()) return Tensor::Borrow(view, nullptr).Clone();
-  Tensor copy(view.desc.dtype, view.desc.shape);
+  Tensor copy = Tensor::Uninitialized({view.desc.dtype, view.desc.shape});
   if (view.desc.elements() == 0) return copy;
   const size_t rows = view.desc.shape.empty() ? 1 : static_cast<size_t>(view.desc.shape[0]);
   const size_t bytes = view.desc.bytes() / rows;
@@ -223,18 +225,19 @@ Tensor Unlearned(const NamedDesc& own) {
   return tensor;
 }
 
-}  // namespace
-
-absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice& choice, const TensorMap& shared) {
+// Borrows parameters that are as they should be from `owner`, which has them, if it is not null.
+absl::StatusOr<TensorMap> Extract(const SearchSpace& space, const Choice& choice, const TensorMap& shared,
+                                  const std::shared_ptr<const TensorMap>& owner) {
   if (auto s = space.Check(choice); !s.ok()) return s;
   const DType real = RealOf(shared);
   const std::vector<NamedDesc> own = TensorsOf(space.Network(choice, {.mode = Mode::kTraining, .real = real}).graph);
-  Graph parts(real);  // what is not just a tensor of the supernet
+  std::vector<const Tensor*> sources;  // of `own`, in the supernet
+  Graph parts(real);                   // what is not just a tensor of the supernet
   std::vector<kernels::PlanOutput> computed;
   std::optional<NetworkGraph> supernet;  // made when something is missing: what should be there
   for (const NamedDesc& e : own) {
     const std::string name = space.SharedName(e.name, choice);
-    const Tensor* source = shared.Find(name);
+    const Tensor* source = sources.emplace_back(shared.Find(name));
     if (source == nullptr) {
       if (!supernet) supernet = space.Supernet({.mode = Mode::kTraining});
       if (e.desc.shape.size() > 1 || supernet->graph.Find(name).valid()) {
@@ -253,17 +256,30 @@ absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice&
   if (auto s = (*context)->Run(); !s.ok()) return s;
 
   TensorMap extracted;
-  for (const NamedDesc& e : own) {
-    const Tensor* source = shared.Find(space.SharedName(e.name, choice));
-    if (source == nullptr) {
+  for (size_t i = 0; i < own.size(); ++i) {
+    const NamedDesc& e = own[i];
+    if (sources[i] == nullptr) {
       extracted.Put(e.name, Unlearned(e));
-    } else if (source->desc() == e.desc) {
-      extracted.Put(e.name, source->Clone());
-    } else {
+    } else if (sources[i]->desc() != e.desc) {
       extracted.Put(e.name, Copy(*(*context)->Output(e.name)));
+    } else if (owner != nullptr && e.is_parameter) {
+      extracted.Put(e.name, Tensor::Borrow(sources[i]->view(), owner));
+    } else {
+      extracted.Put(e.name, sources[i]->Clone());
     }
   }
   return extracted;
+}
+
+}  // namespace
+
+absl::StatusOr<TensorMap> ExtractWeights(const SearchSpace& space, const Choice& choice, const TensorMap& shared) {
+  return Extract(space, choice, shared, nullptr);
+}
+
+absl::StatusOr<TensorMap> BorrowWeights(const SearchSpace& space, const Choice& choice,
+                                        std::shared_ptr<const TensorMap> shared) {
+  return Extract(space, choice, *shared, shared);
 }
 
 }  // namespace mathnas::supernet

@@ -3,6 +3,7 @@
 #define MATHNAS_SUPERNET_WEIGHTS_H_
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "absl/status/statusor.h"
@@ -40,6 +41,10 @@ double SyntheticValue(std::string_view name, int64_t i);
 // normalisation is not affine become 1 (weight) and 0 (bias). NotFound names any other tensor that is missing.
 absl::StatusOr<kernels::TensorMap> ExtractWeights(const SearchSpace& space, const Choice& choice,
                                                   const kernels::TensorMap& shared);
+// The same for who does not change parameters: those that the supernet has as they are are borrowed, and keep it
+// alive. Statistics are copies.
+absl::StatusOr<kernels::TensorMap> BorrowWeights(const SearchSpace& space, const Choice& choice,
+                                                 std::shared_ptr<const kernels::TensorMap> shared);
 
 }  // namespace mathnas::supernet
 

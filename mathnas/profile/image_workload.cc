@@ -70,7 +70,7 @@ absl::StatusOr<std::unique_ptr<Runnable>> ImageWorkload::MakeRunnable(const Choi
   // The statistics do not matter to the time, but wild activations would (denormal numbers are slow).
   auto weights = supernet::ExtractWeights(*space_, choice, shared_);
   if (!weights.ok()) return weights.status();
-  auto folded = supernet::FoldedNetwork(*space_, choice, *weights, batch);
+  auto folded = supernet::FoldedNetwork(*space_, choice, *std::move(weights), batch);
   if (!folded.ok()) return folded.status();
   auto runnable = std::make_unique<FoldedRunnable>(*std::move(folded));
   auto plan =

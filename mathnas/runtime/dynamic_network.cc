@@ -248,8 +248,9 @@ absl::Status DynamicNetwork::PrepareAhead(const Choice& choice) {
   }
   auto subnet = PrepareOne(canonical);
   if (!subnet.ok()) return subnet.status();
+  std::list<SubnetPtr> gone;
   const std::lock_guard lock(control_);
-  Keep(*std::move(subnet));
+  gone = Keep(*std::move(subnet));
   return absl::OkStatus();
 }
 
@@ -355,16 +356,18 @@ DynamicNetwork::SubnetPtr DynamicNetwork::Ready(const Choice& choice) {
   return *found;
 }
 
-void DynamicNetwork::Keep(SubnetPtr subnet) {
+std::list<DynamicNetwork::SubnetPtr> DynamicNetwork::Keep(SubnetPtr subnet) {
   ++counts_.prepared;
+  std::list<SubnetPtr> gone;
   const Choice serves = present_ == nullptr ? subnet->choice : present();
   ready_.push_front(std::move(subnet));
   while (std::ssize(ready_) > options_.prepared) {
     auto last = std::prev(ready_.end());
     if ((*last)->choice == serves) --last;
-    ready_.erase(last);
+    gone.splice(gone.end(), ready_, last);
     ++counts_.evicted;
   }
+  return gone;
 }
 
 absl::StatusOr<DynamicNetwork::SubnetPtr> DynamicNetwork::PrepareOne(const Choice& choice) {
@@ -398,11 +401,12 @@ bool DynamicNetwork::Work() {
     working_ = true;
   }
   absl::StatusOr<SubnetPtr> subnet = PrepareOne(wanted->choice);
+  std::list<SubnetPtr> gone;
   const std::lock_guard lock(control_);
   working_ = false;
   const bool still_wanted = wanted_ && wanted_->choice == wanted->choice;
   if (subnet.ok()) {
-    Keep(*subnet);
+    gone = Keep(*subnet);
     counts_.last_problem = absl::OkStatus();
     if (still_wanted) SwitchTo(*std::move(subnet), wanted_->reason);
   } else {

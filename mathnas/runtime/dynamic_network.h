@@ -167,7 +167,8 @@ class DynamicNetwork {
   void SwitchTo(SubnetPtr subnet, Verdict reason);
   void Follow(Verdict verdict);
   SubnetPtr Ready(const supernet::Choice& choice);
-  void Keep(SubnetPtr subnet);
+  // Returns what has to go for it, to be let go of without the lock: freeing its memory takes a millisecond or more.
+  std::list<SubnetPtr> Keep(SubnetPtr subnet);
   double Predicted(const supernet::Choice& choice) const;
   std::optional<double> FollowedLimit(const std::vector<core::Limit>& limits) const;
 

@@ -83,14 +83,16 @@ absl::Status Fill(const Supernet& supernet, const CalibrationData& calibration, 
                   const PreparingOptions& options, PreparedSubnet& subnet) {
   const supernet::SearchSpace& space = *supernet.space;
   const Choice& choice = subnet.choice;
-  auto weights = supernet::ExtractWeights(space, choice, *supernet.weights);
+  auto weights = supernet::BorrowWeights(space, choice, supernet.weights);
   if (!weights.ok()) return weights.status();
   auto s = FindStatistics(supernet, choice, calibration, statistics, calibrating, options.cancel, *weights);
   if (!s.ok()) return s;
-  auto folded = supernet::FoldedNetwork(space, choice, *weights, options.batch);
+  auto folded = supernet::FoldedNetwork(space, choice, *std::move(weights), options.batch);
   if (!folded.ok()) return folded.status();
   subnet.folded = *std::move(folded);
-  for (const TensorMap::Entry& e : subnet.folded.weights.entries()) subnet.weight_bytes += e.tensor.desc().bytes();
+  for (const TensorMap::Entry& e : subnet.folded.weights.entries()) {
+    if (!e.tensor.borrowed()) subnet.weight_bytes += e.tensor.desc().bytes();
+  }
   const auto prepare = [&](int64_t rows) -> absl::StatusOr<std::shared_ptr<const kernels::Plan>> {
     const kernels::PlanOptions constant = {.constant_weights = true};
     const kernels::FoldedGraph& whole = subnet.folded;

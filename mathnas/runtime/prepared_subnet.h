@@ -67,7 +67,7 @@ struct PreparedSubnet {
   kernels::FoldedGraph folded;  // lives longer than the contexts that are bound to its weights
   std::shared_ptr<const kernels::DividedPlan> plan;
   std::vector<Lane> lanes;
-  size_t weight_bytes = 0;  // folded; those packed for kernels come to about as much
+  size_t weight_bytes = 0;  // its own, folded; those packed for kernels come to about as much
 
   PreparedSubnet() = default;
   PreparedSubnet(const PreparedSubnet&) = delete;
@@ -85,7 +85,7 @@ struct PreparingOptions {
 // Statistics are those of the store or, if it has none, recalibrated and put there: nothing is prepared without.
 // `calibrating` is the device for that, `serving` the one that the subnet runs on. FailedPrecondition: no statistics,
 // and no images to take them from. ResourceExhausted: not
-// enough memory. Otherwise errors of ExtractWeights, Recalibrate, Plan and Context, which name the
+// enough memory. Otherwise errors of BorrowWeights, Recalibrate, Plan and Context, which name the
 // network. Not thread-safe with respect to `lanes`.
 absl::StatusOr<std::shared_ptr<PreparedSubnet>> Prepare(const Supernet& supernet, const supernet::Choice& choice,
                                                         const CalibrationData& calibration, StatisticsStore& statistics,

@@ -16,6 +16,7 @@
 #include "kernels/random.h"
 #include "kernels/status.h"
 #include "supernet/evaluation.h"
+#include "supernet/mobilenetv3/space.h"
 #include "supernet/nasbench201/space.h"
 #include "supernet/recalibration.h"
 #include "supernet/training/sampling.h"
@@ -237,6 +238,42 @@ TEST(ExtractWeights, CopiesAreIndependent) {
   ASSERT_TRUE(own.ok());
   for (const TensorMap::Entry& e : own->entries()) std::memset(e.tensor.data(), 0x55, e.tensor.desc().bytes());
   for (const TensorMap::Entry& e : shared.entries()) EXPECT_TRUE(SameBits(e.tensor, *before.Find(e.name))) << e.name;
+}
+
+// What is borrowed is the supernet's own memory, alive for as long as it is needed; statistics may be changed.
+TEST(BorrowWeights, ParametersAreBorrowedWhereTheyAreTheSame) {
+  const auto space = *MobileNetV3({.width = 1.0, .classes = 10, .resolutions = {128}});
+  auto shared = std::make_shared<TensorMap>(SupernetWeights(*space));
+  FillSynthetic(*shared);
+  const Choice choice(static_cast<size_t>(std::ssize(space->nodes())), 0);
+  const auto copied = ExtractWeights(*space, choice, *shared);
+  ASSERT_TRUE(copied.ok()) << copied.status();
+  auto borrowed = BorrowWeights(*space, choice, shared);
+  ASSERT_TRUE(borrowed.ok()) << borrowed.status();
+  ASSERT_EQ(borrowed->size(), copied->size());
+  size_t statistics = 0;
+  for (const TensorMap::Entry& e : copied->entries()) {
+    const Tensor& tensor = *borrowed->Find(e.name);
+    EXPECT_TRUE(SameBits(e.tensor, tensor)) << e.name;
+    if (!e.name.ends_with("running_mean") && !e.name.ends_with("running_var")) continue;
+    EXPECT_FALSE(tensor.borrowed()) << e.name;
+    ++statistics;
+  }
+  EXPECT_GT(statistics, 0U);
+  EXPECT_TRUE(borrowed->Find("classifier.linear.weight")->borrowed());
+  EXPECT_EQ(borrowed->Find("classifier.linear.weight")->data(), shared->Find("classifier.linear.weight")->data());
+
+  // Folding takes over what stays as it is.
+  const auto folded = FoldedNetwork(*space, choice, *copied, 1);
+  ASSERT_TRUE(folded.ok()) << folded.status();
+  const auto taken = FoldedNetwork(*space, choice, *std::move(borrowed), 1);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->weights.Find("classifier.linear.weight")->data(), shared->Find("classifier.linear.weight")->data());
+  ASSERT_EQ(taken->weights.size(), folded->weights.size());
+  shared.reset();  // those that are borrowed hold it
+  for (const TensorMap::Entry& e : folded->weights.entries()) {
+    EXPECT_TRUE(SameBits(e.tensor, *taken->weights.Find(e.name))) << e.name;
+  }
 }
 
 // Where the supernet's normalisation has neither gamma and beta nor statistics, convolutions have biases, which own
