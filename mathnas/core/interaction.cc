@@ -25,6 +25,9 @@ constexpr double kMaxChoices = 1e7;
 // Larger spaces are represented by this many choices, drawn with a fixed seed.
 constexpr size_t kMaxCandidates = 20'000;
 
+// In per cent, the more the better: a network that computes nothing is at chance, worse than the others.
+bool IsAccuracy(const Metric& metric) { return metric.goal == Goal::kMax && metric.unit == "%"; }
+
 // Error of a value: what is missing to 100 % where more is better, the value itself where less is. The transform
 // t = -(e^lambda - 1) / lambda rises as the error falls; lambda of maximal likelihood, were the t normal (Box and Cox
 // 1964). Values that are no errors above 0 are taken as they are.
@@ -68,7 +71,7 @@ Link FitLink(const Metric& metric, const std::vector<double>& values) {
   Link link{.top = maximised ? 100.0 : 0.0, .sign = maximised ? 1.0 : -1.0};
   if (maximised) link.largest = 100;
   const auto is_error = [&](double v) { return maximised ? v < 100 && v >= 0 : v > 0; };
-  if ((maximised && metric.unit != "%") || !std::all_of(values.begin(), values.end(), is_error)) {
+  if ((maximised && !IsAccuracy(metric)) || !std::all_of(values.begin(), values.end(), is_error)) {
     link.sign = maximised ? 1 : -1;
     Standardise(values, link);
     return link;
@@ -167,6 +170,7 @@ struct InteractionPredictor::Model {
   std::optional<GaussianProcess> process;
   Link link;
   double chance = 0;
+  std::map<Choice, double> evaluated;  // as they are reported, not cut
   // Without.
   BlockTable table;
   std::optional<Estimator> estimator;
@@ -282,6 +286,7 @@ absl::StatusOr<InteractionPredictor> Interaction::Fit(std::span<const Evaluation
     }
     x.insert(x.end(), row.begin(), row.end());
     values.push_back(e.value);
+    model->evaluated[CanonicalChoice(space.table, e.choice)] = e.value;
   }
   const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
   if (values.empty() || *least == *greatest) {
@@ -324,7 +329,10 @@ absl::StatusOr<std::optional<Choice>> Interaction::Next(std::span<const Evaluati
     return std::nullopt;
   }
   if (std::ssize(evaluations) >= space.options.evaluations) return std::nullopt;
-  if (evaluations.empty() && !space.options.chance && space.cut && can_be_evaluated(*space.cut)) return space.cut;
+  if (evaluations.empty() && !space.options.chance && !IsAccuracy(space.metric) && space.cut &&
+      can_be_evaluated(*space.cut)) {
+    return space.cut;
+  }
 
   const int d = space.features->size();
   std::set<std::string> known;
@@ -337,8 +345,9 @@ absl::StatusOr<std::optional<Choice>> Interaction::Next(std::span<const Evaluati
     const auto it = std::find(space.candidates.begin(), space.candidates.end(), choice);
     if (it != space.candidates.end()) measured.push_back(static_cast<int>(it - space.candidates.begin()));
   }
-  const int spread = (7 * space.options.evaluations + 9) / 10;
-  if (std::ssize(evaluations) >= spread) {
+  const auto computing = std::count_if(evaluations.begin(), evaluations.end(),
+                                       [&](const Evaluation& e) { return ComputesSomething(space.table, e.choice); });
+  if (computing >= 7 * space.options.evaluations / 10) {
     const absl::StatusOr<InteractionPredictor> fitted = Fit(evaluations);
     if (!fitted.ok()) return fitted.status();
     const InteractionPredictor::Model& model = *fitted->model_;
@@ -349,8 +358,10 @@ absl::StatusOr<std::optional<Choice>> Interaction::Next(std::span<const Evaluati
     int proposed = -1;
     double most = -std::numeric_limits<double>::infinity();
     for (int c = 0; c < std::ssize(space.candidates); ++c) {
-      if (!wanted(space.candidates[c]) || !usable(c)) continue;
-      const auto posterior = model.process->At({&space.rows[static_cast<size_t>(c) * d], static_cast<size_t>(d)});
+      const Choice& choice = space.candidates[c];
+      if (!wanted(choice) || done.contains(choice) || !can_be_evaluated(choice)) continue;
+      auto posterior = model.process->At({&space.rows[static_cast<size_t>(c) * d], static_cast<size_t>(d)});
+      posterior.variance += model.process->hyperparameters().noise;  // of this network, not of f
       // Nothing evaluated there yet: the best prediction.
       const double gain = std::isfinite(best) ? ExpectedImprovement(posterior, best) : posterior.mean;
       if (!(gain > most)) continue;
@@ -369,7 +380,9 @@ absl::StatusOr<double> InteractionPredictor::Predict(const Choice& choice) const
   if (model.estimator) return model.estimator->Predict(kValue, choice);
   if (absl::Status status = CheckChoice(model.space->table, choice); !status.ok()) return status;
   const std::vector<double> row = model.space->Row(choice);
-  return row.empty() ? model.chance : model.Value(row);
+  if (row.empty()) return model.chance;
+  const auto known = model.evaluated.find(CanonicalChoice(model.space->table, choice));
+  return known != model.evaluated.end() ? known->second : model.Value(row);
 }
 
 absl::StatusOr<EstimatorOptions> InteractionEstimator(const BlockTable& table, std::span<const std::string> metrics,

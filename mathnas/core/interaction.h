@@ -28,13 +28,14 @@ namespace mathnas::core {
 inline constexpr std::string_view kInteraction = "interaction";  // its name
 
 struct InteractionOptions {
-  // Networks that may be evaluated. Seven tenths, rounded up, are spread over the space, the rest look for the best.
-  // Algorithm 1 needs the number that it needs, whatever stands here.
+  // Networks that may be evaluated. Seven tenths, rounded down, are cells spread over the space; the rest, but for a
+  // cut cell (`chance`), look for the best. Algorithm 1 needs the number that it needs, whatever stands here.
   int evaluations = 31;
   // The operation that hands its input on (cell_features.h).
   std::optional<std::string> identity = {};
   // The value of a cut cell, if known, e.g. 100 / classes for an accuracy in per cent. Without it the first evaluation
-  // is of a cut cell, where one may be evaluated.
+  // is of a cut cell, where one may be evaluated, but not for an accuracy (in %, the more the better): there a cut cell
+  // is the worst, which needs no evaluation.
   std::optional<double> chance = {};
   FlopsFixed flops_fixed = FlopsFixed::kExclude;  // of eq6
 };
@@ -42,9 +43,9 @@ struct InteractionOptions {
 // A fitted model. Cheap to copy; independent of the table it was made from.
 class InteractionPredictor {
  public:
-  // In the unit of the metric. A live cell is never predicted worse than a cut one, which counts as chance: as
-  // evaluated or given, otherwise as the worst of all evaluations and predictions. InvalidArgument: a choice that the
-  // table does not have. Without a cell: errors of Estimator::Predict.
+  // In the unit of the metric. An evaluated network is what it was found to be. Any other live cell is never predicted
+  // worse than a cut one, which counts as chance: as evaluated or given, otherwise as the worst of all evaluations and
+  // predictions. InvalidArgument: a choice that the table does not have. Without a cell: errors of Estimator::Predict.
   absl::StatusOr<double> Predict(const Choice& choice) const;
 
  private:
@@ -68,7 +69,8 @@ class Interaction {
   // The network to evaluate next, as it is reported (CanonicalChoice), given all evaluations so far: the same for the
   // same evaluations. nullopt when the budget is spent or nothing is left. `can_be_evaluated` is asked before a network
   // is proposed. Once the space is covered, the proposals are those of greatest expected improvement among networks
-  // that are `wanted`, e.g. within limits. Errors as Fit.
+  // that are `wanted`, e.g. within limits, also such that compute the same as an evaluated one: they are trained for
+  // themselves. Errors as Fit.
   absl::StatusOr<std::optional<Choice>> Next(std::span<const Evaluation> evaluations, Networks can_be_evaluated,
                                              Networks wanted) const;
 
