@@ -1,7 +1,6 @@
 // Training in bfloat16 or float16 with float32 weights: what is in which type, gradients against exact arithmetic with
 // the same roundings and without any, and the same bits in every run.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -13,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/ranges.h"
 #include "gtest/gtest.h"
 #include "kernels/differentiate.h"
 #include "kernels/lower_precision.h"
@@ -359,25 +357,25 @@ TEST_P(MixedTraining, ProductsReadLowPrecisionAndWeightsAreFloat32) {
 // is 2^-8 sqrt(2^-8), and what follows from it, at most 16 times of that, stays below one rounding, 2^-8. Of float16,
 // whose roundings are r = 2^-11, it is one in 2^5: of any r the share is 2^-16 / r, and the bound 16 r sqrt(2^-16 / r).
 // The other way round, a single kind of rounding left out is seen: it also moves values across the kinks of
-// activations, where gradients jump. Now and then such another number does that, too, on one processor and not on
-// another: of five sets of weights the median counts.
+// activations, where gradients jump. Another number does that, too, if it lies there, on one processor and not on
+// another; so of eight sets of weights the least difference counts, which an error has in all.
 TEST_P(MixedTraining, GradientsAreThoseOfExactArithmeticWithTheSameRoundings) {
   const auto device = DeviceFor(precision());
   if (device == nullptr) GTEST_SKIP() << "no device computes in " << Name(precision());
   const Step step(Of(DType::kF32), precision());
   const auto left_out = [](const Operator& op) { return std::holds_alternative<Conv2dBackwardData>(op); };
-  std::array<double, 5> differences, without_rounding;
-  for (size_t i = 0; i < differences.size(); ++i) {
-    const TensorMap weights = RandomTensors(step.graph, 7 + i);
+  double least = 1, least_without_rounding = 1;
+  for (uint64_t seed = 7; seed < 15; ++seed) {
+    const TensorMap weights = RandomTensors(step.graph, seed);
     const Gradients found = RunOn(step, weights, *device);
-    differences[i] = Between(found, RunWithRoundings(step, weights)).whole;
-    without_rounding[i] = Between(found, RunWithRoundings(step, weights, left_out)).whole;
+    least = std::min(least, Between(found, RunWithRoundings(step, weights)).whole);
+    least_without_rounding =
+        std::min(least_without_rounding, Between(found, RunWithRoundings(step, weights, left_out)).whole);
   }
-  std::sort(differences.begin(), differences.end());
-  std::sort(without_rounding.begin(), without_rounding.end());
-  RecordProperty("differences", fmt::format("{}", fmt::join(differences, " ")));
-  EXPECT_LT(differences[2], 16 * rounding() * std::sqrt(0x1p-16 / rounding()));
-  EXPECT_GT(without_rounding[2], rounding() / 4);
+  RecordProperty("least", std::to_string(least) + ", without: " + std::to_string(least_without_rounding));
+  EXPECT_LT(least, 16 * rounding() * std::sqrt(0x1p-16 / rounding()));
+  EXPECT_GT(least_without_rounding, rounding() / 4);
+  EXPECT_LT(least, least_without_rounding / 2);
 }
 
 // Every layer rounds its weights, its result and what flows back into and out of it, by at most r = 2^-8 or 2^-11 each.
