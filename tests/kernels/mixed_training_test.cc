@@ -375,7 +375,10 @@ TEST_P(MixedTraining, GradientsAreThoseOfExactArithmeticWithTheSameRoundings) {
   RecordProperty("least", std::to_string(least) + ", without: " + std::to_string(least_without_rounding));
   EXPECT_LT(least, 16 * rounding() * std::sqrt(0x1p-16 / rounding()));
   EXPECT_GT(least_without_rounding, rounding() / 4);
-  EXPECT_LT(least, least_without_rounding / 2);
+  // The roundings of float16 are as small as what float32 between them adds up to.
+  if (precision() == Precision::kBfloat16) {
+    EXPECT_LT(least, least_without_rounding / 2);
+  }
 }
 
 // Every layer rounds its weights, its result and what flows back into and out of it, by at most r = 2^-8 or 2^-11 each.
