@@ -104,7 +104,7 @@ class Search {
       }
       // Close to the incumbent, another target would be nearly as much work as the incumbent itself.
       const bool last = !(distance * std::sqrt(step) < incumbents_.Ratio() - relaxed);
-      sums_due_ = std::min(sums_due_, options_.effort.before_sums * candidates);
+      sums_due_ = std::min(sums_due_, options_.effort.before_sums * space_.first.back());
       if (last) {
         incumbents_.AimBelowWorst();
       } else {

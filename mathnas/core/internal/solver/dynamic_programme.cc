@@ -55,14 +55,15 @@ double DynamicProgramme::Prepare(const Part& part, const DualPoint& point, doubl
     if (i > 0) additions += width * static_cast<double>(row.exchange - rows_[i - 1].exchange);
     if (sums > kMostSums) return kInfinity;
   }
-  least_.resize(static_cast<size_t>(sums));
-  return additions;
+  return additions + sums;
 }
 
 DynamicProgramme::End DynamicProgramme::Finish(const std::function<bool()>& stop) {
   for (const Row& row : rows_) {
     if (row.low > row.high) return kProven;
   }
+  const Row& last = rows_.back();
+  least_.resize(last.begin + static_cast<size_t>(last.high - last.low + 1));
   least_[0] = 0;
   for (size_t i = 1; i < rows_.size(); ++i) {
     if (stop()) return kUnknown;
@@ -78,7 +79,6 @@ DynamicProgramme::End DynamicProgramme::Finish(const std::function<bool()>& stop
       for (int64_t s = 0; s <= high - low; ++s) least[s] = std::min(least[s], old[s] + excess);
     }
   }
-  const Row& last = rows_.back();
   double best = kInfinity;
   int64_t best_sum = last.low;
   for (int64_t s = last.low; s <= last.high; ++s) {

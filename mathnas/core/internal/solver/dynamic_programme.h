@@ -24,7 +24,7 @@ class DynamicProgramme {
   DynamicProgramme(const Space& space, Incumbents& incumbents) : space_(space), incumbents_(incumbents) {}
 
   // Prepares a part, which has one limit, no chain and more than one network, for Finish; `error` is that of a sum over
-  // it. Returns the additions that Finish will make; infinity if there are more than kMostSums.
+  // it. Returns how many sums and additions Finish will make; infinity where the sums are more than kMostSums.
   double Prepare(const Part& part, const DualPoint& point, double error);
 
   enum End {
