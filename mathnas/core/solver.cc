@@ -167,7 +167,7 @@ class Search {
   }
 
   // Ends BranchAndBound by the dynamic programme, once that takes less than the search has; false if it does not.
-  bool ProveBySums() {
+  [[gnu::cold]] bool ProveBySums() {
     sums_due_ = kInfinity;
     if (space_.k != 1 || !space_.program.chains.empty() || options_.keep != 1 || options_.accept) return false;
     DynamicProgramme programme(space_, incumbents_);
@@ -186,7 +186,7 @@ class Search {
     }
   }
 
-  double LeastDenominator() const {
+  [[gnu::cold]] double LeastDenominator() const {
     internal::Values<double> values;
     internal::Minimum<double> minimum;
     for (int c : whole_.candidates) values.candidates.push_back(space_.f[c]);
@@ -222,7 +222,7 @@ class Search {
   }
 
   // Once nothing is better: networks as good as the worst that is kept, which may come before it.
-  void BreakTies() {
+  [[gnu::cold]] void BreakTies() {
     if (!incumbents_.full()) return;  // all networks are kept
     incumbents_.AimAtTies();
     std::vector<Part> open = {Root()};
@@ -256,7 +256,7 @@ class Search {
 
   // First a few candidates of each node, where all of them take long to look at: any, then those that are best with the
   // multipliers of the first. False if that gave nothing to start from.
-  bool RelaxSample(DualPoint& point) {
+  [[gnu::cold]] bool RelaxSample(DualPoint& point) {
     if (std::ssize(whole_.candidates) < kManyCandidates) return false;
     Part sample = whole_;
     sample.candidates.clear();

@@ -14,7 +14,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 double DynamicProgramme::Prepare(const Part& part, const DualPoint& point, double error) {
   budget_ = incumbents_.Budget(point.value, error);
   exchanges_.clear();
-  rows_.assign(1, Row{0, 0, 0, 0});
+  rows_.assign(space_.m + 1, Row{});
   const std::vector<int64_t>& w = space_.exact_w[0];
   int64_t room = incumbents_.limits()[0], unit = 0;
   for (int i = 0; i < space_.m; ++i) {
@@ -22,7 +22,7 @@ double DynamicProgramme::Prepare(const Part& part, const DualPoint& point, doubl
     for (int p = part.start[i]; p < part.start[i + 1]; ++p) least = std::min(least, w[part.candidates[p]]);
     room -= least;
     int64_t widest = 0;
-    rows_.back().exchange = exchanges_.size();
+    rows_[i].exchange = exchanges_.size();
     for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
       const double excess = point.values.candidates[p] - point.minimum.node[i];
       if (excess > budget_) continue;
@@ -31,7 +31,7 @@ double DynamicProgramme::Prepare(const Part& part, const DualPoint& point, doubl
       unit = std::gcd(unit, w[c] - least);
       widest = std::max(widest, w[c] - least);
     }
-    rows_.push_back({0, rows_.back().high + widest, 0, 0});
+    rows_[i + 1].high = rows_[i].high + widest;
   }
   rows_.back().exchange = exchanges_.size();
   unit = std::max<int64_t>(unit, 1);
@@ -58,17 +58,17 @@ double DynamicProgramme::Prepare(const Part& part, const DualPoint& point, doubl
   return additions + sums;
 }
 
-DynamicProgramme::End DynamicProgramme::Finish(const std::function<bool()>& stop) {
+DynamicProgramme::End DynamicProgramme::Finish(absl::FunctionRef<bool()> stop) {
   for (const Row& row : rows_) {
     if (row.low > row.high) return kProven;
   }
   const Row& last = rows_.back();
-  least_.resize(last.begin + static_cast<size_t>(last.high - last.low + 1));
+  least_ = std::make_unique_for_overwrite<double[]>(last.begin + static_cast<size_t>(last.high - last.low + 1));
   least_[0] = 0;
   for (size_t i = 1; i < rows_.size(); ++i) {
     if (stop()) return kUnknown;
     const Row &from = rows_[i - 1], &to = rows_[i];
-    std::fill_n(least_.begin() + static_cast<std::ptrdiff_t>(to.begin), to.high - to.low + 1, kInfinity);
+    std::fill_n(&least_[to.begin], to.high - to.low + 1, kInfinity);
     for (size_t e = from.exchange; e < to.exchange; ++e) {
       const auto [sum, excess, candidate] = exchanges_[e];
       const int64_t low = std::max(to.low, from.low + sum), high = std::min(to.high, from.high + sum);

@@ -7,9 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "mathnas/core/internal/solver/incumbents.h"
 #include "mathnas/core/internal/solver/lagrangian_dual.h"
 #include "mathnas/core/internal/solver/part.h"
@@ -25,14 +26,14 @@ class DynamicProgramme {
 
   // Prepares a part, which has one limit, no chain and more than one network, for Finish; `error` is that of a sum over
   // it. Returns how many sums and additions Finish will make; infinity where the sums are more than kMostSums.
-  double Prepare(const Part& part, const DualPoint& point, double error);
+  [[gnu::cold]] double Prepare(const Part& part, const DualPoint& point, double error);
 
   enum End {
     kProven,   // the part has no network that is looked for
     kBetter,   // offered one, and lambda became smaller
     kUnknown,  // the best of the part is as good as rounding can tell, or `stop` said true
   };
-  End Finish(const std::function<bool()>& stop);
+  End Finish(absl::FunctionRef<bool()> stop);
 
  private:
   struct Exchange {
@@ -47,15 +48,15 @@ class DynamicProgramme {
     size_t exchange;  // in exchanges_: the first of the node
   };
 
-  void Offer(int64_t sum);
+  [[gnu::cold]] void Offer(int64_t sum);
 
   const Space& space_;
   Incumbents& incumbents_;
   double budget_ = 0, price_ = 0;  // of excess in all; of a unit below the limit
   int64_t most_ = 0;               // the largest sum that holds the limit
   std::vector<Exchange> exchanges_;
-  std::vector<Row> rows_;      // before the first node, and by node
-  std::vector<double> least_;  // excess, by row and sum
+  std::vector<Row> rows_;            // before the first node, and by node
+  std::unique_ptr<double[]> least_;  // excess, by row and sum
 };
 
 }  // namespace mathnas::core::internal
