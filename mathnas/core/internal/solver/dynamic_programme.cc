@@ -63,12 +63,11 @@ DynamicProgramme::End DynamicProgramme::Finish(absl::FunctionRef<bool()> stop) {
     if (row.low > row.high) return kProven;
   }
   const Row& last = rows_.back();
-  least_ = std::make_unique_for_overwrite<double[]>(last.begin + static_cast<size_t>(last.high - last.low + 1));
+  least_.assign(last.begin + static_cast<size_t>(last.high - last.low + 1), kInfinity);
   least_[0] = 0;
   for (size_t i = 1; i < rows_.size(); ++i) {
     if (stop()) return kUnknown;
     const Row &from = rows_[i - 1], &to = rows_[i];
-    std::fill_n(&least_[to.begin], to.high - to.low + 1, kInfinity);
     for (size_t e = from.exchange; e < to.exchange; ++e) {
       const auto [sum, excess, candidate] = exchanges_[e];
       const int64_t low = std::max(to.low, from.low + sum), high = std::min(to.high, from.high + sum);

@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -55,8 +54,8 @@ class DynamicProgramme {
   double budget_ = 0, price_ = 0;  // of excess in all; of a unit below the limit
   int64_t most_ = 0;               // the largest sum that holds the limit
   std::vector<Exchange> exchanges_;
-  std::vector<Row> rows_;            // before the first node, and by node
-  std::unique_ptr<double[]> least_;  // excess, by row and sum
+  std::vector<Row> rows_;      // before the first node, and by node
+  std::vector<double> least_;  // excess, by row and sum
 };
 
 }  // namespace mathnas::core::internal
