@@ -108,12 +108,14 @@ absl::StatusOr<Peaks> MeasurePeaksOf(kernels::Device& device, double most_bytes)
   Peaks peaks;
   peaks.gflops = 2e-9 * kSide * kSide * kSide / *product;
   for (double bytes = 256 << 10;; bytes *= 4) {
-    const double size = std::min(bytes, most_bytes);
-    // x + y -> z of float32: three tensors.
-    const auto sum = LeastSeconds(device, fmt::format("add n1 h1 w1 c{:.0f}", std::floor(size / 12)), 0.1);
+    // x + y -> z of float32: three tensors, in rows, since no extent of a line may be as large as these.
+    constexpr double kRow = 1024;
+    const double rows = std::max(1.0, std::floor(std::min(bytes, most_bytes) / (12 * kRow)));
+    const auto sum = LeastSeconds(device, fmt::format("add n{:.0f} h1 w1 c{:.0f}", rows, kRow), 0.1);
     if (!sum.ok()) return sum.status();
+    const double size = 12 * kRow * rows;
     peaks.bandwidth.push_back({size, 1e-9 * size / *sum});
-    if (size >= most_bytes) break;
+    if (bytes >= most_bytes) break;
   }
   return peaks;
 }

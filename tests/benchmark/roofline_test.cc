@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/device.h"
 #include "kernels/machine.h"
 #include "mathnas/report/svg.h"
 
@@ -114,6 +115,24 @@ TEST(Machine, PeaksArePositive) {
   ASSERT_TRUE(machine.ok());
   EXPECT_FALSE(machine->processor.empty());
   kernels::CacheSweep(2).Run();
+}
+
+// By a device's own operators, up to tensors of more elements than one extent of a line may have.
+TEST(Machine, PeaksOfAnyDevice) {
+  const auto device = kernels::CpuDevice(2);
+  if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << device.status();
+  ASSERT_TRUE(device.ok());
+  const auto peaks = MeasurePeaksOf(**device, 256 << 20);
+  ASSERT_TRUE(peaks.ok()) << peaks.status();
+  EXPECT_GT(peaks->gflops, 0);
+  ASSERT_EQ(peaks->bandwidth.size(), 6U);  // 256 KiB, 1 MiB, .. 256 MiB
+  double bytes = 256 << 10;
+  for (const auto& point : peaks->bandwidth) {
+    EXPECT_GT(point.gbs, 0);
+    EXPECT_LE(point.bytes, bytes);
+    EXPECT_GT(point.bytes, bytes * 0.95);
+    bytes *= 4;
+  }
 }
 
 }  // namespace
