@@ -1,9 +1,11 @@
-// Runs a fuzz target without libFuzzer: DRIVER RUNS SEED_FILE_OR_FOLDER ... replays every seed, then RUNS mutations of
-// them, the same ones every time. An input that ends the program is written to crash-PROGRAM in the working folder.
+// Runs a fuzz target without libFuzzer: DRIVER RUNS|SECONDSs SEED_FILE_OR_FOLDER ... replays every seed, then that many
+// mutations of them, or as many as fit into these seconds (10s); always the same ones in the same order. An input that
+// ends the program is written to crash-PROGRAM in the working folder.
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -11,8 +13,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
@@ -113,10 +117,17 @@ class Mutator {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: %s RUNS SEED_FILE_OR_FOLDER ...\n", argv[0]);
+  using Clock = std::chrono::steady_clock;
+  char* unit = nullptr;
+  const long amount = argc < 2 ? 0 : std::strtol(argv[1], &unit, 10);
+  if (amount <= 0 || (*unit != 0 && std::string_view(unit) != "s")) {
+    std::fprintf(stderr, "usage: %s RUNS|SECONDSs SEED_FILE_OR_FOLDER ...\n", argv[0]);
     return 2;
   }
+  const bool timed = *unit != 0;
+  const Clock::time_point end = timed ? Clock::now() + std::chrono::seconds(amount) : Clock::time_point::max();
+  const long most = timed ? std::numeric_limits<long>::max() : amount;
+
   crash_file = "crash-" + std::filesystem::path(argv[0]).filename().string();
   for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(signal, KeepInput);
   const std::vector<std::string> seeds = Seeds(argc - 2, argv + 2);
@@ -125,8 +136,8 @@ int main(int argc, char** argv) {
     Run();
   }
   Mutator mutator(seeds);
-  const long runs = std::strtol(argv[1], nullptr, 10);
-  for (long run = 0; run < runs; ++run) {
+  long runs = 0;
+  for (; runs < most && Clock::now() < end; ++runs) {
     input = mutator.Next();
     Run();
   }
