@@ -17,6 +17,7 @@ struct Operands {
   absl::InlinedVector<void*, 6> inputs;
   absl::InlinedVector<void*, 4> outputs;
   void* scratch = nullptr;
+  Stream* stream = nullptr;  // of a device that has one
 
   template <typename T>
   const T* in(size_t i) const {
@@ -43,6 +44,7 @@ class FunctionKernel : public Kernel {
     for (const KernelBuffers::Operand& o : buffers.inputs) bound->operands.inputs.push_back(o.data);
     bound->operands.outputs.assign(buffers.outputs.begin(), buffers.outputs.end());
     bound->operands.scratch = buffers.scratch;
+    bound->operands.stream = buffers.stream;
     return bound;
   }
 

@@ -1,5 +1,6 @@
 #include "kernels/recompute.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,12 +73,24 @@ class Recomputer {
       stays_[node.outputs[0].id] = false;
       for (size_t i = 1; i < node.outputs.size() && !normalises; ++i) stays_[node.outputs[i].id] = false;
     }
+    std::vector<bool> handed_on(graph_.values().size(), false);
     for (size_t n = 0; n < forward_; ++n) {
       for (Value v : graph_.nodes()[n].inputs) {
         const Graph::Node* producer = NodeOf(v);
-        if (producer != nullptr && producer->block != graph_.nodes()[n].block) stays_[v.id] = true;
+        if (producer != nullptr && producer->block != graph_.nodes()[n].block) handed_on[v.id] = true;
       }
     }
+    // In the order of the nodes: whether the inputs stay is settled by then.
+    for (size_t n = 0; n < forward_; ++n) {
+      const Graph::Node& node = graph_.nodes()[n];
+      for (Value v : node.outputs) {
+        if (handed_on[v.id] && !(what_ == Recomputed::kActivations && ReadsWhatStays(node))) stays_[v.id] = true;
+      }
+    }
+  }
+
+  bool ReadsWhatStays(const Graph::Node& node) const {
+    return std::ranges::all_of(node.inputs, [&](Value v) { return stays_[v.id]; });
   }
 
   Values Apply(const Operator& op, const Values& inputs, int32_t block) {

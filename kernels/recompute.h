@@ -21,7 +21,8 @@ enum class Recomputed : uint8_t { kNothing, kActivations, kBlocks };
 // from outside, keep all: the backward pass begins there. Statistics of batch normalisation stay, so that running ones
 // are tracked once. An error of the graph is one of the result.
 // With kActivations only what normalisations, activations, sums and scales of channels give goes: they read memory
-// once, so little time is lost. kNothing: the graph as it is.
+// once, so little time is lost; and what they hand to another block, too, if all that they read stays, so that one
+// operator brings it back (the nodes of a cell, from its convolutions). kNothing: the graph as it is.
 FusedGraph Recompute(const Graph& graph, size_t forward, absl::Span<const Value> kept, Recomputed what);
 
 }  // namespace mathnas::kernels

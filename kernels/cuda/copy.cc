@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
-#include <vector>
 
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/queue.h"
@@ -28,50 +27,29 @@ absl::Status Enqueue(Queue& q, CopyArgs a) {
   return q.Launch(kernel, DType::kF32, q.Over(a.rows * a.columns), a);
 }
 
-// Bytes of a tensor from one index of the axes before `axis` to the next.
-int64_t BytesFrom(const TensorDesc& desc, int32_t axis) {
-  auto bytes = static_cast<int64_t>(SizeOf(desc.dtype));
-  for (size_t i = static_cast<size_t>(axis); i < desc.shape.size(); ++i) bytes *= desc.shape[i];
-  return bytes;
-}
-
-int64_t OuterOf(const Shape& shape, int32_t axis) {
-  int64_t outer = 1;
-  for (size_t i = 0; i < static_cast<size_t>(axis); ++i) outer *= shape[i];
-  return outer;
+absl::Status Enqueue(Queue& q, const StridedCopy& copy, const void* from, void* to) {
+  return Enqueue(q, CopyArgs{.from = static_cast<const std::byte*>(from) + copy.from,
+                             .to = static_cast<std::byte*>(to) + copy.to,
+                             .from_stride = copy.from_stride,
+                             .to_stride = copy.to_stride,
+                             .rows = copy.pieces,
+                             .columns = copy.bytes});
 }
 
 }  // namespace
 
 KernelOr Make(const Concat& op, const Request& r) {
-  const int64_t outer = OuterOf(r.outputs[0].shape, op.axis), stride = BytesFrom(r.outputs[0], op.axis);
-  std::vector<int64_t> pieces;
-  for (const TensorDesc& d : r.inputs) pieces.push_back(BytesFrom(d, op.axis));
-  return MakeEnqueued("own:copy", 0, [outer, stride, pieces](Queue& q, const Operands& o) {
-    auto* to = o.out<std::byte>(0);
-    for (size_t i = 0; i < pieces.size(); to += pieces[i++]) {
-      auto s = Enqueue(q, {.from = o.inputs[i],
-                           .to = to,
-                           .from_stride = pieces[i],
-                           .to_stride = stride,
-                           .rows = outer,
-                           .columns = pieces[i]});
-      if (!s.ok()) return s;
+  return MakeEnqueued("own:copy", 0, [copies = CopiesOf(op, r.inputs, r.outputs[0])](Queue& q, const Operands& o) {
+    for (size_t i = 0; i < copies.size(); ++i) {
+      if (auto s = Enqueue(q, copies[i], o.inputs[i], o.outputs[0]); !s.ok()) return s;
     }
     return absl::OkStatus();
   });
 }
 
 KernelOr Make(const Part& op, const Request& r) {
-  const int64_t outer = OuterOf(r.inputs[0].shape, op.axis), stride = BytesFrom(r.inputs[0], op.axis);
-  const int64_t inner = BytesFrom(r.inputs[0], op.axis + 1), begin = op.begin * inner, piece = op.count * inner;
-  return MakeEnqueued("own:copy", 0, [outer, stride, begin, piece](Queue& q, const Operands& o) {
-    return Enqueue(q, {.from = o.in<std::byte>(0) + begin,
-                       .to = o.outputs[0],
-                       .from_stride = stride,
-                       .to_stride = piece,
-                       .rows = outer,
-                       .columns = piece});
+  return MakeEnqueued("own:copy", 0, [copy = CopyOf(op, r.inputs[0])](Queue& q, const Operands& o) {
+    return Enqueue(q, copy, o.inputs[0], o.outputs[0]);
   });
 }
 

@@ -77,38 +77,9 @@ Queue& QueueOf(Stream& stream);
 
 // A kernel whose run enqueues: `run` is called as run(Queue&, const Operands&) and returns a status.
 template <typename Function>
-class EnqueuedKernel : public Kernel {
- public:
-  EnqueuedKernel(std::string implementation, size_t scratch_bytes, Function run)
-      : implementation_(std::move(implementation)), scratch_bytes_(scratch_bytes), run_(std::move(run)) {}
-
-  std::string implementation() const override { return implementation_; }
-  size_t scratch_bytes() const override { return scratch_bytes_; }
-  absl::StatusOr<std::unique_ptr<BoundKernel>> Bind(const KernelBuffers& buffers) const override {
-    auto bound = std::make_unique<Bound>(run_, QueueOf(*buffers.stream));
-    for (const KernelBuffers::Operand& o : buffers.inputs) bound->operands.inputs.push_back(o.data);
-    bound->operands.outputs.assign(buffers.outputs.begin(), buffers.outputs.end());
-    bound->operands.scratch = buffers.scratch;
-    return bound;
-  }
-
- private:
-  struct Bound : BoundKernel {
-    Bound(const Function& f, Queue& q) : function(f), queue(q) {}
-    absl::Status Run() override { return function(queue, operands); }
-    Function function;
-    Queue& queue;
-    Operands operands;
-  };
-
-  std::string implementation_;
-  size_t scratch_bytes_;
-  Function run_;
-};
-
-template <typename Function>
 std::shared_ptr<const Kernel> MakeEnqueued(std::string implementation, size_t scratch_bytes, Function run) {
-  return std::make_shared<EnqueuedKernel<Function>>(std::move(implementation), scratch_bytes, std::move(run));
+  return MakeFunctionKernel(std::move(implementation), scratch_bytes,
+                            [run = std::move(run)](const Operands& o) { return run(QueueOf(*o.stream), o); });
 }
 
 }  // namespace mathnas::kernels::cuda

@@ -12,7 +12,43 @@ absl::Status CheckAxis(std::string_view op, int32_t axis, const Shape& shape) {
                                        static_cast<int64_t>(shape.size()) - 1));
 }
 
+// Bytes of a tensor from one index of the axes before `axis` to the next.
+int64_t BytesFrom(const TensorDesc& desc, int32_t axis) {
+  auto bytes = static_cast<int64_t>(SizeOf(desc.dtype));
+  for (size_t i = static_cast<size_t>(axis); i < desc.shape.size(); ++i) bytes *= desc.shape[i];
+  return bytes;
+}
+
+int64_t EntriesBefore(const Shape& shape, int32_t axis) {
+  int64_t entries = 1;
+  for (size_t i = 0; i < static_cast<size_t>(axis); ++i) entries *= shape[i];
+  return entries;
+}
+
 }  // namespace
+
+std::vector<StridedCopy> CopiesOf(const Concat& op, DescSpan inputs, const TensorDesc& output) {
+  std::vector<StridedCopy> copies;
+  const int64_t pieces = EntriesBefore(output.shape, op.axis), stride = BytesFrom(output, op.axis);
+  int64_t to = 0;
+  for (const TensorDesc& input : inputs) {
+    const int64_t bytes = BytesFrom(input, op.axis);
+    copies.push_back(
+        {.from = 0, .from_stride = bytes, .to = to, .to_stride = stride, .pieces = pieces, .bytes = bytes});
+    to += bytes;
+  }
+  return copies;
+}
+
+StridedCopy CopyOf(const Part& op, const TensorDesc& input) {
+  const int64_t entry = BytesFrom(input, op.axis + 1), bytes = op.count * entry;
+  return {.from = op.begin * entry,
+          .from_stride = BytesFrom(input, op.axis),
+          .to = 0,
+          .to_stride = bytes,
+          .pieces = EntriesBefore(input.shape, op.axis),
+          .bytes = bytes};
+}
 
 absl::StatusOr<Descs> InferOutputs(const Concat& op, DescSpan inputs) {
   if (inputs.empty()) return OperatorError(op.kName, "no inputs, expected at least one");

@@ -4,6 +4,7 @@
 #define MATHNAS_KERNELS_OPS_CONCAT_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/ops/rules.h"
 
@@ -34,6 +35,17 @@ struct Part {
   }
   bool operator==(const Part&) const = default;
 };
+
+// `pieces` runs of `bytes` each that are copied from one dense tensor to another, all in bytes: where the first one
+// lies in them, and how far it is to the next.
+struct StridedCopy {
+  int64_t from, from_stride;
+  int64_t to, to_stride;
+  int64_t pieces, bytes;
+};
+// By input.
+std::vector<StridedCopy> CopiesOf(const Concat& op, DescSpan inputs, const TensorDesc& output);
+StridedCopy CopyOf(const Part& op, const TensorDesc& input);
 
 absl::StatusOr<Descs> InferOutputs(const Concat& op, DescSpan inputs);
 absl::StatusOr<Descs> InferOutputs(const Part& op, DescSpan inputs);

@@ -148,6 +148,57 @@ TEST(Recompute, WhatIsComputedAgain) {
   }
 }
 
+// Sums of convolutions, each of a block of its own, or of a convolution and the sum before.
+Network Sums(bool with_skip, int count) {
+  Network network(DType::kF32, 0);
+  Graph& g = network.graph = Graph(DType::kF32);
+  Value y = g.Input("x", {kBatch, 12, 12, kChannels});
+  for (int i = 0; i < count; ++i) {
+    g.SetBlock("sum" + std::to_string(i));
+    const auto branch = [&](const std::string& name) {
+      const Value weights = g.Parameter(name + std::to_string(i), {kChannels, kChannels, 3, 3});
+      return Convolve(g, y, weights, Value{}, 1, 1);
+    };
+    const Value left = branch("left");
+    y = g.Apply(Add{}, {left, with_skip ? y : branch("right")})[0];
+  }
+  g.SetBlock("head");
+  const Value pooled = g.Apply(GlobalAvgPool{}, {y})[0];
+  network.logits = g.Apply(Linear{false}, {pooled, g.Parameter("head", {4, kChannels})})[0];
+  network.loss = g.Apply(SoftmaxCrossEntropy{}, {network.logits, g.Labels("labels", kBatch)})[0];
+  network.forward = g.nodes().size();
+  AccumulateGradients(g, Differentiate(g, network.loss));
+  return network;
+}
+
+TEST(Recompute, WhatBlocksHandOnIfOneOperatorBringsItBack) {
+  for (const bool with_skip : {false, true}) {
+    SCOPED_TRACE(with_skip);
+    const Network network = Sums(with_skip, 5);
+    ASSERT_TRUE(network.graph.status().ok()) << Message(network.graph.status());
+    for (const Recomputed what : {Recomputed::kActivations, Recomputed::kBlocks}) {
+      SCOPED_TRACE(static_cast<int>(what));
+      const FusedGraph again = Recompute(network.graph, network.forward, {network.loss, network.logits}, what);
+      const auto after = CountOperators(again.graph, again.graph.nodes().size());
+      const auto before = CountOperators(network.graph, network.graph.nodes().size());
+      for (int i = 0; i < 5; ++i) {
+        const std::string name = "sum" + std::to_string(i) + " add";
+        // The last one is read by the head alone, of which no gradient reads it. Of sums that read each other every
+        // second one stays, the input of the network to begin with.
+        const bool twice = what == Recomputed::kActivations && i < 4 && (!with_skip || i % 2 == 0);
+        EXPECT_EQ(after.at(name), before.at(name) + (twice ? 1 : 0)) << name;
+      }
+      const auto device = ReferenceDevice(DType::kF32);
+      const Ran kept = RunTwice(network.graph, network.loss, network.logits, device);
+      const Ran computed = RunTwice(again.graph, again[network.loss], again[network.logits], device);
+      EXPECT_EQ(computed.loss, kept.loss);
+      for (const TensorMap::Entry& e : kept.tensors.entries()) {
+        EXPECT_EQ(Values(computed.tensors.Find(e.name)->view()), Values(e.tensor.view())) << e.name;
+      }
+    }
+  }
+}
+
 TEST(Recompute, AnErrorOfTheGraphStays) {
   Graph graph;
   graph.Apply(Add{}, {graph.Input("x", {2}), graph.Input("y", {3})});
