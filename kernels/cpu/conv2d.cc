@@ -43,6 +43,7 @@ onednn::Window MakeWindow(const Shape& src, const Shape& dst, int64_t kh, int64_
 
 KernelOr Make(const Conv2d& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
+  if (IsWinograd(op, r)) return MakeWinograd(op, r);
   const Shape &src = r.inputs[0].shape, &weights = r.inputs[1].shape, &dst = r.outputs[0].shape;
   const DType type = r.inputs[0].dtype;  // that weights are packed as, whatever they are
   return onednn::Guard(r.threads, [&]() -> KernelOr {
@@ -64,6 +65,7 @@ KernelOr Make(const Conv2d& op, const Request& r) {
 
 KernelOr Make(const Conv2dBackwardData& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
+  if (IsWinograd(op, r)) return MakeWinograd(op, r);
   const Shape &diff_dst = r.inputs[0].shape, &weights = r.inputs[1].shape, &diff_src = r.outputs[0].shape;
   const DType type = r.inputs[0].dtype;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
@@ -81,6 +83,7 @@ KernelOr Make(const Conv2dBackwardData& op, const Request& r) {
 KernelOr Make(const Conv2dBackwardWeights& op, const Request& r) {
   if (r.inputs[0].elements() == 0 || r.inputs[1].elements() == 0) return ZeroOutputs(r);
   if (IsDepthwise(op, r)) return MakeDepthwise(op, r);
+  if (IsWinograd(op, r)) return MakeWinograd(op, r);
   const Shape &src = r.inputs[0].shape, &diff_dst = r.inputs[1].shape, &weights = r.outputs[0].shape;
   const DType type = r.inputs[0].dtype;  // of the images: gradients of weights are float32
   return onednn::Guard(r.threads, [&]() -> KernelOr {

@@ -34,6 +34,14 @@ KernelOr Make(const LinearBackwardWeights& op, const Request& request);
 bool IsDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 KernelOr MakeDepthwise(const Conv2dBackwardWeights& op, const Request& request);
 
+// winograd.cc: 3x3 convolutions of float32 that conv2d.cc hands over where they are faster than oneDNN's.
+bool IsWinograd(const Conv2d& op, const Request& request);
+bool IsWinograd(const Conv2dBackwardData& op, const Request& request);
+bool IsWinograd(const Conv2dBackwardWeights& op, const Request& request);
+KernelOr MakeWinograd(const Conv2d& op, const Request& request);
+KernelOr MakeWinograd(const Conv2dBackwardData& op, const Request& request);
+KernelOr MakeWinograd(const Conv2dBackwardWeights& op, const Request& request);
+
 // Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, convert.cc, cross_entropy.cc, dropout.cc,
 // elementwise.cc, embedding.cc, expand_depthwise.cc, global_avg_pool.cc, kernel_transform.cc, layer_norm.cc,
 // layer_scale.cc, normalized_sum.cc, positions.cc, resize.cc, scale_channels.cc, store.cc, talking_heads.cc

@@ -130,6 +130,35 @@ TEST(OperatorCases, EveryEntryHasShapesAndBuildsItsOperator) {
   }
 }
 
+// The shapes of NAS-Bench-201 at batch 64, and some that do not pay.
+TEST(OperatorCases, LargeConvolutionsAreWinograds) {
+  const auto device = CpuDevice(2);
+  if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << "no CPU kernels: " << Message(device.status());
+  ASSERT_TRUE(device.ok()) << Message(device.status());
+  const auto implementation = [&](const std::string& name, const std::string& shape) -> std::string {
+    for (const OperatorCase& c : OperatorCases()) {
+      if (c.name != name) continue;
+      const Problem problem = c.build(*ShapeLine::Parse(shape, c.keys));
+      auto run = RunOperator(**device, problem, RandomInputs(problem, Random(1)));
+      return run.ok() ? run->implementation : std::string(Message(run.status()));
+    }
+    return "unknown";
+  };
+  if (implementation("relu", "n=1 h=1 w=1 c=16") != "vector:avx512") GTEST_SKIP() << "only with AVX-512";
+  const std::string winograd = "vector:avx512_winograd";
+  for (const char* name : {"conv2d", "conv2d_backward_data", "conv2d_backward_weights"}) {
+    for (const char* shape : {"n=64 h=32 w=32 c=16 o=16 k=3 p=1", "n=64 h=16 w=16 c=32 o=32 k=3 p=1",
+                              "n=64 h=8 w=8 c=64 o=64 k=3 p=1", "n=1 h=31 w=35 c=16 o=48 k=3 p=1"}) {
+      EXPECT_EQ(implementation(name, shape), winograd) << name << " " << shape;
+    }
+    for (const char* shape :
+         {"n=15 h=8 w=8 c=64 o=64 k=3 p=1", "n=64 h=7 w=7 c=64 o=64 k=3 p=1", "n=64 h=16 w=16 c=16 o=32 k=3 p=1 s=2",
+          "n=64 h=16 w=16 c=24 o=16 k=3 p=1", "n=64 h=16 w=16 c=16 o=16 k=3 p=0", "n=64 h=16 w=16 c=16 o=16 k=5 p=2"}) {
+      EXPECT_NE(implementation(name, shape), winograd) << name << " " << shape;
+    }
+  }
+}
+
 // Labels outside of the classes must be seen in the loss, and must not be used as an index.
 TEST(OperatorValues, LabelsOutOfRangeMakeTheLossNaN) {
   std::vector<std::shared_ptr<Device>> devices = {ReferenceDevice(DType::kF32), ReferenceDevice(DType::kF64)};

@@ -122,6 +122,49 @@ constexpr int64_t ExpandDepthwiseFloats(const DepthwiseShape& s, int64_t tile) {
   return ((s.kernel + 1) * (s.width + 2 * s.padding + 2 * s.stride * 4) + s.out_width + 4) * tile;
 }
 
+// A 3x3 convolution of images{height,width,inputs} with stride 1 and padding 1. Channels are multiples of 16. Its tiles
+// are 2x2 pixels of the results, row by row, image by image; at odd edges a part of one.
+struct WinogradShape {
+  int64_t height, width, inputs, outputs;
+};
+
+// Tiles that are transformed together.
+inline constexpr int64_t kWinogradTiles = 28;
+
+// Floats of scratch memory of a thread.
+constexpr int64_t WinogradFloats(const WinogradShape& s) {
+  return 4 * kWinogradTiles * (s.inputs + 2 * s.outputs) + s.width * (s.inputs > s.outputs ? s.inputs : s.outputs);
+}
+
+struct WinogradOperands {
+  WinogradShape shape;
+  const float* src;                 // {images,height,width,inputs}
+  const float* weights = nullptr;   // {16,outputs / 16,inputs,16}; of `convolve`
+  const float* bias = nullptr;      // {outputs} or none; of `convolve`
+  const float* diff_dst = nullptr;  // {images,height,width,outputs}; of `backward_weights`
+  bool accumulate = false, relu = false;
+  float* dst;           // {images,height,width,outputs}, or of `backward_weights` {16,inputs,outputs}
+  float* scratch;       // WinogradFloats
+  int64_t first, last;  // tiles that are computed: first .. last - 1
+};
+
+// See winograd.inc. All null where it has none.
+struct WinogradKernels {
+  // Outputs `output` .. + 15 of WinogradOperands::weights, from weights{outputs,inputs,3,3} with `row` floats from
+  // output to output; `turned`: of the convolution that is the gradient of one with weights{inputs,outputs,3,3},
+  // likewise.
+  void (*weights)(const WinogradShape& shape, const float* weights, int64_t row, bool turned, int64_t output,
+                  float* to);
+  // dst = what was there with `accumulate` + convolution + bias, then max(0, .) with `relu`.
+  void (*convolve)(const WinogradOperands& operands);
+  // dst = sums over the tiles, of which `gradient` makes those of the weights.
+  void (*backward_weights)(const WinogradOperands& operands);
+  // Outputs `output` .. + 15 of diff_weights{outputs,inputs,3,3}, `row` floats from output to output, from the sum of
+  // sums{parts,16,inputs,outputs} in the order of the parts.
+  void (*gradient)(const WinogradShape& shape, const float* sums, int64_t parts, int64_t output, float* diff_weights,
+                   int64_t row);
+};
+
 // Floats that kernels take at once; behind what they read some more may have to be there.
 inline constexpr int64_t kVectorFloats = 16;
 
@@ -228,6 +271,9 @@ struct VectorKernels {
 
   // expand_depthwise.inc
   void (*expand_depthwise)(const ExpandDepthwiseOperands& operands);
+
+  // winograd.inc
+  WinogradKernels winograd;
 
   // softmax.inc
   // Softmax of each row, and one SoftmaxRow for each.
