@@ -63,24 +63,29 @@ absl::StatusOr<const MetricSlice*> FlopsSlice(const BlockTable& table, const Est
   return slice;
 }
 
-struct Totals {
-  double sum = 0;
-  int unmeasured_node = -1;
-};
-
 // Without depth groups and cells, where every choice is canonical and every node contributes.
 bool IsPlain(const BlockTable& table) { return table.structure.depth.empty() && !table.structure.cell; }
 
-// `contributes` may be empty: all nodes do.
-Totals Total(const LinearForm& form, const Choice& choice, const std::vector<bool>& contributes) {
-  Totals totals{.sum = form.constant};
+// `contributes` may be empty: all nodes do. NaN if one of them is not measured.
+double Total(const LinearForm& form, const Choice& choice, const std::vector<bool>& contributes) {
+  double total = form.constant;
   for (size_t i = 0; i < choice.size(); ++i) {
-    if (!contributes.empty() && !contributes[i]) continue;
-    const double term = form.terms[i][choice[i]];
-    if (std::isnan(term) && totals.unmeasured_node < 0) totals.unmeasured_node = static_cast<int>(i);
-    totals.sum += term;
+    if (contributes.empty() || contributes[i]) total += form.terms[i][choice[i]];
   }
-  return totals;
+  return total;
+}
+
+double Value(const MetricForm& form, const Choice& choice, const std::vector<bool>& contributes) {
+  const double flops = form.divided ? Total(form.denominator, choice, contributes) : 0;
+  return ValueFromTotals(form, Total(form.sum, choice, contributes), flops);
+}
+
+// The first node of a network that is not measured; -1: all are.
+[[gnu::cold]] int Unmeasured(const LinearForm& form, const Choice& choice, const std::vector<bool>& contributes) {
+  for (size_t i = 0; i < choice.size(); ++i) {
+    if ((contributes.empty() || contributes[i]) && std::isnan(form.terms[i][choice[i]])) return static_cast<int>(i);
+  }
+  return -1;
 }
 
 absl::Status NotMeasured(const BlockTable& table, std::string_view metric, int shared, int node, int candidate) {
@@ -110,6 +115,7 @@ absl::StatusOr<FlopsFixed> ParseFlopsFixed(std::string_view name) { return FindN
 Estimator::Estimator(const BlockTable& table, EstimatorOptions options) : table_(&table), options_(std::move(options)) {
   for (const auto& [name, metric] : table.metrics) {
     FormsOfMetric& forms = forms_[name];
+    undefined_[name] = std::numeric_limits<double>::quiet_NaN();
     for (int shared = 0; shared < table.SharedCount(); ++shared) forms.push_back(BuildForm(name, metric, shared));
   }
 }
@@ -199,24 +205,20 @@ absl::StatusOr<double> Estimator::PredictCanonical(std::string_view metric, cons
   }
   const absl::StatusOr<const MetricForm*> form = FormOf(metric, shared);
   if (!form.ok()) return form.status();
-  const Totals sum = Total((*form)->sum, choice, contributes);
-  Totals flops;
-  if ((*form)->divided) flops = Total((*form)->denominator, choice, contributes);
+  const double value = Value(**form, choice, contributes);
+  if (!std::isnan(value)) return value;
   // Under eq5 a term is null where the FLOPs are; blame them.
-  if (const int node = flops.unmeasured_node; node >= 0) {
-    return NotMeasured(*table_, kFlopsMetric, shared, node, choice[node]);
+  const LinearForm& flops = (*form)->denominator;
+  if ((*form)->divided) {
+    const int node = Unmeasured(flops, choice, contributes);
+    if (node >= 0) return NotMeasured(*table_, kFlopsMetric, shared, node, choice[node]);
   }
-  if (const int node = sum.unmeasured_node; node >= 0) {
-    return NotMeasured(*table_, metric, shared, node, choice[node]);
-  }
-  const double value = ValueFromTotals(**form, sum.sum, flops.sum);
-  if (std::isnan(value)) {
-    return absl::FailedPreconditionError(fmt::format(
-        "{}: expected a network with FLOPs above 0 (estimator {} divides by them; flops-fixed 'include' counts "
-        "stem and head), found {}",
-        metric, Name(options_.kind), flops.sum / (*form)->denominator.scale));
-  }
-  return value;
+  const int node = Unmeasured((*form)->sum, choice, contributes);
+  if (node >= 0) return NotMeasured(*table_, metric, shared, node, choice[node]);
+  return absl::FailedPreconditionError(fmt::format(
+      "{}: expected a network with FLOPs above 0 (estimator {} divides by them; flops-fixed 'include' counts "
+      "stem and head), found {}",
+      metric, Name(options_.kind), Total(flops, choice, contributes) / flops.scale));
 }
 
 absl::StatusOr<std::map<std::string, double>> Estimator::PredictAll(const Choice& requested, int shared) const {
@@ -226,14 +228,16 @@ absl::StatusOr<std::map<std::string, double>> Estimator::PredictAll(const Choice
   const Choice canonical = computes && !plain ? CanonicalChoice(*table_, requested) : Choice();
   const Choice& choice = computes && !plain ? canonical : requested;
   const std::vector<bool> contributes = plain ? std::vector<bool>() : ContributingNodes(*table_, choice);
-  std::map<std::string, double> predicted;
-  for (const auto& [name, forms] : forms_) {
-    double value = std::numeric_limits<double>::quiet_NaN();
-    if (computes) {
-      const absl::StatusOr<double> known = PredictCanonical(name, choice, contributes, shared);
-      if (known.ok()) value = *known;
+  std::map<std::string, double> predicted = undefined_;
+  auto of_metric = forms_.begin();
+  for (auto& [name, value] : predicted) {
+    const absl::StatusOr<MetricForm>& form = of_metric++->second[shared];
+    if (!computes) continue;
+    if (form.ok()) {
+      value = Value(*form, choice, contributes);
+    } else if (const NetworkPredictors::Function* function = FunctionOf(name)) {
+      value = (*function)(choice, shared);
     }
-    predicted.emplace_hint(predicted.end(), name, value);
   }
   return predicted;
 }

@@ -91,6 +91,7 @@ class Estimator {
   const BlockTable* table_;
   EstimatorOptions options_;
   std::map<std::string, FormsOfMetric, std::less<>> forms_;
+  std::map<std::string, double> undefined_;  // every metric: to be copied, which takes less than inserting names
 };
 
 }  // namespace mathnas::core

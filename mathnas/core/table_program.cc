@@ -38,9 +38,10 @@ Row Combined(const LinearForm* u, double first, const LinearForm* v, double seco
     return std::isnan(sum) ? 0 : static_cast<int64_t>(std::nearbyint(sum));  // not measured: never chosen
   };
   row.constant = rounded(-1, 0);
+  row.terms.reserve(shape.terms.size());
   for (int i = 0; i < std::ssize(shape.terms); ++i) {
-    row.terms.emplace_back();
-    for (int j = 0; j < std::ssize(shape.terms[i]); ++j) row.terms.back().push_back(rounded(i, j));
+    row.terms.emplace_back(shape.terms[i].size(), 0);
+    for (int j = 0; j < std::ssize(shape.terms[i]); ++j) row.terms[i][j] = rounded(i, j);
   }
   return row;
 }
@@ -162,6 +163,7 @@ class Builder {
   // With every candidate but `absent`; false if there is none, and then with one that must not be chosen.
   bool AddNode(int node, int absent) {
     std::vector<int> candidates;
+    if (node >= 0) candidates.reserve(choosable_[node].size());
     for (int j = 0; node >= 0 && j < std::ssize(choosable_[node]); ++j) {
       if (j != absent && choosable_[node][j]) candidates.push_back(j);
     }

@@ -28,6 +28,13 @@ struct Step {
   int node, candidate;
 };
 
+// A partial network where w and a are all there is: one of a list, and a candidate more.
+struct Stair {
+  int64_t w, a;
+  size_t from;
+  int candidate;
+};
+
 class FrontLists {
  public:
   FrontLists(const Program& program, std::span<const int> rows, std::chrono::steady_clock::time_point until,
@@ -40,9 +47,9 @@ class FrontLists {
     }
   }
 
-  absl::StatusOr<std::vector<std::vector<int>>> Run() {
+  absl::StatusOr<FrontPoints> Run() {
     if (absl::Status status = RangeOfRatios(); !status.ok()) return status;
-    if (empty_) return std::vector<std::vector<int>>();
+    if (empty_) return FrontPoints();
     LeastRests();
     List list;
     list.a = {program_.a0};
@@ -73,7 +80,7 @@ class FrontLists {
   }
 
   // lo and hi as integers over 2^shift_, rounded outward, where the objective is a ratio.
-  absl::Status RangeOfRatios() {
+  [[gnu::cold]] absl::Status RangeOfRatios() {
     const auto any = [](const std::vector<int64_t>& values) {
       return std::ranges::any_of(values, [](int64_t f) { return f != 0; });
     };
@@ -109,7 +116,7 @@ class FrontLists {
   }
 
   // rest_[s][r]: the least that the stages from s on add to row r.
-  void LeastRests() {
+  [[gnu::cold]] void LeastRests() {
     std::vector<std::vector<int64_t>> stages;
     for (int i = 0; i < std::ssize(program_.nodes);) {
       std::vector<int64_t> least(row_.size());
@@ -129,7 +136,7 @@ class FrontLists {
   int64_t LeastOfNode(int node, int l) const { return *std::ranges::min_element(program_.nodes[node].w[l]); }
 
   // Of the nodes behind depth `from`, of those depths that are allowed; very large if there is none.
-  int64_t LeastOfChain(const Program::Chain& chain, int from, int l) const {
+  [[gnu::cold]] int64_t LeastOfChain(const Program::Chain& chain, int from, int l) const {
     int64_t prefix = 0, least = std::numeric_limits<int64_t>::max() / 4;
     for (int t = std::max(1, from); t <= chain.length; ++t) {
       if (t > from) prefix += LeastOfNode(chain.first + t - 1, l);
@@ -156,7 +163,7 @@ class FrontLists {
     steps_.push_back({from.step[index], node, candidate});
   }
 
-  absl::Status Extend(int node, const std::vector<int64_t>& rest, List& list) {
+  [[gnu::hot]] absl::Status Extend(int node, const std::vector<int64_t>& rest, List& list) {
     if (!fractional_ && row_.size() == 1) return ExtendStairs(node, rest[0], list);
     const Program::Node& n = program_.nodes[node];
     List next;
@@ -169,32 +176,28 @@ class FrontLists {
 
   // The same where w and a are all there is: lists are stairs, w rises and a falls, and so they stay when a candidate
   // is added. One candidate after the other is merged into what is kept.
-  absl::Status ExtendStairs(int node, int64_t rest, List& list) {
-    struct Point {
-      int64_t w, a;
-      size_t from;
-      int candidate;
-    };
+  [[gnu::hot]] absl::Status ExtendStairs(int node, int64_t rest, List& list) {
     if (absl::Status status = Interrupted(); !status.ok()) return status;
     const Program::Node& n = program_.nodes[node];
     const int64_t most = program_.limits[row_[0]] - rest;
-    std::vector<Point> kept, merged;
+    std::vector<Stair>&kept = kept_, &merged = merged_;
+    kept.clear();
     for (int j : Undominated(n)) {
       merged.clear();
       const int64_t w = n.w[row_[0]][j], a = n.a[j];
-      const auto keep = [&merged](const Point& point) {
-        if (merged.empty() || point.a < merged.back().a) merged.push_back(point);
+      const auto keep = [&merged](const Stair& stair) {
+        if (merged.empty() || stair.a < merged.back().a) merged.push_back(stair);
       };
       size_t k = 0;
       for (size_t s = 0; s < list.size() && list.w[s] + w <= most; ++s) {
-        const Point point = {list.w[s] + w, list.a[s] + a, s, j};
-        const auto goes_first = [&](const Point& other) {
-          if (other.w != point.w) return other.w < point.w;
-          if (other.a != point.a) return other.a < point.a;
+        const Stair stair = {list.w[s] + w, list.a[s] + a, s, j};
+        const auto goes_first = [&](const Stair& other) {
+          if (other.w != stair.w) return other.w < stair.w;
+          if (other.a != stair.a) return other.a < stair.a;
           return FirstByChoice(list.step[other.from], other.candidate, list.step[s], j);
         };
         while (k < kept.size() && goes_first(kept[k])) keep(kept[k++]);
-        keep(point);
+        keep(stair);
       }
       for (; k < kept.size(); ++k) keep(kept[k]);
       std::swap(kept, merged);
@@ -202,12 +205,12 @@ class FrontLists {
     List next;
     for (auto* sums : {&next.a, &next.f, &next.w}) sums->reserve(kept.size());
     next.step.reserve(kept.size());
-    for (const Point& point : kept) {
-      next.a.push_back(point.a);
-      next.f.push_back(list.f[point.from]);
-      next.w.push_back(point.w);
+    for (const Stair& stair : kept) {
+      next.a.push_back(stair.a);
+      next.f.push_back(list.f[stair.from]);
+      next.w.push_back(stair.w);
       next.step.push_back(static_cast<int>(steps_.size()));
-      steps_.push_back({list.step[point.from], node, point.candidate});
+      steps_.push_back({list.step[stair.from], node, stair.candidate});
     }
     list = std::move(next);
     return std::ssize(steps_) > kMaxFrontStates ? TooMany() : absl::OkStatus();
@@ -274,7 +277,7 @@ class FrontLists {
   }
 
   // Leaves what is not dominated; of equal ones the first.
-  absl::Status Reduce(List& list) {
+  [[gnu::hot]] absl::Status Reduce(List& list) {
     if (absl::Status status = Interrupted(); !status.ok()) return status;
     if (std::ssize(steps_) > kMaxFrontStates) return TooMany();
     const size_t rows = row_.size();
@@ -334,7 +337,7 @@ class FrontLists {
   static absl::Status TooMany() { return absl::ResourceExhaustedError("front: too many partial networks"); }
 
   // What is left of the whole networks by their ratios, exactly.
-  std::vector<std::vector<int>> Points(const List& list) const {
+  [[gnu::cold]] FrontPoints Points(const List& list) const {
     const size_t rows = row_.size();
     const auto w = [&](size_t s, size_t r) { return list.w[s * rows + r]; };
     std::vector<size_t> order;
@@ -347,7 +350,6 @@ class FrontLists {
       }
       return LessRatio(list.a[s], list.f[s], list.a[t], list.f[t]);
     });
-    std::vector<std::vector<int>> points;
     std::vector<size_t> kept;
     for (size_t s : order) {
       // With one row the last that was kept has the least ratio.
@@ -361,11 +363,23 @@ class FrontLists {
       });
       if (dominated) continue;
       kept.push_back(s);
-      std::vector<int> x(program_.nodes.size(), Program::kAbsent);
+    }
+    return PointsOf(list, kept);
+  }
+
+  [[gnu::cold]] FrontPoints PointsOf(const List& list, const std::vector<size_t>& kept) const {
+    FrontPoints points;
+    const size_t nodes = program_.nodes.size();
+    points.x.resize(kept.size() * nodes, Program::kAbsent);
+    int* x = points.x.data();
+    for (size_t s : kept) {
+      points.a.push_back(list.a[s]);
+      points.f.push_back(list.f[s]);
+      for (size_t r = 0; r < fronts_; ++r) points.w.push_back(list.w[s * row_.size() + r]);
       for (int step = list.step[s]; step != kNoStep; step = steps_[step].before) {
         x[steps_[step].node] = steps_[step].candidate;
       }
-      points.push_back(std::move(x));
+      x += nodes;
     }
     return points;
   }
@@ -380,14 +394,14 @@ class FrontLists {
   int64_t lo_ = 0, hi_ = 0;
   std::vector<std::vector<int64_t>> rest_;
   std::vector<Step> steps_;
+  std::vector<Stair> kept_, merged_;
   int64_t comparisons_ = 0;
 };
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::vector<int>>> NonDominated(const Program& program, std::span<const int> rows,
-                                                           std::chrono::steady_clock::time_point until,
-                                                           const std::atomic<bool>* cancel) {
+absl::StatusOr<FrontPoints> NonDominated(const Program& program, std::span<const int> rows,
+                                         std::chrono::steady_clock::time_point until, const std::atomic<bool>* cancel) {
   if (absl::Status status = Validate(program); !status.ok()) return status;
   return FrontLists(program, rows, until, cancel).Run();
 }

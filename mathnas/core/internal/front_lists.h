@@ -18,6 +18,15 @@ namespace mathnas::core::internal {
 inline constexpr int64_t kMaxFrontComparisons = 2'000'000'000;
 inline constexpr int64_t kMaxFrontStates = 5'000'000;
 
+// Networks, one after the other.
+struct FrontPoints {
+  std::vector<int> x;         // a candidate per node each
+  std::vector<int64_t> a, f;  // sums, constants included
+  std::vector<int64_t> w;     // of each of `rows`
+
+  size_t size() const { return a.size(); }
+};
+
 // One x for every non-dominated (ratio, w of each of `rows`), all to be small, within the limits; in no order.
 //
 // A fractional objective: for ratios from lo to hi, s is as good as t whatever follows if
@@ -26,9 +35,8 @@ inline constexpr int64_t kMaxFrontStates = 5'000'000;
 //
 // ResourceExhausted: too many partial networks. DeadlineExceeded: `until` has come. Cancelled. InvalidArgument as
 // Solve.
-absl::StatusOr<std::vector<std::vector<int>>> NonDominated(const Program& program, std::span<const int> rows,
-                                                           std::chrono::steady_clock::time_point until,
-                                                           const std::atomic<bool>* cancel);
+absl::StatusOr<FrontPoints> NonDominated(const Program& program, std::span<const int> rows,
+                                         std::chrono::steady_clock::time_point until, const std::atomic<bool>* cancel);
 
 }  // namespace mathnas::core::internal
 

@@ -300,21 +300,30 @@ class SolverSearch {
       if (std::find(program->exact.begin(), program->exact.end(), false) != program->exact.end()) {
         return absl::FailedPreconditionError("front: expected limits on metrics that are not divided by the FLOPs");
       }
-      const absl::StatusOr<std::vector<std::vector<int>>> points =
+      const absl::StatusOr<FrontPoints> points =
           NonDominated(program->program, program->front_rows, until, request_.cancel);
       if (!points.ok()) return points.status();
       result_.explored += std::ssize(*points);
-      for (const std::vector<int>& x : *points) {
-        const Choice choice = program->ToChoice(x);
+      // BuildProgram has found them all. The sums are those of the estimator, in integers.
+      const MetricForm& objective = **estimator_.FormOf(goal.objective, shared);
+      const int64_t sign = objective.divided == goal.maximise ? 1 : -1;
+      const MetricForm* forms[2] = {};
+      const size_t metrics = request_.fronts.size(), nodes = program->nodes.size();
+      for (size_t k = 0; k < metrics; ++k) forms[k] = *estimator_.FormOf(request_.fronts[k], shared);
+      for (size_t p = 0; p < points->size(); ++p) {
+        const Choice choice = program->ToChoice({points->x.data() + p * nodes, nodes});
         double keys[2];
-        for (size_t p = 0; p < request_.fronts.size(); ++p) {
-          keys[p] = problem_.front_signs[p] * Value(request_.fronts[p], choice, shared);
+        for (size_t k = 0; k < metrics; ++k) {
+          const double sum = problem_.front_signs[k] * static_cast<double>(points->w[p * metrics + k]);
+          keys[k] = problem_.front_signs[k] * ValueFromTotals(*forms[k], sum + forms[k]->sum.constant, 0);
         }
-        front.Offer({.objective_key = problem_.sign * Value(goal.objective, choice, shared),
+        const double value =
+            ValueFromTotals(objective, static_cast<double>(sign * points->a[p]), static_cast<double>(points->f[p]));
+        front.Offer({.objective_key = problem_.sign * value,
                      .first_limited = request_.limits.empty() ? 0 : Value(request_.limits[0].metric, choice, shared),
                      .choice = &choice,
                      .shared = shared},
-                    std::span<const double>(keys, request_.fronts.size()));
+                    std::span<const double>(keys, metrics));
       }
     }
     return front.Take();

@@ -105,6 +105,7 @@ void Front::Merge() {
 
 std::vector<Ranked> Front::Take() {
   std::vector<Ranked> networks;
+  networks.reserve(size());
   for (auto& [key, network] : by_key_) networks.push_back(std::move(network));
   by_key_.clear();
   std::fill(std::begin(lately_), std::end(lately_), Keys());
