@@ -37,7 +37,8 @@ constexpr int kFewCandidates = 40;  // that may be in a network below the first 
 constexpr double kLeastStep = 1.1, kMostStep = 2, kLongStep = 1000;
 constexpr int64_t kFewParts = 8;  // a target is refuted at once with fewer
 constexpr int64_t kManyCandidates = 4000, kSampledOfNode = 12;
-constexpr double kManyMeans = 4;  // what is far above the mean of a node in the dual
+constexpr double kNearlyFew = 10;  // times as many networks as are few
+constexpr double kManyMeans = 4;   // what is far above the mean of a node in the dual
 
 class Search {
  public:
@@ -85,12 +86,13 @@ class Search {
   absl::StatusOr<bool> FindBest() {
     whole_ = internal::Whole(space_);
     root_multiplier_.assign(space_.k, 0);
-    // Few networks need no preparation.
-    const double relaxed = space_.Small() ? incumbents_.lambda() : Relaxation();
-    if (!space_.Small() && !options_.accept) {
-      Reduce(root_multiplier_, whole_);
-      const internal::Ratios ratios = {incumbents_.least_ratio(), incumbents_.Ratio(), incumbents_.always_positive()};
-      internal::DropDominated(space_, ratios, options_.keep, whole_);
+    double relaxed = incumbents_.lambda();
+    if (!FewNetworks()) {
+      relaxed = Relaxation();
+      if (!options_.accept) {
+        Reduce(root_multiplier_, whole_);
+        DropDominated();
+      }
     }
     double distance = FirstDistance(relaxed), step = kMostStep, work_of_last = kInfinity;
     for (;;) {
@@ -124,6 +126,21 @@ class Search {
       work_of_last = work;
       distance *= step;
     }
+  }
+
+  // Whether there are so few that preparation would take longer than the search, after taking out what limits alone
+  // exclude and, where that leaves nearly as few, what is dominated.
+  bool FewNetworks() {
+    const auto few = static_cast<double>(options_.effort.few_networks);
+    if (internal::Networks(space_, whole_) <= few) return true;
+    if (!internal::KeepWithinLimits(space_, incumbents_.limits(), whole_)) return true;  // none
+    if (!options_.accept && internal::Networks(space_, whole_) <= kNearlyFew * few) DropDominated();
+    return internal::Networks(space_, whole_) <= few;
+  }
+
+  void DropDominated() {
+    const internal::Ratios ratios = {incumbents_.least_ratio(), incumbents_.Ratio(), incumbents_.always_positive()};
+    internal::DropDominated(space_, ratios, options_.keep, whole_);
   }
 
   // From the relaxation's ratio to the first target, which only few candidates are within reach of.
@@ -241,7 +258,6 @@ class Search {
 
   // Where the root's dual is about zero (Dinkelbach's steps on the relaxation); finds first networks on the way.
   double Relaxation() {
-    if (!internal::KeepWithinLimits(space_, incumbents_.limits(), whole_)) return incumbents_.lambda();
     DualPoint point;
     point.u = root_multiplier_;
     // Lambda is above every ratio yet: a proof says that nothing holds the limits.

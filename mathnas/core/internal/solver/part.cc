@@ -40,6 +40,12 @@ Part Whole(const Space& space) {
   return part;
 }
 
+double Networks(const Space& space, const Part& part) {
+  double networks = 1;
+  for (int i = 0; i < space.m; ++i) networks *= part.count(i);
+  return networks;
+}
+
 std::vector<int> ChoiceOf(const Space& space, const Part& part, const Minimum<double>& minimum) {
   std::vector<int> x(space.m);
   for (int i = 0; i < space.m; ++i) {

@@ -59,6 +59,9 @@ struct Minimum {
 [[gnu::cold]] std::vector<uint64_t> AllDepths(const Program& program);
 [[gnu::cold]] Part Whole(const Space& space);
 
+// How many choices of candidates a part has, depths aside.
+double Networks(const Space& space, const Part& part);
+
 // The x of the minimum.
 std::vector<int> ChoiceOf(const Space& space, const Part& part, const Minimum<double>& minimum);
 

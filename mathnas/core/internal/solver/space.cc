@@ -44,6 +44,14 @@ Space::Space(const Program& of)
       scale(k, 1),
       widest_w(k, 0),
       size_w(k, 0) {
+  const auto reserve = [this](Extremes& extremes) {
+    extremes.low.reserve(m);
+    extremes.high.reserve(m);
+  };
+  reserve(extremes_a);
+  reserve(extremes_f);
+  std::for_each(extremes_w.begin(), extremes_w.end(), reserve);
+  first.reserve(m + 1);
   first.push_back(0);
   for (const Program::Node& node : program.nodes) {
     first.push_back(first.back() + static_cast<int>(node.a.size()));
@@ -102,12 +110,6 @@ void Space::Convert() {
       exact_w[l].insert(exact_w[l].end(), node.w[l].begin(), node.w[l].end());
     }
   }
-}
-
-bool Space::Small() const {
-  double networks = 1;
-  for (const Program::Node& node : program.nodes) networks *= static_cast<double>(node.a.size());
-  return networks <= 1e5;
 }
 
 int Space::DepthOf(size_t c, std::span<const int> x) const {

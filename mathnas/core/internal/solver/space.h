@@ -20,8 +20,6 @@ struct Space {
   // `of` must be valid and outlive the space.
   [[gnu::cold]] explicit Space(const Program& of);
 
-  // Whether there are so few networks that preparation would take longer than the search.
-  bool Small() const;
   // Of chain c in x, which has a candidate per node.
   int DepthOf(size_t c, std::span<const int> x) const;
   bool Present(int node, const std::vector<int>& depths) const {
