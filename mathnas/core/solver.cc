@@ -88,7 +88,8 @@ class Search {
     root_multiplier_.assign(space_.k, 0);
     double relaxed = incumbents_.lambda();
     if (!FewNetworks()) {
-      relaxed = Relaxation();
+      if (Relaxation()) return true;
+      relaxed = incumbents_.lambda();
       if (!options_.accept) {
         Reduce(root_multiplier_, whole_);
         DropDominated();
@@ -256,18 +257,15 @@ class Search {
     return root;
   }
 
-  // Where the root's dual is about zero (Dinkelbach's steps on the relaxation); finds first networks on the way.
-  double Relaxation() {
+  // Aims at where the root's dual is about zero (Dinkelbach's steps on the relaxation); finds first networks on the
+  // way. True if nothing is left to look for: lambda is that of the worst network yet, or above every ratio.
+  bool Relaxation() {
     DualPoint point;
     point.u = root_multiplier_;
-    // Lambda is above every ratio yet: a proof says that nothing holds the limits.
-    if (!RelaxSample(point) && dual_.Raise(whole_, point)) {
-      Reduce(point.u, whole_);
-    } else {
-      Relax(whole_, point);
-    }
+    const bool proven = !RelaxSample(point) && dual_.Raise(whole_, point);
+    if (!proven) Relax(whole_, point);
     root_multiplier_ = point.u;
-    return incumbents_.lambda();
+    return proven;
   }
 
   // First a few candidates of each node, where all of them take long to look at: any, then those that are best with the

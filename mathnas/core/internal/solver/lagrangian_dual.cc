@@ -112,6 +112,7 @@ void LagrangianDual::EvaluateCandidates(const std::vector<double>& u, std::vecto
 }
 
 bool LagrangianDual::IsOf(const Cut& cut, const Part& part, const DualPoint& point) const {
+  if (cut.a != point.a || cut.f != point.f) return false;  // sums of integers, nearly always different
   for (int i = 0; i < space_.m; ++i) {
     const int j = space_.Present(i, point.minimum.depth) ? space_.candidate[part.candidates[point.minimum.arg[i]]]
                                                          : Program::kAbsent;

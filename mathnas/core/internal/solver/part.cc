@@ -9,13 +9,13 @@ namespace {
 // Whether candidate `j` instead of `i` of a node makes a - lambda f smaller for every ratio lambda (in which it is
 // linear), surely in spite of rounding, and no limit harder to hold.
 bool Dominates(const Space& space, const Ratios& ratios, const Program::Node& node, int j, int i) {
+  for (size_t l = 0; l < space.k; ++l) {
+    if (node.w[l][j] > node.w[l][i]) return false;
+  }
   if (!ratios.positive && node.f[j] < node.f[i]) return false;
   const auto a = static_cast<double>(node.a[j] - node.a[i]), f = static_cast<double>(node.f[j] - node.f[i]);
   for (const double lambda : {ratios.least, ratios.greatest}) {
     if (!(a - lambda * f < -0x1p-48 * (std::abs(a) + std::abs(lambda * f)))) return false;
-  }
-  for (size_t l = 0; l < space.k; ++l) {
-    if (node.w[l][j] > node.w[l][i]) return false;
   }
   return true;
 }
