@@ -100,9 +100,7 @@ double LargestSum(const LinearForm& form) {
 
 std::optional<LinearForm> ScaledByTen(const LinearForm& form) {
   std::vector<Decimal> read;  // in the order of AllNumbers
-  size_t count = 1;
-  for (const auto& row : form.terms) count += row.size();
-  read.reserve(count);
+  if (!form.terms.empty()) read.reserve(1 + form.terms.size() * form.terms[0].size());
   int decimals = 0;
   const bool ok = AllNumbers(form, [&](double value) {
     const std::optional<Decimal> decimal = ShortestDecimal(value);

@@ -51,7 +51,7 @@ void LagrangianDual::Load(const Part& part) {
   }
 }
 
-void LagrangianDual::Evaluate(const Part& part, DualPoint& point) {
+void LagrangianDual::Evaluate(const Part& part, DualPoint& point, bool all) {
   const Program& program = space_.program;
   const double lambda = incumbents_.lambda();
   const size_t k = space_.k;
@@ -70,7 +70,7 @@ void LagrangianDual::Evaluate(const Part& part, DualPoint& point) {
     }
   }
   const Minimum<double>& minimum = point.minimum;
-  Minimise(program, part, point.values, point.minimum);
+  Minimise(program, part, point.values, point.minimum, all);
   double value = minimum.total + static_cast<double>(program.a0) - lambda * static_cast<double>(program.f0);
   for (size_t l = 0; l < k; ++l) value -= u[l] * static_cast<double>(program.limits[l]) / space_.scale[l];
   point.value = value;
@@ -157,7 +157,7 @@ bool LagrangianDual::Raise(const Part& part, DualPoint& point, Aim aim) {
   if (root && !cuts.empty()) planes.Maximise(u);
   double best = -std::numeric_limits<double>::infinity();
   for (int round = 0; round < (root ? 300 : 60); ++round) {
-    Evaluate(part, point);
+    Evaluate(part, point, false);
     if (aim == kProof && Proven(point)) return true;
     if (point.value > best) {
       best = point.value;

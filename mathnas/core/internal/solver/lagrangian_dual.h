@@ -37,8 +37,8 @@ class LagrangianDual {
   LagrangianDual(const Space& space, Incumbents& incumbents)
       : space_(space), incumbents_(incumbents), planes_(space.k) {}
 
-  // From point.u: fills in the rest.
-  void Evaluate(const Part& part, DualPoint& point);
+  // From point.u: fills in the rest; by how much choices worsen the minimum only if it is `all`.
+  void Evaluate(const Part& part, DualPoint& point, bool all = true);
   // D(u) is off by rounding errors, and those stay below this: each term is off by a few ulp of its size.
   double Error(const std::vector<double>& u) const;
   // Offers the x of the minimum unless it surely breaks a limit; true if lambda became smaller.

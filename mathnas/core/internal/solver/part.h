@@ -94,10 +94,11 @@ std::vector<std::vector<int64_t>> Ends(const Program& program, int64_t sign, con
   return all;
 }
 
-// The least of every chain, from out.node, whose sum is out.total: the rest of `out` but `arg`.
+// The least of every chain, from out.node, whose sum is out.total: the rest of `out` but `arg`, and but for what a
+// choice worsens unless it is `all`.
 template <typename T>
 void MinimiseChains(const Program& program, const std::vector<uint64_t>& depths,
-                    const std::vector<std::vector<T>>& ends, Minimum<T>& out) {
+                    const std::vector<std::vector<T>>& ends, Minimum<T>& out, bool all = true) {
   out.forced.assign(out.node.size(), 0);
   out.depth.resize(program.chains.size());
   out.excess.resize(program.chains.size());
@@ -118,6 +119,7 @@ void MinimiseChains(const Program& program, const std::vector<uint64_t>& depths,
     }
     out.total += best - prefix;
     out.depth[c] = depth;
+    if (!all) continue;
     // A node is there if the chain ends behind it.
     T later = 0;
     bool any = false;
@@ -133,7 +135,7 @@ void MinimiseChains(const Program& program, const std::vector<uint64_t>& depths,
 }
 
 template <typename T>
-void Minimise(const Program& program, const Part& part, const Values<T>& values, Minimum<T>& out) {
+void Minimise(const Program& program, const Part& part, const Values<T>& values, Minimum<T>& out, bool all = true) {
   const int m = static_cast<int>(program.nodes.size());
   out.node.resize(m);
   out.arg.resize(m);
@@ -151,7 +153,7 @@ void Minimise(const Program& program, const Part& part, const Values<T>& values,
     out.node[i] = least;
     out.total += least;
   }
-  MinimiseChains(program, part.depths, values.ends, out);
+  MinimiseChains(program, part.depths, values.ends, out, all);
 }
 
 // Takes out what is more than `most` above the minimum; true if there was something. What reaches the minimum stays, so

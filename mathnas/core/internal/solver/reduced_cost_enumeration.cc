@@ -36,18 +36,25 @@ class NetworkCount {
   std::array<double, kSteps + 1> count_ = {1};
 };
 
-// Whether a sum p[i] + q[i] is greater than `bound`; n is even. Two at a time: a reduction that the compiler vectorizes
-// keeps what it has so far in memory.
+// Doubles that are computed with together; GCC would keep a reduction that it vectorizes itself in memory.
+using Pair [[gnu::vector_size(16)]] = double;
+
+Pair PairAt(const double* p) {
+  Pair pair;
+  std::memcpy(&pair, p, sizeof pair);
+  return pair;
+}
+
+// Whether a sum p[i] + q[i] is greater than `bound`; n is a multiple of 4.
 bool AnyAbove(double bound, const double* p, const double* q, size_t n) {
-  using Two [[gnu::vector_size(16)]] = double;
-  const Two bounds = {bound, bound};
-  auto above = bounds > bounds;
-  for (size_t i = 0; i < n; i += 2) {
-    Two a, b;
-    std::memcpy(&a, p + i, sizeof a);
-    std::memcpy(&b, q + i, sizeof b);
-    above |= a + b > bounds;
+  const Pair bounds = {bound, bound};
+  Pair most = bounds, more = bounds;  // no number is never the greater one
+  for (size_t i = 0; i < n; i += 4) {
+    const Pair sum = PairAt(p + i) + PairAt(q + i), next = PairAt(p + i + 2) + PairAt(q + i + 2);
+    most = sum > most ? sum : most;
+    more = next > more ? next : more;
   }
+  const auto above = (most > bounds) | (more > bounds);
   return (above[0] | above[1]) != 0;
 }
 
@@ -276,8 +283,8 @@ void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
       }
     }
   }
-  // Of an even number one that proves nothing.
-  if (slants_.size() % 2 != 0) slants_.push_back({0, 0, -std::numeric_limits<double>::infinity()});
+  // Some that prove nothing, for AnyAbove.
+  while (slants_.size() % 4 != 0) slants_.push_back({0, 0, -std::numeric_limits<double>::infinity()});
   const size_t count = slants_.size();
   slant_rests_.assign((groups_.size() + 1) * count, 0);
   slant_least_.resize(exchanges_.size() * count);
@@ -337,7 +344,10 @@ void ReducedCostEnumeration::TryExchanges(const DualPoint& point, double error, 
     if (exchange->next < exchanges_.size() && !(sum + exchanges_[exchange->next].excess > most_excess_)) {
       const double* rests = slant_rests_.data() + (exchange->group + 1) * slants;
       double* bounds_after = bounds_.data() + (level + 1) * slants;
-      for (size_t s = 0; s < slants; ++s) bounds_after[s] = bounds[s] + (slant_least[s] - rests[s]);
+      for (size_t s = 0; s < slants; s += 2) {
+        const Pair bound = PairAt(bounds + s) + (PairAt(slant_least + s) - PairAt(rests + s));
+        std::memcpy(bounds_after + s, &bound, sizeof bound);
+      }
       TryExchanges(point, error, exchange->next, sum);
     }
     made_.pop_back();

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "mathnas/core/internal/solver/part.h"
+
 namespace mathnas::core::internal {
 namespace {
 
@@ -16,14 +18,14 @@ double LargestEnd(const std::vector<int64_t>& ends) {
   return largest;
 }
 
-void Include(const std::vector<int64_t>& values, Extremes& extremes) {
+void Include(int node, const std::vector<int64_t>& values, Extremes& extremes) {
   int64_t low = values[0], high = values[0];
   for (int64_t v : values) {
     low = std::min(low, v);
     high = std::max(high, v);
   }
-  extremes.low.push_back(low);
-  extremes.high.push_back(high);
+  extremes.low[node] = low;
+  extremes.high[node] = high;
 }
 
 double SumOfLargest(const Extremes& extremes) {
@@ -40,24 +42,25 @@ Space::Space(const Program& of)
       k(of.limits.size()),
       w(k),
       exact_w(k),
+      exact_ends(k),
       extremes_w(k),
       scale(k, 1),
       widest_w(k, 0),
       size_w(k, 0) {
-  const auto reserve = [this](Extremes& extremes) {
-    extremes.low.reserve(m);
-    extremes.high.reserve(m);
+  const auto resize = [this](Extremes& extremes) {
+    extremes.low.resize(m);
+    extremes.high.resize(m);
   };
-  reserve(extremes_a);
-  reserve(extremes_f);
-  std::for_each(extremes_w.begin(), extremes_w.end(), reserve);
-  first.reserve(m + 1);
-  first.push_back(0);
-  for (const Program::Node& node : program.nodes) {
-    first.push_back(first.back() + static_cast<int>(node.a.size()));
-    Include(node.a, extremes_a);
-    Include(node.f, extremes_f);
-    for (size_t l = 0; l < k; ++l) Include(node.w[l], extremes_w[l]);
+  resize(extremes_a);
+  resize(extremes_f);
+  std::for_each(extremes_w.begin(), extremes_w.end(), resize);
+  first.assign(m + 1, 0);
+  for (int i = 0; i < m; ++i) {
+    const Program::Node& node = program.nodes[i];
+    first[i + 1] = first[i] + static_cast<int>(node.a.size());
+    Include(i, node.a, extremes_a);
+    Include(i, node.f, extremes_f);
+    for (size_t l = 0; l < k; ++l) Include(i, node.w[l], extremes_w[l]);
   }
   chain_of.assign(m, -1);
   for (int c = 0; c < std::ssize(program.chains); ++c) {
@@ -85,6 +88,10 @@ Space::Space(const Program& of)
       }
       widest_w[l] = std::max(widest_w[l], span);
     }
+  }
+  for (size_t l = 0; l < k; ++l) {
+    exact_ends[l] = Ends(
+        program, 1, [l](const Program::Chain& c) -> const auto& { return c.end_w[l]; });
   }
   for (size_t l = 0; l < k; ++l) size_w[l] = (size_w[l] + Size(program.limits[l])) / scale[l];
 }

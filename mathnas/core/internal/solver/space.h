@@ -33,10 +33,11 @@ struct Space {
   // By candidate of all nodes, one node after the other.
   std::vector<int> candidate;  // its index in the node
   std::vector<double> a, f;
-  std::vector<std::vector<double>> w;         // by limit first; divided by `scale`
-  std::vector<std::vector<int64_t>> exact_w;  // by limit first; as in the program
-  std::vector<int> first;                     // by node, and one more: its candidate 0 among those of all nodes
-  std::vector<int> chain_of;                  // by node; -1: none
+  std::vector<std::vector<double>> w;                         // by limit first; divided by `scale`
+  std::vector<std::vector<int64_t>> exact_w;                  // by limit first; as in the program
+  std::vector<std::vector<std::vector<int64_t>>> exact_ends;  // by limit and chain: Ends
+  std::vector<int> first;     // by node, and one more: its candidate 0 among those of all nodes
+  std::vector<int> chain_of;  // by node; -1: none
   Extremes extremes_a, extremes_f;
   std::vector<Extremes> extremes_w;  // by limit
   std::vector<double> scale;         // by limit: the widest range of w in a node
