@@ -23,7 +23,7 @@ inline void AddRecompute(CLI::App* command, std::optional<kernels::Recomputed>& 
           "(and normalisations: little time), or blocks (all that a block keeps to itself: the time of a second "
           "forward pass) "
           "(default: "
-          "activations of mobilenetv3 and supervit)")
+          "activations, but nothing of supertransformer)")
       ->check(CLI::IsMember({"nothing", "activations", "blocks"}));
 }
 

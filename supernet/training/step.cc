@@ -72,7 +72,7 @@ absl::Status CopyInto(const kernels::Context& context, std::string_view name, co
 }  // namespace
 
 kernels::Recomputed RecomputedByDefault(const SearchSpace& space) {
-  const bool pays = space.name() == "mobilenetv3" || space.name() == "supervit";
+  const bool pays = space.name() != "supertransformer";
   return pays ? kernels::Recomputed::kActivations : kernels::Recomputed::kNothing;
 }
 

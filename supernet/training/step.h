@@ -43,9 +43,9 @@ struct StepOptions {
   std::optional<kernels::Recomputed> recompute = {};
 };
 
-// What takes no time to be computed again, as measured: activations where each convolution has a normalisation and an
-// activation of its own and there are few sums (mobilenetv3, supervit: half of the memory of activations); else
-// nothing.
+// What takes little time to be computed again, as measured: activations where each convolution has a normalisation and
+// an activation of its own and there are few sums (mobilenetv3, supervit: half of the memory of activations for no time
+// that can be measured), and in cells (nasbench201: a fifth for 4 to 9 %); else nothing.
 kernels::Recomputed RecomputedByDefault(const SearchSpace& space);
 
 // What a network learns from; the inputs of Backward that each needs besides those of the network.

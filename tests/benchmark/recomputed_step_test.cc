@@ -71,7 +71,8 @@ TEST(RecomputedStep, HasTheSameBitsInLessMemory) {
         EXPECT_EQ(std::memcmp(other->data(), e.tensor.data(), e.tensor.desc().bytes()), 0) << e.name;
       }
       const bool pays = what == supernet::RecomputedByDefault(*space);
-      const double share = what == kernels::Recomputed::kBlocks ? 0.8 : pays ? 0.6 : 1;
+      const bool is_cell = space->name() == "nasbench201";
+      const double share = what == kernels::Recomputed::kBlocks ? 0.8 : is_cell ? 0.85 : pays ? 0.6 : 1;
       EXPECT_LT(again.activation_bytes, share * kept.activation_bytes);
     }
   }
