@@ -69,7 +69,8 @@ DynamicProgramme::End DynamicProgramme::Finish(absl::FunctionRef<bool()> stop) {
     if (stop()) return kUnknown;
     const Row &from = rows_[i - 1], &to = rows_[i];
     for (size_t e = from.exchange; e < to.exchange; ++e) {
-      const auto [sum, excess, candidate] = exchanges_[e];
+      const int64_t sum = exchanges_[e].sum;
+      const double excess = exchanges_[e].excess;
       const int64_t low = std::max(to.low, from.low + sum), high = std::min(to.high, from.high + sum);
       if (low > high) continue;
       const double* old = &least_[from.begin + static_cast<size_t>(low - sum - from.low)];
