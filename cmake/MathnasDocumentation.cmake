@@ -1,4 +1,4 @@
-# The target `doc`: HTML of the public headers, C and C++, and of the READMEs, in doc/html of the build folder. Where
+# The target `doc`: HTML of the public headers, C and C++, and of the pages, in doc/html of the build folder. Where
 # there is no Doxygen there is no such target.
 find_package(Doxygen QUIET)
 if(NOT DOXYGEN_FOUND)
@@ -12,7 +12,7 @@ set(DOC_WARN_AS_ERROR NO)
 set(DOC_OUTPUT ${PROJECT_BINARY_DIR}/doc)
 set(DOC_WARNINGS ${PROJECT_BINARY_DIR}/doc/warnings.txt)
 set(DOC_INPUT "")
-foreach(folder bindings mathnas supernet blocks kernels)
+foreach(folder bindings mathnas supernet blocks kernels bench)
   string(APPEND DOC_INPUT " ${PROJECT_SOURCE_DIR}/${folder}")
 endforeach()
 file(MAKE_DIRECTORY ${DOC_OUTPUT})
