@@ -90,10 +90,10 @@ absl::Status Device::AdamStep(const AdamParameters& parameters, const TensorView
 
 absl::StatusOr<std::vector<double>> Device::DotProducts(absl::Span<const std::pair<TensorView, TensorView>> pairs) {
   std::vector<double> products;
-  for (const auto& [x, y] : pairs) {
-    products.push_back(WithTypeOf(x, [&](auto zero) {
+  for (const std::pair<TensorView, TensorView>& pair : pairs) {
+    products.push_back(WithTypeOf(pair.first, [&](auto zero) {
       using T = const decltype(zero);
-      return kernels::DotProduct(SpanOf<T>(x), SpanOf<T>(y), threads());
+      return kernels::DotProduct(SpanOf<T>(pair.first), SpanOf<T>(pair.second), threads());
     }));
   }
   return products;
