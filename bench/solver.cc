@@ -82,16 +82,17 @@ absl::Status TimeFronts(const std::string& tables, double seconds) {
     request.fronts = {c.metric};
     if (*c.resolution != 0) request.fixed = {{"resolution", c.resolution}};
     double ms = std::numeric_limits<double>::infinity();
-    absl::StatusOr<SearchResult> result;
+    size_t points = 0;
     const auto begin = Clock::now();
     do {
       const auto start = Clock::now();
-      result = Search(*table, request);
+      const absl::StatusOr<SearchResult> result = Search(*table, request);
       ms = std::min(ms, 1e3 * std::chrono::duration<double>(Clock::now() - start).count());
       if (!result.ok()) return result.status();
+      points = result->front.size();
     } while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds);
     fmt::print(stderr, "{:<36} {:>7} {:>12.4f}\n", fmt::format("{} {} {}", c.table, c.metric, c.resolution),
-               result->front.size(), ms);
+               points, ms);
   }
   return absl::OkStatus();
 }

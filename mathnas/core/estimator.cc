@@ -69,8 +69,9 @@ bool IsPlain(const BlockTable& table) { return table.structure.depth.empty() && 
 // `contributes` may be empty: all nodes do. NaN if one of them is not measured.
 double Total(const LinearForm& form, const Choice& choice, const std::vector<bool>& contributes) {
   double total = form.constant;
+  const bool all = contributes.empty();
   for (size_t i = 0; i < choice.size(); ++i) {
-    if (contributes.empty() || contributes[i]) total += form.terms[i][choice[i]];
+    if (all || contributes[i]) total += form.terms[i][choice[i]];
   }
   return total;
 }

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <limits>
 #include <optional>
-#include <string_view>
+#include <utility>
 
 namespace mathnas::core {
 namespace {
@@ -14,26 +14,30 @@ namespace {
 constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
 constexpr double kMaxSpread = 8192;                    // 2^13: the median keeps 38 bits
 constexpr int kMaxDecimals = 15;                       // 10^15 < 2^53, so scales are exact doubles
+constexpr double kPowersOfTen[kMaxDecimals + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                   1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
 struct Decimal {
   int64_t digits = 0;
   int decimals = 0;  // value = digits / 10^decimals
 };
 
-// The shortest decimal that reads back as `value`: what stood in the table's file. Nullopt if it has more than 18
-// digits or does not fit; a double needs 17 at most.
-std::optional<Decimal> ShortestDecimal(double value) {
-  // Of whole numbers, which most tables of FLOPs have, the digits are known; zeros at their end do no harm.
-  if (std::abs(value) < 1e15 && value == std::trunc(value)) return Decimal{.digits = static_cast<int64_t>(value)};
-  // No two decimals of up to 15 digits are the same double, and the quotient is the double nearest to the decimal: the
-  // first one found is the shortest. This takes a fifth of the time of to_chars.
-  double power = 1;
-  for (int decimals = 1; decimals <= 10; ++decimals) {
-    power *= 10;
-    const double scaled = value * power;
-    if (!(std::abs(scaled) < 1e15)) break;
+// The decimal that reads back as `value`, which is what stood in the table's file: with `decimals` as they are if that
+// is enough, since the others of the table need as many, else the shortest. Nullopt if it has more than 18 digits or
+// does not fit; a double needs 17 at most.
+std::optional<Decimal> ReadDecimal(double value, int decimals) {
+  // No two decimals of up to 15 digits are the same double, and the quotient is the double nearest to the decimal: one
+  // that is found is the value's. This takes a fifth of the time of to_chars.
+  const auto with = [value](int tried) -> std::optional<Decimal> {
+    const double scaled = value * kPowersOfTen[tried];
+    if (!(std::abs(scaled) < 1e15)) return std::nullopt;
     const auto digits = static_cast<int64_t>(scaled + std::copysign(0.5, scaled));
-    if (static_cast<double>(digits) / power == value) return Decimal{.digits = digits, .decimals = decimals};
+    if (static_cast<double>(digits) / kPowersOfTen[tried] != value) return std::nullopt;
+    return Decimal{.digits = digits, .decimals = tried};
+  };
+  if (const auto decimal = with(decimals)) return decimal;
+  for (int tried = 0; tried <= 10; ++tried) {
+    if (const auto decimal = with(tried)) return decimal;
   }
   char text[32];
   const auto [end, error] = std::to_chars(text, text + sizeof(text), value, std::chars_format::scientific);
@@ -72,11 +76,12 @@ std::optional<double> Scaled(const Decimal& decimal, int decimals) {
   return scaled;
 }
 
-template <typename Visit>
-bool AllNumbers(const LinearForm& form, Visit visit) {
+// The constant, then what was measured, in the order of the nodes.
+template <typename Form, typename Visit>
+bool AllNumbers(Form& form, Visit visit) {
   if (!visit(form.constant)) return false;
-  for (const auto& row : form.terms) {
-    for (double term : row) {
+  for (auto& row : form.terms) {
+    for (auto& term : row) {
       if (!std::isnan(term) && !visit(term)) return false;
     }
   }
@@ -98,67 +103,69 @@ double LargestSum(const LinearForm& form) {
   return total;
 }
 
-std::optional<LinearForm> ScaledByTen(const LinearForm& form) {
+// False, and nothing changed, where that cannot be.
+bool ScaleByTen(LinearForm& form) {
   std::vector<Decimal> read;  // in the order of AllNumbers
   if (!form.terms.empty()) read.reserve(1 + form.terms.size() * form.terms[0].size());
   int decimals = 0;
-  const bool ok = AllNumbers(form, [&](double value) {
-    const std::optional<Decimal> decimal = ShortestDecimal(value);
+  const bool all_read = AllNumbers(form, [&](double value) {
+    const std::optional<Decimal> decimal = ReadDecimal(value, decimals);
     if (!decimal || decimal->decimals > kMaxDecimals) return false;
     decimals = std::max(decimals, decimal->digits == 0 ? 0 : decimal->decimals);
     read.push_back(*decimal);
     return true;
   });
-  if (!ok) return std::nullopt;
-  LinearForm scaled = form;
-  for (int k = 0; k < decimals; ++k) scaled.scale *= 10;
-  auto next = read.begin();
-  const auto scale = [&](double& value) {
-    const std::optional<double> integer = Scaled(*next++, decimals);
-    if (integer) value = *integer;
-    return integer.has_value();
-  };
-  if (!scale(scaled.constant)) return std::nullopt;
-  for (auto& row : scaled.terms) {
-    for (double& term : row) {
-      if (!std::isnan(term) && !scale(term)) return std::nullopt;
-    }
+  if (!all_read) return false;
+  std::vector<double> integers;
+  integers.reserve(read.size());
+  for (const Decimal& decimal : read) {
+    const std::optional<double> integer = Scaled(decimal, decimals);
+    if (!integer) return false;
+    integers.push_back(*integer);
   }
-  if (LargestSum(scaled) >= kExactIntegers) return std::nullopt;
-  return scaled;
+  const auto exchange = [&form, &integers] {
+    AllNumbers(form, [next = integers.begin()](double& value) mutable {
+      std::swap(value, *next++);
+      return true;
+    });
+  };
+  exchange();
+  if (LargestSum(form) >= kExactIntegers) {
+    exchange();
+    return false;
+  }
+  form.scale = kPowersOfTen[decimals];
+  return true;
 }
 
-std::optional<LinearForm> ScaledByTwo(const LinearForm& form) {
+bool ScaleByTwo(LinearForm& form) {
   std::vector<double> sizes;
   AllNumbers(form, [&sizes](double value) {
     if (value != 0) sizes.push_back(std::abs(value));
     return true;
   });
-  if (sizes.empty()) return std::nullopt;
+  if (sizes.empty()) return false;
   const auto median = sizes.begin() + static_cast<std::ptrdiff_t>(sizes.size() / 2);
   std::nth_element(sizes.begin(), median, sizes.end());
   const double largest = LargestSum(form);
-  if (!(largest <= kMaxSpread * *median)) return std::nullopt;
+  if (!(largest <= kMaxSpread * *median)) return false;
   // Rounding adds half a unit per term: a bit is left for that.
   const int exponent = 52 - std::ilogb(largest) - 1;
-  LinearForm scaled = form;
-  scaled.scale = std::ldexp(1.0, exponent);
-  if (!std::isnormal(scaled.scale)) return std::nullopt;
-  scaled.constant = std::nearbyint(form.constant * scaled.scale);
-  for (auto& row : scaled.terms) {
-    for (double& term : row) term = std::nearbyint(term * scaled.scale);
-  }
-  return scaled;
+  const double scale = std::ldexp(1.0, exponent);
+  if (!std::isnormal(scale)) return false;
+  AllNumbers(form, [scale](double& value) {
+    value = std::nearbyint(value * scale);
+    return true;
+  });
+  form.scale = scale;
+  return true;
 }
 
 }  // namespace
 
 LinearForm ScaledToIntegers(LinearForm form) {
-  std::optional<LinearForm> scaled = ScaledByTen(form);
-  if (!scaled) scaled = ScaledByTwo(form);
-  if (!scaled) return form;
-  scaled->integers = true;
-  return *std::move(scaled);
+  form.integers = ScaleByTen(form) || ScaleByTwo(form);
+  return form;
 }
 
 double ValueFromTotals(const MetricForm& form, double sum, double denominator) {
