@@ -91,8 +91,8 @@ absl::Status TimeFronts(const std::string& tables, double seconds) {
       if (!result.ok()) return result.status();
       points = result->front.size();
     } while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds);
-    fmt::print(stderr, "{:<36} {:>7} {:>12.4f}\n", fmt::format("{} {} {}", c.table, c.metric, c.resolution),
-               points, ms);
+    fmt::print(stderr, "{:<36} {:>7} {:>12.4f}\n", fmt::format("{} {} {}", c.table, c.metric, c.resolution), points,
+               ms);
   }
   return absl::OkStatus();
 }

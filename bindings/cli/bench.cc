@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "bindings/cli/bench_records.h"
@@ -23,6 +24,7 @@
 #include "supernet/atomic_file.h"
 #include "supernet/evaluation.h"
 #include "supernet/text/vocabulary.h"
+#include "supernet/training/sampling.h"
 #include "supernet/training/step.h"
 #include "supernet/translation/incremental_decoder.h"
 #include "supernet/weights.h"
@@ -48,6 +50,7 @@ struct Options {
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
 constexpr int kWarmUp = 2;  // runs
+constexpr std::string_view kRandomSubnet = "random";
 
 // Times `run` until both the repetitions and the seconds are reached, after the warm-up.
 template <typename Run>
@@ -138,7 +141,74 @@ kernels::TensorMap Noise(const Options& o, const Subject& subject) {
   return benchmark::NoiseInputs({subject.space, subject.choice, o.batch, o.length, o.common.seed});
 }
 
+// Steps of random networks, another one each: what the training of a supernet spends on planning. As many before as are
+// timed at least, so that most kernels are there.
+absl::StatusOr<Answer> RandomSteps(const Options& o) {
+  if (o.by_operator || !o.trace.empty()) {
+    return absl::InvalidArgumentError(
+        "--subnet random: every step has operators of its own, expected neither --by-operator nor --trace");
+  }
+  auto made = o.space.Make();
+  if (!made.ok()) return made.status();
+  const std::shared_ptr<const supernet::SearchSpace> space = *std::move(made);
+  auto device = OpenDevice(o.common);
+  if (!device.ok()) return device.status();
+  const auto precision = o.precision.GetFor(**device);
+  if (!precision.ok()) return precision.status();
+  kernels::TensorMap weights = supernet::AllocateWeights(space->Supernet({.mode = supernet::Mode::kTraining}).graph);
+  supernet::InitializeWeights(weights, o.common.seed);
+  supernet::StepOptions options = benchmark::StepOptionsOf(*space);
+  options.weights = supernet::Weights::kShared;
+  options.precision = *precision;
+  options.recompute = o.recompute;
+  supernet::TrainingStep step(space, *device, weights, options);
+  std::vector<double> ms, planning_ms;
+  double whole = 0, planning = 0;
+  int64_t kernels_before = 0;
+  Clock::time_point begin;
+  for (int64_t i = -o.repetitions; i < o.repetitions || Seconds(begin) < o.seconds; ++i) {
+    if (Interrupted()->load()) return absl::CancelledError("benchmark interrupted");
+    if (i == 0) {
+      begin = Clock::now();
+      kernels_before = (*device)->cache().stats().misses;
+    }
+    const supernet::Choice choice = supernet::RandomChoice(*space, o.common.seed, i + o.repetitions);
+    const kernels::TensorMap noise = benchmark::NoiseInputs({space, choice, o.batch, o.length, o.common.seed});
+    std::vector<supernet::StepInput> inputs;
+    for (const kernels::TensorMap::Entry& e : noise.entries()) inputs.push_back({e.name, e.tensor.view()});
+    const double planned_before = step.planning_seconds();
+    const Clock::time_point start = Clock::now();
+    if (auto s = step.Backward(choice, inputs).status(); !s.ok()) return s;
+    if (auto s = step.Update({.learning_rate = 1e-3}).status(); !s.ok()) return s;
+    if (i < 0) continue;
+    const double seconds = Seconds(start), planned = step.planning_seconds() - planned_before;
+    whole += seconds;
+    planning += planned;
+    ms.push_back(1e3 * seconds);
+    planning_ms.push_back(1e3 * planned);
+  }
+  const int64_t kernels_made = (*device)->cache().stats().misses - kernels_before;
+  Answer answer;
+  answer.json = {{"subnet", kRandomSubnet},
+                 {"batch", o.batch},
+                 {"threads", o.common.thread_count()},
+                 {"precision", kernels::Name(*precision)},
+                 {"repetitions", ms.size()},
+                 {"median_ms", *core::Median(ms)},
+                 {"planning_ms", *core::Median(planning_ms)},
+                 {"planning_share", planning / whole},
+                 {"kernels_made", kernels_made}};
+  answer.text = fmt::format(
+      "random networks of {}, another one each step, batch {}, {} threads: median {:.3f} ms, {} repetitions\n"
+      "planning: median {:.3f} ms, {:.2f} % of all steps; {} kernels made meanwhile\n",
+      space->name(), o.batch, o.common.thread_count(), *core::Median(ms), ms.size(), *core::Median(planning_ms),
+      100 * planning / whole, kernels_made);
+  if (o.verbose) AddCacheStatistics(**device, answer);
+  return answer;
+}
+
 absl::StatusOr<Answer> Step(const Options& o) {
+  if (o.subnet == kRandomSubnet) return RandomSteps(o);
   auto subject = Open(o);
   if (!subject.ok()) return subject.status();
   const auto& [space, choice, device] = *subject;
@@ -272,10 +342,11 @@ absl::StatusOr<Answer> Decode(const Options& o) {
 void AddBench(CLI::App& app) {
   static Options o;
   CLI::App* bench = AddGroup(app, "bench", "Time of a training step, of an inference, of the estimator");
-  const auto add = [&](const char* name, const char* what, const char* example, Action action) {
+  const auto add = [&](const char* name, const char* what, const char* example, Action action,
+                       const char* subnet = "The network: JSON, or @FILE") {
     CLI::App* command = AddCommand(*bench, name, what, example, o.common, std::move(action));
     o.space.AddTo(command);
-    command->add_option("--subnet", o.subnet, "The network: JSON, or @FILE")->required();
+    command->add_option("--subnet", o.subnet, subnet)->required();
     command->add_option("--length", o.length, "supertransformer: tokens of source and target (default: 30, 23 or 12)")
         ->check(CLI::Range(1, 1024));
     command->add_option("--beam", o.beam, "supertransformer, decode: rows per source")
@@ -296,9 +367,10 @@ void AddBench(CLI::App& app) {
     command->add_flag("--verbose", o.verbose, "Also hits, misses and sizes of the caches");
     return command;
   };
-  CLI::App* step =
-      add("step", "Forward, backward and update of one network, and planning of a new one",
-          "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); });
+  CLI::App* step = add(
+      "step", "Forward, backward and update of one network, and planning of a new one",
+      "mathnas bench step nasbench201 --subnet '[3,3,3,3,3,3]' --batch 64 --threads 2", [] { return Step(o); },
+      "The network: JSON, or @FILE; or random: another one each step, as a supernet is trained");
   o.precision.AddTo(step, "What the step computes in");
   AddRecompute(step, o.recompute);
   o.precision.AddTo(add("inference", "A network folded for inference",

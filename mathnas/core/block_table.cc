@@ -15,24 +15,35 @@ absl::Status Expected(std::string_view path, std::string_view expected, std::str
   return absl::InvalidArgumentError(fmt::format("{}: expected {}, found {}", path, expected, found));
 }
 
+// In short lists pairs are compared sooner than a set is made.
+bool AreShortAndDifferent(const std::vector<std::string>& names) {
+  if (names.size() > 32) return false;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty()) return false;
+    for (size_t k = 0; k < i; ++k) {
+      if (names[k] == names[i]) return false;
+    }
+  }
+  return true;
+}
+
 // Names are keys of command lines and of JSON objects: not empty and each once.
 template <typename PathOf>
-absl::Status CheckNames(const std::vector<std::string_view>& names, PathOf path_of) {
-  std::vector<std::string_view> sorted = names;
-  std::ranges::sort(sorted);
-  if (!sorted[0].empty() && std::ranges::adjacent_find(sorted) == sorted.end()) return absl::OkStatus();
+absl::Status CheckNames(const std::vector<std::string>& names, PathOf path_of) {
+  if (AreShortAndDifferent(names)) return absl::OkStatus();
   std::set<std::string_view> seen;
-  for (size_t i = 0;; ++i) {
+  for (size_t i = 0; i < names.size(); ++i) {
     if (names[i].empty()) return Expected(path_of(i), "a name", "an empty string");
     if (!seen.insert(names[i]).second) {
       return Expected(path_of(i), "a name that is not used before", fmt::format("'{}' again", names[i]));
     }
   }
+  return absl::OkStatus();
 }
 
 absl::Status CheckNodes(const BlockTable& table) {
   if (table.nodes.empty()) return Expected("nodes", "at least one node", "none");
-  std::vector<std::string_view> names;
+  std::vector<std::string> names;
   for (const Node& node : table.nodes) names.push_back(node.name);
   if (auto status = CheckNames(names, [](size_t i) { return fmt::format("nodes[{}].name", i); }); !status.ok()) {
     return status;
@@ -42,8 +53,7 @@ absl::Status CheckNodes(const BlockTable& table) {
     if (node.candidates.empty()) {
       return Expected(fmt::format("nodes[{}].candidates", i), "at least one candidate", "none");
     }
-    names.assign(node.candidates.begin(), node.candidates.end());
-    auto status = CheckNames(names, [i](size_t j) { return fmt::format("nodes[{}].candidates[{}]", i, j); });
+    auto status = CheckNames(node.candidates, [i](size_t j) { return fmt::format("nodes[{}].candidates[{}]", i, j); });
     if (!status.ok()) return status;
     if (node.reference < 0 || node.reference >= std::ssize(node.candidates)) {
       return Expected(fmt::format("nodes[{}].reference", i),
@@ -57,15 +67,15 @@ absl::Status CheckNodes(const BlockTable& table) {
 absl::Status CheckAbsent(const BlockTable& table, const DepthGroup& group, const std::string& path) {
   bool may_end_before = false;
   for (size_t p = 0; p < group.nodes.size(); ++p) {
-    const auto entry = [&] { return fmt::format("{}.absent[{}]", path, p); };
+    const std::string entry = fmt::format("{}.absent[{}]", path, p);
     const int absent = group.absent[p];
     const int candidates = static_cast<int>(table.nodes[group.nodes[p]].candidates.size());
     if (absent == DepthGroup::kCannotBeCut) {
-      if (may_end_before) return Expected(entry(), "a candidate, because an earlier node can be cut", "null");
+      if (may_end_before) return Expected(entry, "a candidate, because an earlier node can be cut", "null");
       continue;
     }
     if (absent < 0 || absent >= candidates) {
-      return Expected(entry(), fmt::format("null or a candidate index from 0 to {}", candidates - 1),
+      return Expected(entry, fmt::format("null or a candidate index from 0 to {}", candidates - 1),
                       fmt::format("{}", absent));
     }
     may_end_before = true;
@@ -80,16 +90,16 @@ absl::Status CheckDepth(const BlockTable& table) {
     const std::string path = fmt::format("structure[depth {}]", g);
     if (group.nodes.empty()) return Expected(path + ".nodes", "at least one node", "none");
     for (size_t p = 0; p < group.nodes.size(); ++p) {
-      const auto entry = [&] { return fmt::format("{}.nodes[{}]", path, p); };
+      const std::string entry = fmt::format("{}.nodes[{}]", path, p);
       const int node = group.nodes[p];
       if (node < 0 || node >= std::ssize(table.nodes)) {
-        return Expected(entry(), fmt::format("a node index from 0 to {}", table.nodes.size() - 1),
+        return Expected(entry, fmt::format("a node index from 0 to {}", table.nodes.size() - 1),
                         fmt::format("{}", node));
       }
       if (p > 0 && node <= group.nodes[p - 1]) {
-        return Expected(entry(), fmt::format("a node index above {}", group.nodes[p - 1]), fmt::format("{}", node));
+        return Expected(entry, fmt::format("a node index above {}", group.nodes[p - 1]), fmt::format("{}", node));
       }
-      if (taken[node]) return Expected(entry(), "a node of no other depth group", fmt::format("{} again", node));
+      if (taken[node]) return Expected(entry, "a node of no other depth group", fmt::format("{} again", node));
       taken[node] = true;
     }
     if (group.absent.size() != group.nodes.size()) {
@@ -145,10 +155,10 @@ absl::Status CheckShared(const BlockTable& table) {
   if (shared.values.empty()) return Expected("structure[shared].values", "at least one value", "none");
   std::set<double> seen;
   for (size_t s = 0; s < shared.values.size(); ++s) {
-    const auto entry = [&] { return fmt::format("structure[shared].values[{}]", s); };
-    const auto found = [&] { return fmt::format("{}", shared.values[s]); };
-    if (!std::isfinite(shared.values[s])) return Expected(entry(), "a finite number", found());
-    if (!seen.insert(shared.values[s]).second) return Expected(entry(), "a value that is not used before", found());
+    const std::string entry = fmt::format("structure[shared].values[{}]", s);
+    const std::string found = fmt::format("{}", shared.values[s]);
+    if (!std::isfinite(shared.values[s])) return Expected(entry, "a finite number", found);
+    if (!seen.insert(shared.values[s]).second) return Expected(entry, "a value that is not used before", found);
   }
   return absl::OkStatus();
 }

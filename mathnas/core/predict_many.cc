@@ -2,7 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <iterator>
 #include <limits>
+#include <mutex>
+#include <numeric>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -15,11 +20,9 @@ namespace {
 
 using internal::CellWord;
 using internal::CodeTable;
-using internal::JointIndices;
-using internal::JointNodes;
 using internal::kBlockRows;
-using internal::kRecordChannels;
 using internal::NodeCodes;
+using internal::NumberWeights;
 using internal::ValueForm;
 using internal::VectorKernels;
 
@@ -28,7 +31,11 @@ constexpr int64_t kStreamedBytes = 8 << 20;  // results larger than this leave t
 constexpr int64_t kRowsPerThread = 1 << 15;  // below, a thread takes longer to start than it saves
 constexpr size_t kMaxDepthGroups = 64;       // bits of a word
 constexpr uint64_t kNoCode = ~uint64_t{0};
-constexpr size_t kJointBytes = 24 << 10;  // tables of joint look-ups: most of a cache of 32 KB
+// A space this small is predicted whole, once, for calls with several times as many rows. Its numbers of two codes fit
+// 16 bits with sign, its values a cache of the second level.
+constexpr int64_t kKnownNetworks = 1 << 15;
+constexpr size_t kKnownBytes = 1 << 20;
+constexpr int64_t kRowsPerKnown = 4;
 
 // ChoiceRows and ValueColumns of either type: strides in entries, sizes of entries in bytes.
 struct Rows {
@@ -55,9 +62,11 @@ struct Coding {
 
 // The edges of a cell by node: bit p of a set stands for edge order[p], whatever the width of codes.
 std::vector<size_t> EdgesByNode(const CellStructure& cell) {
-  std::vector<size_t> order(cell.edges.size());
-  for (size_t e = 0; e < order.size(); ++e) order[e] = e;
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return cell.edges[a].node < cell.edges[b].node; });
+  std::vector<size_t> order;
+  const auto before = [&](size_t a, size_t b) { return cell.edges[a].node < cell.edges[b].node; };
+  for (size_t e = 0; e < cell.edges.size(); ++e) {
+    order.insert(std::upper_bound(order.begin(), order.end(), e, before), e);
+  }
   return order;
 }
 
@@ -95,23 +104,22 @@ void AddCell(const CellStructure& cell, Coding& coding) {
   for (size_t w = 0; w < coding.cell.size(); ++w) coding.cell[w].keep = coding.keep[w].data();
 }
 
-// A run of nodes of one word whose codes are looked up together.
-struct JointRun {
-  size_t first = 0, count = 0, entries = 1;
-};
-
-// Runs of at most `most` combinations, or none if a node alone has more.
-std::vector<JointRun> JointRuns(const std::vector<size_t>& codes, size_t most) {
-  std::vector<JointRun> runs;
-  for (size_t i = 0; i < codes.size(); ++i) {
-    if (codes[i] > most) return {};
-    const bool starts = runs.empty() || i % 8 == 0 || runs.back().count == 4 || runs.back().entries * codes[i] > most ||
-                        codes[i - 1] > 127;  // weights of bytes are signed
-    if (starts) runs.push_back({.first = i});
-    ++runs.back().count;
-    runs.back().entries *= codes[i];
+// Nullopt if there are too many, or nodes and candidates that weights have no room for.
+std::optional<NumberWeights> NumbersOf(const std::vector<int>& candidates) {
+  NumberWeights weights;
+  if (candidates.size() > std::size(weights.codes)) return std::nullopt;
+  int64_t networks = 1;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const int64_t weight = i % 2 == 0 ? 1 : candidates[i - 1];
+    if (weight > std::numeric_limits<int8_t>::max()) return std::nullopt;
+    weights.codes[i] = static_cast<int8_t>(weight);
+    if (i == 4) weights.second = static_cast<uint32_t>(networks);
+    if (i % 4 == 0) weights.pairs[i / 2] = 1;
+    if (i % 4 == 2) weights.pairs[i / 2] = static_cast<int16_t>(candidates[i - 2] * candidates[i - 1]);
+    networks *= candidates[i];
+    if (networks > kKnownNetworks) return std::nullopt;
   }
-  return runs;
+  return weights;
 }
 
 }  // namespace
@@ -123,10 +131,9 @@ struct ManyPredictor::Tables {
   std::vector<Line> terms;         // by node, then channel
   std::vector<ValueForm> metrics;  // by metric
   std::vector<double> cut;         // by set of carrying edges; empty if there is no cell
-  std::vector<Line> records;       // of joint look-ups, by run of nodes, then four channels
-  std::vector<JointIndices> indices;
-  std::vector<JointNodes> joints;
-  Coding coding[2];  // of one byte, of two
+  int64_t networks = 0;            // of a space that may be predicted whole
+  NumberWeights numbers;           // of these
+  Coding coding[2];                // of one byte, of two
 
   absl::Status AddMetrics(const Estimator& estimator, std::span<const std::string> names, int shared) {
     std::vector<const LinearForm*> channels;
@@ -141,66 +148,14 @@ struct ManyPredictor::Tables {
     if (denominator != nullptr) channels.push_back(denominator);
     for (const LinearForm* channel : channels) constants.push_back(channel->constant);
     AddTerms(estimator.table(), channels);
-    const bool any_order =
-        std::all_of(channels.begin(), channels.end(), [](const LinearForm* c) { return c->integers; });
-    if (any_order && estimator.table().structure.depth.empty()) AddJoints(channels);
-    return absl::OkStatus();
-  }
-
-  // As many nodes together as the tables leave room for.
-  void AddJoints(const std::vector<const LinearForm*>& channels) {
-    std::vector<size_t> codes;
-    for (const int count : candidates) codes.push_back(std::min<size_t>(static_cast<size_t>(count), 256));
-    const size_t quads = (channels.size() + kRecordChannels - 1) / kRecordChannels;
-    const size_t record = kRecordChannels * sizeof(double);
-    for (size_t most = 1024; most > 1; most /= 2) {
-      const std::vector<JointRun> runs = JointRuns(codes, most);
-      size_t bytes = 0;
-      for (const JointRun& run : runs) bytes += run.entries * quads * record;
-      if (bytes > kJointBytes) continue;
-      if (2 * runs.size() > codes.size()) return;
-      for (const JointRun& run : runs) AddJoint(run, codes, channels);
-      break;
-    }
-    const Line* at = records.data();
-    for (JointNodes& joint : joints) {
-      joint.records = at->entry;
-      at += joint.size / 8 * static_cast<int64_t>(quads);
-    }
-  }
-
-  void AddJoint(const JointRun& run, const std::vector<size_t>& codes, const std::vector<const LinearForm*>& channels) {
-    const auto word = static_cast<uint32_t>(run.first / 8);
-    const bool second = !joints.empty() && indices.back().word == word && joints.back().half == 0;
-    if (!second) indices.push_back({.word = word});
-    const uint32_t half = second ? 1 : 0;
-    JointIndices& index = indices.back();
-    size_t weight = 1;
-    for (size_t k = 0; k < run.count; ++k) {
-      const size_t at = 4 * half + k;
-      index.order[at] = static_cast<uint8_t>(run.first % 8 + k);
-      index.weights[at] = static_cast<int8_t>(k % 2 == 0 ? 1 : codes[run.first + k - 1]);
-      if (k % 2 == 0) index.pair_weights[at / 2] = static_cast<int16_t>(kRecordChannels * weight);
-      weight *= codes[run.first + k];
-    }
-    const size_t lines = (run.entries * kRecordChannels + 7) / 8;
-    joints.push_back(
-        {.indices = static_cast<uint32_t>(indices.size() - 1), .half = half, .size = static_cast<int64_t>(8 * lines)});
-    const bool is_first = joints.size() == 1;
-    for (size_t c = 0; c < channels.size(); ++c) {
-      if (c % kRecordChannels == 0) records.resize(records.size() + lines);
-      Line* quad = &records[records.size() - lines];
-      for (size_t entry = 0; entry < run.entries; ++entry) {
-        double sum = is_first ? channels[c]->constant : -0.0;
-        size_t digits = entry;
-        for (size_t i = run.first; i < run.first + run.count; ++i) {
-          sum += channels[c]->terms[i][digits % codes[i]];
-          digits /= codes[i];
-        }
-        const size_t at = kRecordChannels * entry + c % kRecordChannels;
-        quad[at / 8].entry[at % 8] = sum;
+    if (const auto weights = NumbersOf(candidates)) {
+      const int64_t count = std::accumulate(candidates.begin(), candidates.end(), int64_t{1}, std::multiplies<>());
+      if (static_cast<size_t>(count) * metrics.size() * sizeof(double) <= kKnownBytes) {
+        networks = count;
+        numbers = *weights;
       }
     }
+    return absl::OkStatus();
   }
 
   void AddTerms(const BlockTable& table, const std::vector<const LinearForm*>& channels) {
@@ -255,12 +210,6 @@ struct ManyPredictor::Tables {
                .limits = c.limits.data(),
                .node = c.nodes.data(),
                .constants = constants.data()};
-    if (!wide) {
-      c.table.index_words = std::ssize(indices);
-      c.table.indices = indices.data();
-      c.table.joints = std::ssize(joints);
-      c.table.joint = joints.data();
-    }
     if (!table.structure.cell) return;
     AddCell(*table.structure.cell, c);
     c.table.cell_words = std::ssize(c.cell);
@@ -273,7 +222,14 @@ struct ManyPredictor::Tables {
                                                   row, node, candidates[static_cast<size_t>(node)] - 1, found));
   }
 
+  // The values of every network by its number, then metric; made when they are asked for first.
+  const std::vector<double>& Known(const PredictManyOptions& options) const;
+
   absl::Status Predict(Rows choices, Columns values, const PredictManyOptions& options) const;
+
+ private:
+  mutable std::once_flag known_once_;
+  mutable std::vector<double> known_;
 };
 
 namespace {
@@ -281,19 +237,22 @@ namespace {
 // A range of rows on one thread.
 class Pass {
  public:
+  // `known`: the values of every network, by `numbers`; null where they have to be computed.
   Pass(const VectorKernels& kernels, const CodeTable& table, const std::vector<ValueForm>& metrics, const Rows& choices,
-       const Columns& values, bool stream)
+       const Columns& values, bool stream, const NumberWeights& numbers, const double* known)
       : kernels_(kernels),
         table_(table),
         metrics_(metrics),
         choices_(choices),
         values_(values),
         stream_(stream),
-        joint_(table.joints > 0 && kernels.joint_totals != nullptr && table.channels >= kernels.joint_channels),
+        numbers_(numbers),
+        known_(known),
         words_(static_cast<size_t>(table.words * kBlockRows)),
-        index_(static_cast<size_t>(table.index_words * kBlockRows)),
-        totals_(static_cast<size_t>(table.channels * kBlockRows)),
-        poison_(table.cell_words > 0 ? kBlockRows : 0) {}
+        totals_(known == nullptr ? static_cast<size_t>(table.channels * kBlockRows) : 0),
+        poison_(known == nullptr && table.cell_words > 0 ? kBlockRows : 0) {
+    if (known != nullptr) table_.cell_words = 0;  // networks are told apart by their choices
+  }
 
   // The first row of the block with a choice out of range, or -1.
   int64_t Run(int64_t begin, int64_t end) {
@@ -318,39 +277,79 @@ class Pass {
     const uint8_t* rows = choices_.data + row * stride;
     const int64_t available = (choices_.rows - 1 - row) * stride + table_.row_bytes;
     if (!kernels_.load(table_, rows, stride, count, available, words_.data(), poison_.data())) return false;
-    if (joint_) {
-      kernels_.joint_totals(table_, words_.data(), count, index_.data(), totals_.data());
-    } else {
-      kernels_.totals(table_, words_.data(), count, totals_.data());
+    known_ != nullptr ? Recall(row, count) : Compute(row, count);
+    return true;
+  }
+
+  void Recall(int64_t row, int64_t count) {
+    const int64_t metrics = std::ssize(metrics_);
+    for (int64_t k = 0; k < metrics; ++k) {
+      const auto recall = [&](auto kernel, auto* to) {
+        kernel(numbers_, known_ + k, metrics, words_.data(), count, to, stream_);
+      };
+      values_.size == sizeof(double) ? recall(kernels_.recall_double, Column<double>(k, row))
+                                     : recall(kernels_.recall_float, Column<float>(k, row));
     }
+  }
+
+  void Compute(int64_t row, int64_t count) {
+    kernels_.totals(table_, words_.data(), count, totals_.data());
     const double* denominator = totals_.data() + (table_.channels - 1) * kBlockRows;
     const double* poison = poison_.empty() ? nullptr : poison_.data();
     for (size_t k = 0; k < metrics_.size(); ++k) {
       const double* sum = totals_.data() + static_cast<int64_t>(k) * kBlockRows;
-      uint8_t* column = values_.data + (static_cast<int64_t>(k) * values_.stride + row) * values_.size;
       const auto finish = [&](auto kernel, auto* to) {
         kernel(metrics_[k], sum, denominator, poison, count, to, stream_);
       };
-      values_.size == sizeof(double) ? finish(kernels_.finish_double, reinterpret_cast<double*>(column))
-                                     : finish(kernels_.finish_float, reinterpret_cast<float*>(column));
+      const auto metric = static_cast<int64_t>(k);
+      values_.size == sizeof(double) ? finish(kernels_.finish_double, Column<double>(metric, row))
+                                     : finish(kernels_.finish_float, Column<float>(metric, row));
     }
-    return true;
+  }
+
+  template <typename Value>
+  Value* Column(int64_t metric, int64_t row) const {
+    return reinterpret_cast<Value*>(values_.data + (metric * values_.stride + row) * values_.size);
   }
 
   const VectorKernels& kernels_;
-  const CodeTable& table_;
+  CodeTable table_;
   const std::vector<ValueForm>& metrics_;
   const Rows& choices_;
   const Columns& values_;
   const bool stream_;
-  const bool joint_;  // whether nodes are looked up together
+  const NumberWeights& numbers_;
+  const double* known_;
   std::vector<uint64_t> words_;
-  std::vector<uint64_t> index_;
   std::vector<double> totals_;
   std::vector<double> poison_;
 };
 
 }  // namespace
+
+const std::vector<double>& ManyPredictor::Tables::Known(const PredictManyOptions& options) const {
+  std::call_once(known_once_, [&] {
+    const size_t nodes = candidates.size(), count = metrics.size(), rows = static_cast<size_t>(networks);
+    std::vector<uint16_t> choices(rows * nodes);  // of two bytes, which are always computed
+    for (size_t r = 0; r < rows; ++r) {
+      size_t number = r;
+      for (size_t i = 0; i < nodes; ++i) {
+        const auto of_node = static_cast<size_t>(candidates[i]);
+        choices[r * nodes + i] = static_cast<uint16_t>(number % of_node);
+        number /= of_node;
+      }
+    }
+    std::vector<double> columns(rows * count);
+    Predict({reinterpret_cast<const uint8_t*>(choices.data()), networks, 0, sizeof(uint16_t)},
+            {reinterpret_cast<uint8_t*>(columns.data()), 0, sizeof(double)}, options)
+        .IgnoreError();  // all choices are within range
+    known_.resize(columns.size());
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t k = 0; k < count; ++k) known_[r * count + k] = columns[k * rows + r];
+    }
+  });
+  return known_;
+}
 
 absl::Status ManyPredictor::Tables::Predict(Rows choices, Columns values, const PredictManyOptions& options) const {
   const int64_t nodes = std::ssize(candidates);
@@ -366,9 +365,11 @@ absl::Status ManyPredictor::Tables::Predict(Rows choices, Columns values, const 
   const CodeTable& table = coding[choices.size - 1].table;
   const bool stream = choices.rows * std::ssize(metrics) * values.size > kStreamedBytes;
   const int64_t threads = std::clamp<int64_t>(choices.rows / kRowsPerThread, 1, options.threads);
+  const bool recalls = choices.size == 1 && networks > 0 && choices.rows >= kRowsPerKnown * networks;
+  const double* known = recalls ? Known(options).data() : nullptr;
   std::vector<int64_t> bad(static_cast<size_t>(threads), -1);
   const auto work = [&](int64_t t) {
-    bad[static_cast<size_t>(t)] = Pass(kernels, table, metrics, choices, values, stream)
+    bad[static_cast<size_t>(t)] = Pass(kernels, table, metrics, choices, values, stream, numbers, known)
                                       .Run(choices.rows * t / threads, choices.rows * (t + 1) / threads);
   };
   std::vector<std::thread> others;

@@ -182,5 +182,24 @@ TEST(BenchCommand, LiveSwitchingComparesEveryAnswer) {
   EXPECT_NE(resolutions.err.find("--live: expected one resolution"), std::string::npos) << resolutions.err;
 }
 
+TEST(BenchStep, RandomNetworksArePlannedOneByOne) {
+  if (!HasCpu()) GTEST_SKIP() << "no CPU kernels";
+  const Finished run =
+      RunProgram({"bench", "step", "nasbench201", "--subnet", "random", "--channels", "4", "--cells", "1", "--size",
+                  "8", "--batch", "2", "--repetitions", "5", "--seconds", "0", "--json"});
+  ASSERT_EQ(run.exit_status, 0) << run.err;
+  const json document = run.json();
+  EXPECT_EQ(document["subnet"], "random");
+  EXPECT_EQ(document["repetitions"], 5);
+  // In any step: networks that are alike would be planned once and then cost nothing.
+  EXPECT_GT(document["planning_ms"], 0.01);
+  EXPECT_GT(document["planning_share"], 0);
+  EXPECT_LT(document["planning_share"], 1);
+
+  const Finished refused = RunProgram({"bench", "step", "nasbench201", "--subnet", "random", "--by-operator"});
+  EXPECT_EQ(refused.exit_status, 2);
+  EXPECT_NE(refused.err.find("expected neither --by-operator nor --trace"), std::string::npos) << refused.err;
+}
+
 }  // namespace
 }  // namespace mathnas::cli

@@ -202,9 +202,9 @@ class FrontLists {
       for (; k < kept.size(); ++k) keep(kept[k]);
       std::swap(kept, merged);
     }
-    List& next = next_;
-    for (auto* sums : {&next.a, &next.f, &next.w}) sums->clear();
-    next.step.clear();
+    List next;
+    for (auto* sums : {&next.a, &next.f, &next.w}) sums->reserve(kept.size());
+    next.step.reserve(kept.size());
     for (const Stair& stair : kept) {
       next.a.push_back(stair.a);
       next.f.push_back(list.f[stair.from]);
@@ -212,7 +212,7 @@ class FrontLists {
       next.step.push_back(static_cast<int>(steps_.size()));
       steps_.push_back({list.step[stair.from], node, stair.candidate});
     }
-    std::swap(list, next);
+    list = std::move(next);
     return std::ssize(steps_) > kMaxFrontStates ? TooMany() : absl::OkStatus();
   }
 
@@ -394,8 +394,7 @@ class FrontLists {
   int64_t lo_ = 0, hi_ = 0;
   std::vector<std::vector<int64_t>> rest_;
   std::vector<Step> steps_;
-  std::vector<Stair> kept_, merged_;  // of ExtendStairs, as is the next
-  List next_;
+  std::vector<Stair> kept_, merged_;
   int64_t comparisons_ = 0;
 };
 

@@ -35,7 +35,7 @@ class Enumeration {
     }
     const bool feasible = held_.back();
     if (feasible) {
-      TakeNetworks(std::move(front));
+      TakeNetworks(front);
     } else if (!AnyNetwork()) {
       result_.status = SearchStatus::kInfeasible;
     } else if (status = ExplainInfeasible(); !status.ok()) {
@@ -100,11 +100,11 @@ class Enumeration {
 
   bool AnyNetwork() const { return std::find(held_.begin(), held_.end(), true) != held_.end(); }
 
-  void TakeNetworks(std::vector<Ranked> front) {
+  void TakeNetworks(const std::vector<Ranked>& front) {
     result_.status = SearchStatus::kOptimal;
-    for (Ranked& network : top_.Take()) result_.networks.push_back(Describe(estimator_, problem_, std::move(network)));
+    for (const Ranked& network : top_.Take()) result_.networks.push_back(Describe(estimator_, problem_, network));
     result_.front.reserve(front.size());
-    for (Ranked& network : front) result_.front.push_back(Describe(estimator_, problem_, std::move(network)));
+    for (const Ranked& network : front) result_.front.push_back(Describe(estimator_, problem_, network));
     result_.bound = result_.networks[0].objective;
   }
 

@@ -277,7 +277,7 @@ class SolverSearch {
           fmt::format("front: expected at most {} points, found more", size_t{kMaxListed}));
     }
     result_.front.reserve(front->size());
-    for (Ranked& network : *front) result_.front.push_back(Describe(estimator_, problem_, std::move(network)));
+    for (const Ranked& network : *front) result_.front.push_back(Describe(estimator_, problem_, network));
     return absl::OkStatus();
   }
 

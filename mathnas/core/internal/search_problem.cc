@@ -101,10 +101,10 @@ absl::StatusOr<Problem> Resolve(const BlockTable& table, const SearchRequest& re
   return problem;
 }
 
-FoundNetwork Describe(const Estimator& estimator, const Problem& problem, Ranked network) {
+FoundNetwork Describe(const Estimator& estimator, const Problem& problem, const Ranked& network) {
   const BlockTable& table = estimator.table();
   FoundNetwork found;
-  found.choice = std::move(network.choice);
+  found.choice = network.choice;
   found.names.reserve(found.choice.size());
   for (size_t i = 0; i < found.choice.size(); ++i) {
     found.names.push_back(table.nodes[i].candidates[found.choice[i]]);
@@ -114,7 +114,7 @@ FoundNetwork Describe(const Estimator& estimator, const Problem& problem, Ranked
     found.shared[table.structure.shared->name] = table.structure.shared->values[network.shared];
   }
   found.objective = problem.sign * network.objective_key;
-  if (auto predicted = estimator.PredictAll(found.choice, network.shared); predicted.ok()) {
+  if (auto predicted = estimator.PredictAll(network.choice, network.shared); predicted.ok()) {
     found.predicted = *std::move(predicted);
   }
   return found;

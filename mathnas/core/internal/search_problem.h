@@ -42,7 +42,7 @@ absl::Status CheckLimit(const BlockTable& table, const Limit& limit, size_t inde
 
 absl::StatusOr<Problem> Resolve(const BlockTable& table, const SearchRequest& request);
 
-FoundNetwork Describe(const Estimator& estimator, const Problem& problem, Ranked network);
+FoundNetwork Describe(const Estimator& estimator, const Problem& problem, const Ranked& network);
 
 // In what a break of `limit` is measured (NearestBudget).
 double DistanceUnit(const Limit& limit, const Range& reachable);

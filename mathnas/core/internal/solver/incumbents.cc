@@ -16,13 +16,11 @@ bool Incumbents::Better::operator()(const Network& p, const Network& q) const {
 bool Incumbents::Start() {
   const Program& program = space_.program;
   const std::vector<uint64_t> depths = AllDepths(program);
-  Minimum<int64_t> minimum;
-  minimum.node.resize(space_.m);
   const auto least = [&](int64_t sign, const Extremes& extremes, const auto& of_chain) {
-    minimum.total = 0;
+    Minimum<int64_t> minimum;
     for (int i = 0; i < space_.m; ++i) {
-      minimum.node[i] = sign > 0 ? extremes.low[i] : -extremes.high[i];
-      minimum.total += minimum.node[i];
+      minimum.node.push_back(sign > 0 ? extremes.low[i] : -extremes.high[i]);
+      minimum.total += minimum.node.back();
     }
     MinimiseChains(program, depths, Ends(program, sign, of_chain), minimum);
     return minimum.total;

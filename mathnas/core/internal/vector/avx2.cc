@@ -13,7 +13,6 @@ constexpr bool kFused = true;
 constexpr int kLanes = 4;
 constexpr int kRegisterEntries = 0;  // codes must be apart: LookUp8 doubles them
 constexpr int kChannelsAtOnce = 2;
-constexpr int kJointChannels = 1;
 using Doubles = __m256d;
 using Words = __m256i;
 using Mask = __m256i;
@@ -100,49 +99,25 @@ Doubles LookUp8(const double* table, Words code) {
 Doubles LookUp(const double* table, Words code) { return _mm256_i64gather_pd(table, code, 8); }
 Doubles LookUp16(const double* table, Words code) { return LookUp(table, code); }
 
-using Record = __m256d;
-constexpr int kRecords = 4;
-
-class IndexWeights {
+class Numbering {
  public:
-  explicit IndexWeights(const JointIndices& indices) {
-    uint8_t order[16];
-    for (int b = 0; b < 8; ++b) {
-      order[b] = indices.order[b];
-      order[8 + b] = static_cast<uint8_t>(8 + indices.order[b]);
-    }
-    order_ = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(order)));
-    weights_ = Fill(std::bit_cast<uint64_t>(indices.weights));
-    pair_weights_ = Fill(std::bit_cast<uint64_t>(indices.pair_weights));
-  }
-  Words Index(Words codes) const {
-    return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_shuffle_epi8(codes, order_), weights_), pair_weights_);
+  Numbering(const NumberWeights& weights, int64_t stride)
+      : codes_(Fill(std::bit_cast<uint64_t>(weights.codes))),
+        pairs_(Fill(std::bit_cast<uint64_t>(weights.pairs))),
+        second_(Fill(uint64_t{weights.second})),
+        stride_(Fill(static_cast<uint64_t>(stride))) {}
+  Words Of(Words codes) const {
+    const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, codes_), pairs_);
+    const __m256i number = _mm256_add_epi32(fours, _mm256_mul_epu32(_mm256_srli_epi64(fours, 32), second_));
+    return _mm256_mul_epu32(number, stride_);
   }
 
  private:
-  __m256i order_, weights_, pair_weights_;
+  __m256i codes_, pairs_, second_, stride_;
 };
-uint32_t IndexAt(const char* index, int row) {
-  uint32_t at;
-  std::memcpy(&at, index + 8 * row, sizeof at);
-  return at;
-}
-Record LoadRecord(const double* records, const char* index, int v) {
-  return _mm256_load_pd(records + IndexAt(index, v));
-}
-void StoreChannels(const Record* x, int64_t channels, double* totals) {
-  const __m256d even = _mm256_unpacklo_pd(x[0], x[1]), even2 = _mm256_unpacklo_pd(x[2], x[3]);
-  StoreDoubles(totals, _mm256_permute2f128_pd(even, even2, 0x20));
-  if (channels > 2) StoreDoubles(totals + 2 * kBlockRows, _mm256_permute2f128_pd(even, even2, 0x31));
-  if (channels < 2) return;
-  const __m256d odd = _mm256_unpackhi_pd(x[0], x[1]), odd2 = _mm256_unpackhi_pd(x[2], x[3]);
-  StoreDoubles(totals + kBlockRows, _mm256_permute2f128_pd(odd, odd2, 0x20));
-  if (channels > 3) StoreDoubles(totals + 3 * kBlockRows, _mm256_permute2f128_pd(odd, odd2, 0x31));
-}
 
 }  // namespace
 
-#include "mathnas/core/internal/vector/joint.inc"
 #include "mathnas/core/internal/vector/predict.inc"
 #include "mathnas/core/internal/vector/sweep.inc"
 

@@ -13,7 +13,6 @@ constexpr bool kFused = true;
 constexpr int kLanes = 8;
 constexpr int kRegisterEntries = 16;  // tables up to this size are looked up by the lowest bits of a lane
 constexpr int kChannelsAtOnce = 4;
-constexpr int kJointChannels = 3;
 using Doubles = __m512d;
 using Words = __m512i;
 using Mask = __mmask8;
@@ -96,53 +95,25 @@ Doubles LookUp16(const double* table, Words code) {
 }
 Doubles LookUp(const double* table, Words code) { return _mm512_i64gather_pd(code, table, 8); }
 
-// Two networks, four rows apart.
-using Record = __m512d;
-constexpr int kRecords = 4;
-
-class IndexWeights {
+class Numbering {
  public:
-  explicit IndexWeights(const JointIndices& indices) {
-    uint8_t order[16];
-    for (int b = 0; b < 8; ++b) {
-      order[b] = indices.order[b];
-      order[8 + b] = static_cast<uint8_t>(8 + indices.order[b]);
-    }
-    order_ = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(order)));
-    weights_ = Fill(std::bit_cast<uint64_t>(indices.weights));
-    pair_weights_ = Fill(std::bit_cast<uint64_t>(indices.pair_weights));
-  }
-  Words Index(Words codes) const {
-    return _mm512_madd_epi16(_mm512_maddubs_epi16(_mm512_shuffle_epi8(codes, order_), weights_), pair_weights_);
+  Numbering(const NumberWeights& weights, int64_t stride)
+      : codes_(Fill(std::bit_cast<uint64_t>(weights.codes))),
+        pairs_(Fill(std::bit_cast<uint64_t>(weights.pairs))),
+        second_(Fill(uint64_t{weights.second})),
+        stride_(Fill(static_cast<uint64_t>(stride))) {}
+  Words Of(Words codes) const {
+    const __m512i fours = _mm512_madd_epi16(_mm512_maddubs_epi16(codes, codes_), pairs_);
+    const __m512i number = _mm512_add_epi32(fours, _mm512_mul_epu32(_mm512_srli_epi64(fours, 32), second_));
+    return _mm512_mul_epu32(number, stride_);
   }
 
  private:
-  __m512i order_, weights_, pair_weights_;
+  __m512i codes_, pairs_, second_, stride_;
 };
-uint32_t IndexAt(const char* index, int row) {
-  uint32_t at;
-  std::memcpy(&at, index + 8 * row, sizeof at);
-  return at;
-}
-Record LoadRecord(const double* records, const char* index, int v) {
-  const __m256d low = _mm256_load_pd(records + IndexAt(index, v));
-  return _mm512_insertf64x4(_mm512_castpd256_pd512(low), _mm256_load_pd(records + IndexAt(index, v + 4)), 1);
-}
-void StoreChannels(const Record* x, int64_t channels, double* totals) {
-  const __m512i first = _mm512_set_epi64(13, 12, 5, 4, 9, 8, 1, 0),
-                second = _mm512_set_epi64(15, 14, 7, 6, 11, 10, 3, 2);
-  const __m512d even = _mm512_unpacklo_pd(x[0], x[1]), even2 = _mm512_unpacklo_pd(x[2], x[3]);
-  StoreDoubles(totals, _mm512_permutex2var_pd(even, first, even2));
-  if (channels > 2) StoreDoubles(totals + 2 * kBlockRows, _mm512_permutex2var_pd(even, second, even2));
-  if (channels < 2) return;
-  const __m512d odd = _mm512_unpackhi_pd(x[0], x[1]), odd2 = _mm512_unpackhi_pd(x[2], x[3]);
-  StoreDoubles(totals + kBlockRows, _mm512_permutex2var_pd(odd, first, odd2));
-  if (channels > 3) StoreDoubles(totals + 3 * kBlockRows, _mm512_permutex2var_pd(odd, second, odd2));
-}
 
 }  // namespace
 
-#include "mathnas/core/internal/vector/joint.inc"
 #include "mathnas/core/internal/vector/predict.inc"
 #include "mathnas/core/internal/vector/sweep.inc"
 

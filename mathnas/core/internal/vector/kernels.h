@@ -24,21 +24,12 @@ struct NodeCodes {
   const double* terms = {};  // channel c, code j: terms[c * size + j]; aligned to 64 bytes
 };
 
-// Where all sums are exact integers, in any order, up to four nodes of a word are looked up together: their codes are
-// the digits of an index into a table of records, which hold the sums of kRecordChannels channels. Two indices of 32
-// bits are computed from a word at once; an index counts doubles.
-inline constexpr int kRecordChannels = 4;
-struct JointIndices {
-  uint32_t word = 0;
-  uint8_t order[8] = {};         // bytes of the word, those of the second index from 4 on
-  int8_t weights[8] = {};        // of the bytes, then
-  int16_t pair_weights[4] = {};  // of sums of two
-};
-struct JointNodes {
-  uint32_t indices = 0;        // entry of CodeTable::indices
-  uint32_t half = 0;           // which of its two
-  int64_t size = 0;            // doubles of a table
-  const double* records = {};  // of channels c to c + 3: records + c / 4 * size; aligned to 64 bytes
+// The number of a network among all of a space with one word: the sum of its codes, each times the product of the
+// numbers of candidates before. Codes are weighed in pairs, sums of two, and the two sums of four.
+struct NumberWeights {
+  int8_t codes[8] = {};  // 0 where there is no node
+  int16_t pairs[4] = {};
+  uint32_t second = 0;  // of the last four
 };
 
 // The edges of a cell (cell.h) that lie in one word.
@@ -59,10 +50,6 @@ struct CodeTable {
   const uint64_t* limits = {};  // by word: the largest code of every node, all ones where there is no node
   const NodeCodes* node = {};
   const double* constants = {};  // by channel
-  int64_t index_words = 0;       // 0 = nodes are looked up one by one
-  const JointIndices* indices = {};
-  int64_t joints = 0;
-  const JointNodes* joint = {};  // the constants are part of the first
   int64_t cell_words = 0;
   const CellWord* cell = {};
   const double* cut = {};  // by carrying edges: NaN if the cell is cut, else -0.0
@@ -104,14 +91,15 @@ struct VectorKernels {
                uint64_t* words, double* poison);
   // totals[c * kBlockRows + row], nodes added in their order, constant first.
   void (*totals)(const CodeTable& table, const uint64_t* words, int64_t count, double* totals);
-  // The same from joint look-ups, which are faster from `joint_channels` channels on; null where they never are.
-  // Scratch: index[w * kBlockRows + row].
-  int64_t joint_channels;
-  void (*joint_totals)(const CodeTable& table, const uint64_t* words, int64_t count, uint64_t* index, double* totals);
   // `poison` may be null. `stream` asks for stores that bypass the caches, where `values` is aligned to 64 bytes.
   void (*finish_double)(const ValueForm& form, const double* sum, const double* denominator, const double* poison,
                         int64_t count, double* values, bool stream);
   void (*finish_float)(const ValueForm& form, const double* sum, const double* denominator, const double* poison,
+                       int64_t count, float* values, bool stream);
+  // Where every network of a space has been predicted: values[row] = known[number of the network * stride].
+  void (*recall_double)(const NumberWeights& weights, const double* known, int64_t stride, const uint64_t* words,
+                        int64_t count, double* values, bool stream);
+  void (*recall_float)(const NumberWeights& weights, const double* known, int64_t stride, const uint64_t* words,
                        int64_t count, float* values, bool stream);
   // Makes streamed values visible to other threads.
   void (*fence)();

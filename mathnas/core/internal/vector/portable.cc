@@ -11,7 +11,6 @@ constexpr bool kFused = false;  // fma() would be a call
 constexpr int kLanes = 1;
 constexpr int kRegisterEntries = 0;
 constexpr int kChannelsAtOnce = 2;
-constexpr int kJointChannels = 0;
 using Doubles = double;
 using Words = uint64_t;
 using Mask = bool;
@@ -73,8 +72,23 @@ Doubles LookUp8(const double* table, Words code) { return table[code]; }
 Doubles LookUp16(const double* table, Words code) { return table[code]; }
 Doubles LookUp(const double* table, Words code) { return table[code]; }
 
-// One by one is as fast here.
-constexpr decltype(VectorKernels::joint_totals) JointTotals = nullptr;
+class Numbering {
+ public:
+  Numbering(const NumberWeights& weights, int64_t stride) {
+    for (int b = 0; b < 8; ++b) {
+      const int64_t weight = int64_t{weights.codes[b]} * weights.pairs[b / 2] * (b < 4 ? 1 : weights.second);
+      weights_[b] = static_cast<uint64_t>(weight * stride);
+    }
+  }
+  Words Of(Words codes) const {
+    Words number = 0;
+    for (int b = 0; b < 8; ++b) number += (codes >> 8 * b & 0xff) * weights_[b];
+    return number;
+  }
+
+ private:
+  uint64_t weights_[8];
+};
 
 }  // namespace
 
