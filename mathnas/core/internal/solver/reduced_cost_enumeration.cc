@@ -124,17 +124,17 @@ bool ReducedCostEnumeration::Few(const Part& part, const DualPoint& point, doubl
 // excesses_; false if these become more than `most`.
 bool ReducedCostEnumeration::CountChain(const Part& part, const DualPoint& point, int first, int end, bool same,
                                         double excess, double budget, size_t most) {
-  if (first == end) {
-    if (!same) excesses_.push_back(excess);
-    return excesses_.size() <= most;
-  }
   for (int p = part.start[first]; p < part.start[first + 1]; ++p) {
     const double sum = excess + point.values.candidates[p] - point.minimum.node[first];
     if (sum > budget) continue;
     const bool still_same = same && p == point.minimum.arg[first];
-    if (!CountChain(part, point, first + 1, end, still_same, sum, budget, most)) return false;
+    if (first + 1 < end) {
+      if (!CountChain(part, point, first + 1, end, still_same, sum, budget, most)) return false;
+    } else if (!still_same) {
+      excesses_.push_back(sum);
+    }
   }
-  return true;
+  return excesses_.size() <= most;
 }
 
 void ReducedCostEnumeration::ListExchanges(const Part& part, const DualPoint& point, double budget) {
@@ -298,11 +298,14 @@ void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
     for (; e > 0 && exchanges_[e - 1].group == g; --e) {
       const Exchange& exchange = exchanges_[e - 1];
       double* least = slant_least_.data() + (e - 1) * count;
-      for (size_t s = 0; s < count; ++s) {
-        const auto w = static_cast<double>(sums_[exchange.sums + 2 + slants_[s].limit]);
-        const double added = exchange.excess + slants_[s].change * w;
-        rests[s] = std::min(rests[s], added);
-        least[s] = added + rests[count + s];
+      for (size_t s = 0; s < count;) {
+        const size_t limit = slants_[s].limit;
+        const auto w = static_cast<double>(sums_[exchange.sums + 2 + limit]);
+        for (; s < count && slants_[s].limit == limit; ++s) {
+          const double added = exchange.excess + slants_[s].change * w;
+          rests[s] = std::min(rests[s], added);
+          least[s] = added + rests[count + s];
+        }
       }
     }
     for (size_t s = 0; s < count; ++s) rests[s] += rests[count + s];
