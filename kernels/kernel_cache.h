@@ -39,7 +39,7 @@ class KernelCache {
     int64_t capacity = 0;
   };
 
-  explicit KernelCache(int64_t capacity = 4096) : capacity_(capacity) {}
+  explicit KernelCache(int64_t capacity = 8192) : capacity_(capacity) {}
 
   // Null when there is none.
   std::shared_ptr<const Kernel> Find(const KeyView& key);
