@@ -165,7 +165,7 @@ std::string Text(const char* what, const Json& summary) {
 // Times from asking for another subnet until it serves.
 struct SwitchTimes {
   std::vector<double> planned, fresh, first;  // prepared before; not, its statistics known; not even these
-  // Of the calling thread, by planned: what is longer on the clock is other threads' time, or the machine's.
+  // Of the calling thread, by planned: what is longer on the clock is interruption, or waiting for another thread.
   std::vector<double> planned_processor;
 };
 
