@@ -14,8 +14,8 @@ if(MATHNAS_SANITIZE)
 endif()
 
 # Headers that nearly every source reads: reading them was a third of the build. Headers of others only, so that a change
-# of one of ours rebuilds what includes it and no more. Every source includes what it uses all the same: the preset `ci`
-# builds without them.
+# of one of ours rebuilds what includes it and no more. Every source includes what it uses all the same: the preset
+# `standalone` builds without them.
 set(MATHNAS_PRECOMPILED_HEADERS
     <algorithm>
     <array>

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,9 @@
 #include <vector>
 
 namespace mathnas::kernels::cuda::emulation {
+
+Indices running = {};
+
 namespace {
 
 constexpr size_t kStackBytes = 64 << 10;
@@ -44,21 +48,28 @@ class Block {
  public:
   void Run(const Indices& first, bool reversed, size_t shared_bytes, const std::function<void()>& kernel) {
     kernel_ = &kernel;
-    now_ = first;
+    running = first;
     shared_.resize(shared_bytes + 16);
     const unsigned threads = first.block_dim.x * first.block_dim.y * first.block_dim.z;
     while (fibers_.size() < threads) {
       fibers_.emplace_back();
       fibers_.back().stack = std::make_unique<std::byte[]>(kStackBytes);
     }
-    warps_.assign((threads + kWarp - 1) / kWarp, {});
+    warps_.resize((threads + kWarp - 1) / kWarp);
+    for (unsigned w = 0; w < warps_.size(); ++w) {
+      warps_[w].barrier = {.members = std::min(kWarp, threads - w * kWarp)};
+      std::fill_n(warps_[w].shuffles, kWarp, 0);
+    }
     all_ = {.members = threads};
+    uint3 index = {};
     for (unsigned t = 0; t < threads; ++t) {
-      Fiber& f = fibers_[t];
-      f.done = false;
-      f.index = {t % first.block_dim.x, t / first.block_dim.x % first.block_dim.y,
-                 t / first.block_dim.x / first.block_dim.y};
-      ++warps_[t / kWarp].barrier.members;
+      fibers_[t].done = false;
+      fibers_[t].index = index;
+      if (++index.x < first.block_dim.x) continue;
+      index.x = 0;
+      if (++index.y < first.block_dim.y) continue;
+      index.y = 0;
+      ++index.z;
     }
     unsigned left = threads;
     while (left > 0) {
@@ -79,7 +90,6 @@ class Block {
     }
   }
 
-  const Indices& now() const { return now_; }
   void* shared() {
     const auto at = reinterpret_cast<uintptr_t>(shared_.data());
     return reinterpret_cast<void*>((at + 15) / 16 * 16);
@@ -96,10 +106,10 @@ class Block {
     while (barrier.generation == generation) Yield();
   }
   void WaitForBlock() { Wait(all_); }
-  void WaitForWarp() { Wait(warps_[running_ / kWarp].barrier); }
+  void WaitForWarp() { Wait(warps_[thread_ / kWarp].barrier); }
   void Shuffle(void* value, size_t bytes, unsigned source) {
-    Warp& warp = warps_[running_ / kWarp];
-    const unsigned lane = running_ % kWarp;
+    Warp& warp = warps_[thread_ / kWarp];
+    const unsigned lane = thread_ % kWarp;
     auto& values = warp.values[warp.shuffles[lane]++ % 2];
     std::memcpy(values[lane], value, bytes);
     Wait(warp.barrier);
@@ -108,8 +118,8 @@ class Block {
 
  private:
   void Resume(unsigned t) {
-    running_ = t;
-    now_.thread = fibers_[t].index;
+    thread_ = t;
+    running.thread = fibers_[t].index;
     if (_setjmp(scheduler_) != 0) return;
     Fiber& f = fibers_[t];
     if (f.started) _longjmp(f.where, 1);
@@ -123,28 +133,27 @@ class Block {
     setcontext(&context);
   }
   void Yield() {
-    Fiber& f = fibers_[running_];
+    Fiber& f = fibers_[thread_];
     if (_setjmp(f.where) == 0) _longjmp(scheduler_, 1);
   }
   static void Main();
 
   const std::function<void()>* kernel_ = nullptr;
-  Indices now_ = {};
   std::vector<std::byte> shared_;
   std::vector<Fiber> fibers_;
   std::vector<Warp> warps_;
   Barrier all_;
-  unsigned running_ = 0;
+  unsigned thread_ = 0;
   bool progress_ = false;
   jmp_buf scheduler_;
 };
 
-thread_local Block block;
+Block& block = *new Block;  // never destroyed: streams may outlive static objects
 
 void Block::Main() {
   for (;;) {
     (*block.kernel_)();
-    block.fibers_[block.running_].done = true;
+    block.fibers_[block.thread_].done = true;
     block.Yield();
   }
 }
@@ -152,7 +161,7 @@ void Block::Main() {
 }  // namespace
 
 void RunGrid(dim3 grid, dim3 block_dim, size_t shared_bytes, const std::function<void()>& kernel) {
-  static thread_local bool reversed = false;
+  static bool reversed = false;
   reversed = !reversed;
   const unsigned blocks = grid.x * grid.y * grid.z;
   for (unsigned i = 0; i < blocks; ++i) {
@@ -162,7 +171,6 @@ void RunGrid(dim3 grid, dim3 block_dim, size_t shared_bytes, const std::function
   }
 }
 
-const Indices& Now() { return block.now(); }
 void* SharedMemory() { return block.shared(); }
 void WaitForBlock() { block.WaitForBlock(); }
 void WaitForWarp() { block.WaitForWarp(); }

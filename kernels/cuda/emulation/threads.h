@@ -10,14 +10,15 @@
 #include <cstring>
 #include <functional>
 
-// Blocks run one after the other, so a variable per thread of the processor is one per block.
+// Blocks run one after the other, so a variable of the process is one per block.
 #undef __shared__
-#define __shared__ static thread_local
+#define __shared__ static
 
 namespace mathnas::kernels::cuda::emulation {
 
 // Runs kernel() in every thread of the grid. Blocks and the threads of a block take turns in another order in every
-// other launch, so that a kernel that counts on an order gives other bits.
+// other launch, so that a kernel that counts on an order gives other bits. One call at a time: the driver's mutex is
+// held.
 void RunGrid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& kernel);
 
 // Of the thread that runs.
@@ -25,7 +26,8 @@ struct Indices {
   uint3 thread, block;
   dim3 block_dim, grid_dim;
 };
-const Indices& Now();
+[[gnu::visibility("hidden")]] extern Indices running;
+inline const Indices& Now() { return running; }
 // Dynamic shared memory of the block.
 void* SharedMemory();
 // Until all threads of the block, or of the warp, are here. A thread that ends instead leaves the others waiting for

@@ -202,17 +202,18 @@ class FrontLists {
       for (; k < kept.size(); ++k) keep(kept[k]);
       std::swap(kept, merged);
     }
-    List next;
-    for (auto* sums : {&next.a, &next.f, &next.w}) sums->reserve(kept.size());
-    next.step.reserve(kept.size());
-    for (const Stair& stair : kept) {
-      next.a.push_back(stair.a);
-      next.f.push_back(list.f[stair.from]);
-      next.w.push_back(stair.w);
-      next.step.push_back(static_cast<int>(steps_.size()));
+    const size_t size = kept.size();
+    for (auto* sums : {&next_.a, &next_.f, &next_.w}) sums->resize(size);
+    next_.step.resize(size);
+    for (size_t s = 0; s < size; ++s) {
+      const Stair& stair = kept[s];
+      next_.a[s] = stair.a;
+      next_.f[s] = list.f[stair.from];
+      next_.w[s] = stair.w;
+      next_.step[s] = static_cast<int>(steps_.size());
       steps_.push_back({list.step[stair.from], node, stair.candidate});
     }
-    list = std::move(next);
+    std::swap(list, next_);
     return std::ssize(steps_) > kMaxFrontStates ? TooMany() : absl::OkStatus();
   }
 
@@ -394,7 +395,9 @@ class FrontLists {
   int64_t lo_ = 0, hi_ = 0;
   std::vector<std::vector<int64_t>> rest_;
   std::vector<Step> steps_;
+  // Of ExtendStairs, kept for the next node.
   std::vector<Stair> kept_, merged_;
+  List next_;
   int64_t comparisons_ = 0;
 };
 

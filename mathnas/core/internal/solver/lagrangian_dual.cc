@@ -10,6 +10,7 @@ namespace mathnas::core::internal {
 namespace {
 
 constexpr double kFarthest = 1e100;  // of the box: sums stay finite
+constexpr size_t kBlock = 1024;      // candidates whose values stay in the cache
 
 }  // namespace
 
@@ -26,7 +27,7 @@ void LagrangianDual::Load(const Part& part) {
   } else {
     gathered_.resize(n * (k + 2));
     double* to = gathered_.data();
-    const auto gather = [&](const std::vector<double>& from) {
+    const auto gather = [&](std::span<const double> from) {
       for (size_t p = 0; p < n; ++p) to[p] = from[candidates_[p]];
       return std::exchange(to, to + n);
     };
@@ -102,12 +103,15 @@ void LagrangianDual::EvaluateCandidates(const std::vector<double>& u, std::vecto
   values.resize(n);
   double* to = values.data();
   const double *a = a_, *f = f_;
+  for (size_t begin = 0; begin < n; begin += kBlock) {
+    const size_t end = std::min(n, begin + kBlock);
 #pragma omp simd
-  for (size_t p = 0; p < n; ++p) to[p] = a[p] - lambda * f[p];
-  for (size_t l = 0; l < space_.k; ++l) {
-    const double factor = u[l], *w = w_[l];
+    for (size_t p = begin; p < end; ++p) to[p] = a[p] - lambda * f[p];
+    for (size_t l = 0; l < space_.k; ++l) {
+      const double factor = u[l], *w = w_[l];
 #pragma omp simd
-    for (size_t p = 0; p < n; ++p) to[p] += factor * w[p];
+      for (size_t p = begin; p < end; ++p) to[p] += factor * w[p];
+    }
   }
 }
 

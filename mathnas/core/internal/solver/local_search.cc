@@ -19,7 +19,6 @@ double Cost(const Program::Node& node, int from, int to, double lambda) {
 struct Single {
   double cost;
   int node, candidate;
-  std::vector<int64_t> w;  // what it adds
 };
 
 // Cheapest first.
@@ -31,9 +30,7 @@ struct Single {
     const Program::Node& node = space.program.nodes[i];
     for (int p = part.start[i]; p < part.start[i + 1]; ++p) {
       const int j = space.candidate[part.candidates[p]];
-      if (j == x[i]) continue;
-      singles.push_back({Cost(node, x[i], j, lambda), i, j, std::vector<int64_t>(space.k)});
-      for (size_t l = 0; l < space.k; ++l) singles.back().w[l] = node.w[l][j] - node.w[l][x[i]];
+      if (j != x[i]) singles.push_back({Cost(node, x[i], j, lambda), i, j});
     }
   }
   std::sort(singles.begin(), singles.end(), [](const Single& a, const Single& b) { return a.cost < b.cost; });
@@ -62,7 +59,8 @@ void Repair(const Space& space, const Part& part, std::vector<int> x, Incumbents
         const int c = part.candidates[p];
         if (c == chosen) continue;
         const double cost = space.a[c] - space.a[chosen] - lambda * (space.f[c] - space.f[chosen]);
-        if (within && !(cost < best_score)) continue;
+        // Nor can it be better where it would make the whole excess go away.
+        if (!((within ? cost : cost > 0 ? cost / excess : cost * excess) < best_score)) continue;
         double after = 0;
         for (size_t l = 0; l < space.k; ++l) {
           const std::vector<int64_t>& w = space.exact_w[l];
@@ -95,11 +93,18 @@ void Repair(const Space& space, const Part& part, std::vector<int> x, Incumbents
 
 void ImproveByPairs(const Space& space, const Part& part, Incumbents& incumbents) {
   if (incumbents.kept().empty()) return;
+  const size_t k = space.k;
   std::vector<int> x = incumbents.kept().begin()->x;
+  std::vector<int64_t> added;  // by single and limit
   for (int round = 0; round < kMaxPairExchanges; ++round) {
     const Totals totals = Evaluate(space.program, x);
     const double ratio = static_cast<double>(totals.a) / static_cast<double>(totals.f);
     const std::vector<Single> singles = Singles(space, part, x, ratio);
+    added.clear();
+    for (const Single& s : singles) {
+      for (const std::vector<int64_t>& w : space.program.nodes[s.node].w)
+        added.push_back(w[s.candidate] - w[x[s.node]]);
+    }
     double best = -1e-12 * (space.size_a + std::abs(ratio) * space.size_f);
     const Single *first = nullptr, *second = nullptr;
     int64_t looked_at = 0;
@@ -109,8 +114,8 @@ void ImproveByPairs(const Space& space, const Part& part, Incumbents& incumbents
         ++looked_at;
         if (singles[s].node == singles[t].node) continue;
         bool within = true;
-        for (size_t l = 0; l < space.k && within; ++l) {
-          within = totals.w[l] + singles[s].w[l] + singles[t].w[l] <= space.program.limits[l];
+        for (size_t l = 0; l < k && within; ++l) {
+          within = totals.w[l] + added[s * k + l] + added[t * k + l] <= space.program.limits[l];
         }
         if (!within) continue;
         best = singles[s].cost + singles[t].cost;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMaxExchanges = 200;        // of all chains
 constexpr double kQuantiles[] = {0.1, 0.5};  // of the changes of a multiplier that are tried
+constexpr size_t kSampled = 64;              // exchanges, about, that these are taken from
 
 // At least as many as there are networks whose excess is `budget` or less, by the excesses of groups of exchanges, at
 // most one of a group: counted with excesses rounded down.
@@ -260,11 +261,13 @@ void ReducedCostEnumeration::OrderGroups() {
 
 void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
   slants_.clear();
+  const size_t step = 1 + exchanges_.size() / kSampled;
   for (size_t l = 0; l < space_.k; ++l) {
     for (const double sign : {1.0, -1.0}) {
       // The changes at which an exchange begins to lower the bound.
       breaks_.clear();
-      for (const Exchange& exchange : exchanges_) {
+      for (size_t e = 0; e < exchanges_.size(); e += step) {
+        const Exchange& exchange = exchanges_[e];
         const double falls = -sign * static_cast<double>(sums_[exchange.sums + 2 + l]);
         if (falls > 0) breaks_.push_back(exchange.excess / falls);
       }
@@ -314,25 +317,26 @@ void ReducedCostEnumeration::ListSlants(const DualPoint& point, double error) {
 }
 
 void ReducedCostEnumeration::TryExchanges(const DualPoint& point, double error, size_t first, double excess) {
-  const size_t k = space_.k, size = k + 2, slants = slants_.size(), level = made_.size();
-  const int64_t* before = &totals_[level * size];
-  const double* bounds = bounds_.data() + level * slants;
-  for (size_t e = first; e < exchanges_.size(); ++e) {
+  const size_t k = space_.k, size = k + 2, slants = slants_.size(), level = made_.size(), count = exchanges_.size();
+  const int64_t *before = &totals_[level * size], *least_of_all = least_.data();
+  const double *bounds = bounds_.data() + level * slants, *slant_least_of_all = slant_least_.data();
+  const Exchange* exchanges = exchanges_.data();
+  for (size_t e = first; e < count; ++e) {
     ++work_;
-    const Exchange* exchange = &exchanges_[e];
+    const Exchange* exchange = exchanges + e;
     // Those behind cost more: of this group, and of all others if this is its least. Written so that nothing is left
     // out where a sum is no number.
     if (excess + exchange->excess > most_excess_) {
-      if (e == first || exchanges_[e - 1].group != exchange->group) return;
+      if (e == first || exchanges[e - 1].group != exchange->group) return;
       e = exchange->next - 1;
       continue;
     }
     // Without branches inside, which would often be predicted wrong.
-    const int64_t* least = least_.data() + e * k;
+    const int64_t* least = least_of_all + e * k;
     int64_t reachable = -1;  // negative if all limits are
     for (size_t l = 0; l < k; ++l) reachable &= before[2 + l] + least[l];
     if (reachable >= 0) continue;
-    const double* slant_least = slant_least_.data() + e * slants;
+    const double* slant_least = slant_least_of_all + e * slants;
     if (AnyAbove(least_bound_, bounds, slant_least, slants)) continue;
     int64_t* after = &totals_[(level + 1) * size];
     const int64_t* change = &sums_[exchange->sums];
@@ -344,7 +348,7 @@ void ReducedCostEnumeration::TryExchanges(const DualPoint& point, double error, 
       Aim(point, error);
     }
     const double sum = excess + exchange->excess;
-    if (exchange->next < exchanges_.size() && !(sum + exchanges_[exchange->next].excess > most_excess_)) {
+    if (exchange->next < count && !(sum + exchanges[exchange->next].excess > most_excess_)) {
       const double* rests = slant_rests_.data() + (exchange->group + 1) * slants;
       double* bounds_after = bounds_.data() + (level + 1) * slants;
       for (size_t s = 0; s < slants; s += 2) {

@@ -98,23 +98,28 @@ Space::Space(const Program& of)
 
 // What bounds are made of.
 void Space::Convert() {
-  const int n = first.back();
+  const size_t n = first.back();
   candidate.resize(n);
-  a.resize(n);
-  f.resize(n);
-  for (std::vector<double>& row : w) row.resize(n);
-  for (std::vector<int64_t>& row : exact_w) row.reserve(n);
-  const auto convert = [](const std::vector<int64_t>& from, double factor, double* to) {
-    for (size_t j = 0; j < from.size(); ++j) to[j] = static_cast<double>(from[j]) * factor;
+  for (int i = 0; i < m; ++i) std::iota(candidate.begin() + first[i], candidate.begin() + first[i + 1], 0);
+  doubles_ = std::make_unique_for_overwrite<double[]>(n * (k + 2));
+  double* to = doubles_.get();
+  const auto convert = [&](const auto& of_node, double factor) {
+    const std::span<const double> row(to, n);
+    for (const Program::Node& node : program.nodes) {
+      for (int64_t v : of_node(node)) *to++ = static_cast<double>(v) * factor;
+    }
+    return row;
   };
-  for (int i = 0; i < m; ++i) {
-    const Program::Node& node = program.nodes[i];
-    std::iota(candidate.begin() + first[i], candidate.begin() + first[i + 1], 0);
-    convert(node.a, 1, &a[first[i]]);
-    convert(node.f, 1, &f[first[i]]);
-    for (size_t l = 0; l < k; ++l) {
-      convert(node.w[l], 1 / scale[l], &w[l][first[i]]);
-      exact_w[l].insert(exact_w[l].end(), node.w[l].begin(), node.w[l].end());
+  a = convert(
+      [](const Program::Node& node) -> const auto& { return node.a; }, 1);
+  f = convert(
+      [](const Program::Node& node) -> const auto& { return node.f; }, 1);
+  for (size_t l = 0; l < k; ++l) {
+    const auto of_node = [l](const Program::Node& node) -> const auto& { return node.w[l]; };
+    w[l] = convert(of_node, 1 / scale[l]);
+    exact_w[l].reserve(n);
+    for (const Program::Node& node : program.nodes) {
+      exact_w[l].insert(exact_w[l].end(), of_node(node).begin(), of_node(node).end());
     }
   }
 }

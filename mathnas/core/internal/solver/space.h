@@ -4,6 +4,7 @@
 #define MATHNAS_CORE_INTERNAL_SOLVER_SPACE_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -32,8 +33,8 @@ struct Space {
   const size_t k;  // limits
   // By candidate of all nodes, one node after the other.
   std::vector<int> candidate;  // its index in the node
-  std::vector<double> a, f;
-  std::vector<std::vector<double>> w;                         // by limit first; divided by `scale`
+  std::span<const double> a, f;
+  std::vector<std::span<const double>> w;                     // by limit first; divided by `scale`
   std::vector<std::vector<int64_t>> exact_w;                  // by limit first; as in the program
   std::vector<std::vector<std::vector<int64_t>>> exact_ends;  // by limit and chain: Ends
   std::vector<int> first;     // by node, and one more: its candidate 0 among those of all nodes
@@ -48,6 +49,8 @@ struct Space {
 
  private:
   void Convert();
+
+  std::unique_ptr<double[]> doubles_;  // a, f and every w
 };
 
 }  // namespace mathnas::core::internal
