@@ -101,13 +101,14 @@ void Space::Convert() {
   const size_t n = first.back();
   candidate.resize(n);
   for (int i = 0; i < m; ++i) std::iota(candidate.begin() + first[i], candidate.begin() + first[i + 1], 0);
-  doubles_ = std::make_unique_for_overwrite<double[]>(n * (k + 2));
-  double* to = doubles_.get();
+  doubles_.reserve(n * (k + 2));  // moved no more: there are views of it
   const auto convert = [&](const auto& of_node, double factor) {
-    const std::span<const double> row(to, n);
+    const size_t begin = doubles_.size();
     for (const Program::Node& node : program.nodes) {
-      for (int64_t v : of_node(node)) *to++ = static_cast<double>(v) * factor;
+      doubles_.insert(doubles_.end(), of_node(node).begin(), of_node(node).end());
     }
+    const std::span row = std::span(doubles_).subspan(begin);
+    if (factor != 1) std::for_each(row.begin(), row.end(), [factor](double& v) { v *= factor; });
     return row;
   };
   a = convert(

@@ -4,7 +4,6 @@
 #define MATHNAS_CORE_INTERNAL_SOLVER_SPACE_H_
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -50,7 +49,7 @@ struct Space {
  private:
   void Convert();
 
-  std::unique_ptr<double[]> doubles_;  // a, f and every w
+  std::vector<double> doubles_;  // a, f and every w
 };
 
 }  // namespace mathnas::core::internal
