@@ -59,7 +59,7 @@ void Repair(const Space& space, const Part& part, std::vector<int> x, Incumbents
         const int c = part.candidates[p];
         if (c == chosen) continue;
         const double cost = space.a[c] - space.a[chosen] - lambda * (space.f[c] - space.f[chosen]);
-        // Nor can it be better where it would make the whole excess go away.
+        // Its score is no less than if it made the whole excess go away.
         if (!((within ? cost : cost > 0 ? cost / excess : cost * excess) < best_score)) continue;
         double after = 0;
         for (size_t l = 0; l < space.k; ++l) {
