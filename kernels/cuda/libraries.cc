@@ -1,52 +1,13 @@
 #include "kernels/cuda/libraries.h"
 
-#include <dlfcn.h>
-
-#include <cstdlib>
 #include <mutex>
-#include <vector>
 
 #include "fmt/format.h"
+#include "kernels/cuda/library.h"
 #include "kernels/status.h"
 
 namespace mathnas::kernels::cuda {
 namespace {
-
-// A library that stays loaded: the driver and cuDNN do not take being unloaded.
-class Library {
- public:
-  static absl::StatusOr<Library> Load(std::string_view file) {
-    std::vector<std::string> places;
-    if (const char* folder = std::getenv("MATHNAS_CUDA_LIBRARIES"); folder != nullptr && *folder != '\0') {
-      places.push_back(fmt::format("{}/{}", folder, file));
-    } else {
-      places = {std::string(file), fmt::format("{}/{}", MATHNAS_CUDA_LIBRARY_DIR, file)};
-    }
-    std::string reasons;
-    for (const std::string& place : places) {
-      if (void* handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) return Library(handle, place);
-      reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", dlerror());
-    }
-    return absl::NotFoundError(fmt::format("{} cannot be loaded: {}", file, reasons));
-  }
-
-  template <typename Function>
-  void Find(Function& function, const char* name) {
-    function = reinterpret_cast<Function>(dlsym(handle_, name));
-    if (function == nullptr && missing_.empty()) missing_ = name;
-  }
-  absl::Status status() const {
-    if (missing_.empty()) return absl::OkStatus();
-    return absl::FailedPreconditionError(fmt::format("{} has no {}: it is too old", place_, missing_));
-  }
-  const std::string& place() const { return place_; }
-
- private:
-  Library(void* handle, std::string place) : handle_(handle), place_(std::move(place)) {}
-  void* handle_;
-  std::string place_;
-  std::string missing_;
-};
 
 absl::Status Load(Driver& d) {
   auto library = Library::Load("libcuda.so.1");

@@ -102,10 +102,8 @@ struct Libraries {
   CublasLt cublaslt;
 };
 
-// Where a library was looked for: the folder that the environment variable MATHNAS_CUDA_LIBRARIES names, the places of
-// the dynamic linker, those of the toolkit that this was built with.
-// NotFound names the library and what the linker said; FailedPrecondition one that is older than this build needs, with
-// both versions. Loaded once; a failure is not kept.
+// Errors: those of library.h; FailedPrecondition also for a version that this build cannot use, with both versions.
+// Loaded once; a failure is not kept.
 absl::StatusOr<std::shared_ptr<const Libraries>> LoadLibraries();
 // Of cuDNN alone, for which no driver is needed.
 absl::StatusOr<std::shared_ptr<const Cudnn>> LoadCudnn();
