@@ -50,6 +50,10 @@ absl::StatusOr<double> Device::Joules() const {
   return absl::UnavailableError(fmt::format("device {} has no counter of energy", name()));
 }
 
+absl::StatusOr<Occupation> Device::Observe(absl::FunctionRef<absl::Status()>) {
+  return absl::UnavailableError(fmt::format("device {} keeps no records", name()));
+}
+
 absl::StatusOr<std::shared_ptr<const Tensor>> Device::Upload(const Tensor&) {
   return absl::InternalError(fmt::format("device {} reaches all memory", name()));
 }

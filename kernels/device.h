@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -49,6 +50,14 @@ class Kernel {
   virtual absl::StatusOr<std::unique_ptr<BoundKernel>> Bind(const KernelBuffers& buffers) const = 0;
 };
 
+// What a device did, by its own records.
+struct Occupation {
+  double span_seconds = 0;  // from the start of the first thing that it did to the end of the last
+  double busy_seconds = 0;  // of these, in which it did at least one
+  int64_t kernels = 0;
+  int64_t copies = 0;  // and fills
+};
+
 // Thread-safe. Kernels are cached by operator and shapes.
 class Device : public std::enable_shared_from_this<Device> {
  public:
@@ -80,6 +89,11 @@ class Device : public std::enable_shared_from_this<Device> {
   virtual absl::StatusOr<std::shared_ptr<const Tensor>> Upload(const Tensor& tensor);
   // What it has used since some point in the past. Unavailable says why it cannot be known.
   virtual absl::StatusOr<double> Joules() const;
+  // What the device does during `work`, which waits for its results; updates below are done before. `work` is run
+  // twice, and the second time is what counts: the first pays for what recording takes. Records are of the process:
+  // nothing else of it may use the device meanwhile. One call at a time, others wait. Errors: those of `work`;
+  // Unavailable says why there are no records, or not all of them.
+  virtual absl::StatusOr<Occupation> Observe(absl::FunctionRef<absl::Status()> work);
   // Until all updates below are done; the host may read and write what they changed then.
   virtual absl::Status Wait() { return absl::OkStatus(); }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fmt/format.h"
+
 namespace mathnas::kernels {
 namespace {
 
@@ -27,8 +29,18 @@ absl::Status StepTimes::Run(Context& context) {
   now_.assign(steps_.size(), 0);
   const auto start = std::chrono::steady_clock::now();
   if (runs_ == 0) first_ = start;
-  if (auto s = what_ == Of::kRuns ? context.Run() : context.RunTimed(absl::MakeSpan(now_)); !s.ok()) return s;
-  wholes_.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  if (recorder_ != nullptr) {
+    const auto seen = recorder_->Observe([&] { return context.Run(); });
+    if (!seen.ok()) return seen.status();
+    if (const int64_t records = seen->kernels + seen->copies; records < std::ssize(steps_)) {
+      return absl::UnavailableError(fmt::format("{} records of a run of {} operators", records, steps_.size()));
+    }
+    wholes_.push_back(seen->span_seconds);
+    busy_.push_back(seen->busy_seconds);
+  } else {
+    if (auto s = what_ == Of::kRuns ? context.Run() : context.RunTimed(absl::MakeSpan(now_)); !s.ok()) return s;
+    wholes_.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
   starts_.push_back(std::chrono::duration<double>(start - first_).count());
   for (size_t i = 0; i < now_.size(); ++i) seconds_[i].push_back(now_[i]);
   ++runs_;

@@ -28,15 +28,19 @@ class StepTimes {
   enum class Of : uint8_t { kSteps, kRuns };
 
   explicit StepTimes(Of what = Of::kSteps) : what_(what) {}
+  // Of runs alone, by the records of the device (Device::Observe), which has every context run twice and outlives this.
+  explicit StepTimes(Device& recorder) : what_(Of::kRuns), recorder_(&recorder) {}
 
-  // Runs the context and keeps the times of the run and of each step, unless its plan is another one.
+  // Runs the context and keeps the times of the run and of each step, unless its plan is another one. Errors: those of
+  // the run, and of the recorder; Unavailable too where it has less records than the plan has steps.
   absl::Status Run(Context& context);
 
   int64_t runs() const { return runs_; }
   // When a run began, in seconds since the first one did; how long the host waited for it; and the time of a step in
-  // it.
+  // it. By the records of a device: from its first to its last work, and in how much of this it was at work.
   double StartOf(int64_t run) const { return starts_[static_cast<size_t>(run)]; }
   double SecondsOf(int64_t run) const { return wholes_[static_cast<size_t>(run)]; }
+  double BusyOf(int64_t run) const { return busy_[static_cast<size_t>(run)]; }
   double SecondsOf(size_t step, int64_t run) const { return seconds_[step][static_cast<size_t>(run)]; }
   // In the order in which the steps run; empty before the first run.
   std::vector<Line> Lines() const;
@@ -45,11 +49,12 @@ class StepTimes {
 
  private:
   Of what_;
+  Device* recorder_ = nullptr;
   std::shared_ptr<const Plan> plan_;
   std::vector<Line> steps_;
   std::vector<std::vector<double>> seconds_;  // by step and run
   std::vector<double> now_;
-  std::vector<double> starts_, wholes_;  // by run
+  std::vector<double> starts_, wholes_, busy_;  // by run
   std::chrono::steady_clock::time_point first_;
   int64_t runs_ = 0;
 };

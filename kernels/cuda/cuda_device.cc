@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/cuda_stream.h"
+#include "kernels/cuda/cupti.h"
 #include "kernels/cuda/nvml.h"
 #include "kernels/cuda/optimizer.h"
 
@@ -39,6 +40,10 @@ class Cuda : public Device {
     auto nvml = cuda::Nvml::Open(gpu_->pci_bus_id());
     if (!nvml.ok()) return nvml.status();
     return (*nvml)->Joules();
+  }
+  absl::StatusOr<Occupation> Observe(absl::FunctionRef<absl::Status()> work) override {
+    if (auto s = Wait(); !s.ok()) return s;
+    return cuda::Observe(work);
   }
   int threads() const override { return 1; }
   DType real() const override { return DType::kF32; }

@@ -79,6 +79,33 @@ TEST_F(CudaErrors, LibraryWithoutTheEntryPoints) {
               "opened: FAILED_PRECONDITION: .*/libcuda.so.1 has no cuInit: it is too old");
 }
 
+// All libraries but CUPTI, which only records need.
+[[noreturn]] void TryRecords(const fs::path& folder) {
+  setenv("MATHNAS_CUDA_LIBRARIES", folder.c_str(), 1);
+  const auto device = CudaDevice();
+  Print("opened", device.status());
+  Print("observed", (*device)->Observe([] { return absl::OkStatus(); }).status());
+  std::exit(0);
+}
+
+TEST_F(CudaErrors, NoCupti) {
+  std::string cupti;
+  for (const fs::directory_entry& e : fs::directory_iterator(std::getenv("MATHNAS_CUDA_LIBRARIES"))) {
+    const std::string file = e.path().filename();
+    Link(file, e.path());
+    if (file.starts_with("libcupti")) cupti = file;
+  }
+  fs::remove(folder_ / cupti);
+  EXPECT_EXIT(TryRecords(folder_), kEnded,
+              "opened: OK\nobserved: UNAVAILABLE: (built without CUPTI|" + cupti + " cannot be loaded: .*NoCupti/)");
+  Dl_info math = {};
+  ASSERT_NE(dladdr(reinterpret_cast<void*>(static_cast<double (*)(double)>(&std::sin)), &math), 0);
+  Link(cupti, math.dli_fname);
+  EXPECT_EXIT(TryRecords(folder_), kEnded,
+              "opened: OK\nobserved: UNAVAILABLE: (built without CUPTI|.*/" + cupti +
+                  " has no cuptiGetResultString: it is too old)");
+}
+
 TEST_F(CudaErrors, DriverOlderThanTheToolkit) {
   EXPECT_EXIT(TryOpening("driver=12080"), kEnded,
               "opened: FAILED_PRECONDITION: .*/libcuda.so.1 is of CUDA 12.8, expected 13.0 or newer: the driver is "

@@ -68,6 +68,54 @@ TEST(StepTimes, OfRunsAreAsLongAsTheirStepsOrLonger) {
   EXPECT_EQ(whole.runs(), 3);
 }
 
+// Records a run as one of this length.
+class Recorder : public Device {
+ public:
+  explicit Recorder(Occupation occupation) : occupation_(occupation) {}
+  std::string_view name() const override { return "recorder"; }
+  int threads() const override { return 1; }
+  DType real() const override { return DType::kF32; }
+  absl::StatusOr<Occupation> Observe(absl::FunctionRef<absl::Status()> work) override {
+    for (int i = 0; i < 2; ++i) {
+      if (auto s = work(); !s.ok()) return s;
+    }
+    return occupation_;
+  }
+
+ protected:
+  absl::StatusOr<std::shared_ptr<const Kernel>> Make(const Operator&, DescSpan, DescSpan) override {
+    return absl::InternalError("it runs nothing");
+  }
+
+ private:
+  Occupation occupation_;
+};
+
+TEST(StepTimes, OfADevicesRecords) {
+  const auto device = ReferenceDevice(DType::kF32);
+  Graph g;
+  const Value x = g.Input("x", {1});
+  auto context = *Context::Create(PlanOf(g, g.Apply(Scale{3}, {g.Apply(Relu{}, {x})[0]})[0], *device), {});
+  context->Input("x")->as<float>()[0] = 4;
+  Recorder recorder({.span_seconds = 7, .busy_seconds = 5, .kernels = 1, .copies = 1});
+  StepTimes times(recorder);
+  for (int run = 0; run < 2; ++run) {
+    ASSERT_TRUE(times.Run(*context).ok());
+    EXPECT_EQ(times.SecondsOf(run), 7);
+    EXPECT_EQ(times.BusyOf(run), 5);
+    EXPECT_EQ(times.SecondsOf(0, run), 0) << "steps are not timed";
+  }
+  EXPECT_EQ(times.runs(), 2);
+  EXPECT_EQ(context->Output("y")->as<float>()[0], 12);
+
+  Recorder of_a_part({.span_seconds = 7, .busy_seconds = 5, .kernels = 1});
+  StepTimes missing(of_a_part);
+  EXPECT_EQ(missing.Run(*context), absl::UnavailableError("1 records of a run of 2 operators"));
+  EXPECT_EQ(missing.runs(), 0);
+  StepTimes none(*device);
+  EXPECT_EQ(none.Run(*context), absl::UnavailableError("device ref keeps no records"));
+}
+
 // The outputs of other plans are computed all the same.
 TEST(StepTimes, AreOfTheFirstPlan) {
   const auto device = ReferenceDevice(DType::kF32);

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,10 +22,15 @@
 
 namespace {
 
+using mathnas::kernels::cuda::emulation::Activity;
 using mathnas::kernels::cuda::emulation::Counters;
 using mathnas::kernels::cuda::emulation::Settings;
-using Work = std::function<void()>;
 using Clock = std::chrono::steady_clock;
+
+struct Work {
+  std::function<void()> run;
+  Activity activity;
+};
 
 }  // namespace
 
@@ -94,6 +100,14 @@ struct State {
         settings.cudnn = static_cast<int>(number);
       } else if (key == "cudnn_engines") {
         settings.cudnn_engines = static_cast<int>(number);
+      } else if (key == "cupti_error") {
+        settings.cupti_error = static_cast<int>(number);
+      } else if (key == "cupti_room") {
+        settings.cupti_room = number;
+      } else if (key == "cupti_untimed") {
+        settings.cupti_untimed = number;
+      } else if (key == "idle_us") {
+        settings.idle_us = number;
       } else {
         std::fprintf(stderr, "MATHNAS_CUDA_EMULATION: unknown setting in \"%s\"\n", std::string(text).c_str());
         std::abort();
@@ -118,6 +132,14 @@ struct State {
            contains(page_locked, [](size_t bytes) { return bytes; });
   }
 
+  void Do(const Work& work) {
+    if (work.activity == Activity::kNone) return work.run();
+    if (settings.idle_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(settings.idle_us));
+    const Clock::time_point start = Clock::now();
+    work.run();
+    mathnas::kernels::cuda::emulation::AddActivity(work.activity, start, Clock::now());
+  }
+
   void Drain(CUstream stream) {
     if (stream->draining) return;
     stream->draining = true;
@@ -125,7 +147,7 @@ struct State {
     while (!stream->pending.empty()) {
       const Work work = std::move(stream->pending.front());
       stream->pending.pop_front();
-      if (lost == CUDA_SUCCESS) work();
+      if (lost == CUDA_SUCCESS) Do(work);
     }
     if (--drains == 0) Protect(PROT_NONE);
     stream->draining = false;
@@ -173,12 +195,13 @@ CUresult Allocate(CUdeviceptr* address, size_t bytes, bool device) {
 
 namespace mathnas::kernels::cuda::emulation {
 
-void Enqueue(CUstream stream, std::function<void()> work) {
+void Enqueue(CUstream stream, std::function<void()> work, Activity activity) {
   const std::lock_guard lock(Global().mutex);
+  Work entry = {std::move(work), activity};
   if (stream->captured != nullptr) {
-    stream->captured->push_back(std::move(work));
+    stream->captured->push_back(std::move(entry));
   } else {
-    stream->pending.push_back(std::move(work));
+    stream->pending.push_back(std::move(entry));
   }
 }
 
@@ -286,7 +309,7 @@ CUresult cuMemFreeHost(void* memory) {
 CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t bytes) {
   return Call([&](State& state) {
     state.Protect(PROT_READ | PROT_WRITE);
-    std::memcpy(reinterpret_cast<void*>(to), from, bytes);
+    state.Do({[&] { std::memcpy(reinterpret_cast<void*>(to), from, bytes); }, Activity::kCopy});
     if (state.drains == 0) state.Protect(PROT_NONE);
     return CUDA_SUCCESS;
   });
@@ -295,25 +318,31 @@ CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream 
   return Call([&](State& state) {
     const bool recorded = stream->captured != nullptr;
     if (recorded && !(state.Knows(to) && state.Knows(from))) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    Enqueue(stream, [=] { std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes); });
+    Enqueue(
+        stream, [=] { std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes); },
+        Activity::kCopy);
     return CUDA_SUCCESS;
   });
 }
 CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D* copy, CUstream stream) {
   return Call([&](State&) {
     if (copy->WidthInBytes > copy->srcPitch || copy->WidthInBytes > copy->dstPitch) return CUDA_ERROR_INVALID_VALUE;
-    Enqueue(stream, [c = *copy] {
-      for (size_t r = 0; r < c.Height; ++r) {
-        std::memcpy(reinterpret_cast<char*>(c.dstDevice) + r * c.dstPitch,
-                    reinterpret_cast<const char*>(c.srcDevice) + r * c.srcPitch, c.WidthInBytes);
-      }
-    });
+    Enqueue(
+        stream,
+        [c = *copy] {
+          for (size_t r = 0; r < c.Height; ++r) {
+            std::memcpy(reinterpret_cast<char*>(c.dstDevice) + r * c.dstPitch,
+                        reinterpret_cast<const char*>(c.srcDevice) + r * c.srcPitch, c.WidthInBytes);
+          }
+        },
+        Activity::kCopy);
     return CUDA_SUCCESS;
   });
 }
 CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t bytes, CUstream stream) {
   return Call([&](State&) {
-    Enqueue(stream, [=] { std::memset(reinterpret_cast<void*>(to), value, bytes); });
+    Enqueue(
+        stream, [=] { std::memset(reinterpret_cast<void*>(to), value, bytes); }, Activity::kSet);
     return CUDA_SUCCESS;
   });
 }
@@ -341,9 +370,12 @@ CUresult cuStreamSynchronize(CUstream stream) {
 }
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
   return Call([&](State&) {
-    Enqueue(stream, [event] {
-      if (!event->done) Global().Drain(event->stream);
-    });
+    Enqueue(
+        stream,
+        [event] {
+          if (!event->done) Global().Drain(event->stream);
+        },
+        Activity::kNone);
     return CUDA_SUCCESS;
   });
 }
@@ -370,7 +402,7 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec* exec, CUgraph graph, unsigned 
 CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream) {
   return Call([&](State& state) {
     ++state.counters.graph_launches;
-    for (const Work& work : exec->work) Enqueue(stream, work);
+    for (const Work& work : exec->work) Enqueue(stream, work.run, work.activity);
     return CUDA_SUCCESS;
   });
 }
@@ -394,10 +426,13 @@ CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags) 
     if (recorded != external) return recorded ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_ERROR_INVALID_VALUE;
     event->stream = stream;
     event->done = false;
-    Enqueue(stream, [event] {
-      event->done = true;
-      event->when = Clock::now();
-    });
+    Enqueue(
+        stream,
+        [event] {
+          event->done = true;
+          event->when = Clock::now();
+        },
+        Activity::kNone);
     return CUDA_SUCCESS;
   });
 }

@@ -1,11 +1,12 @@
-// A stand-in for the CUDA driver, cuDNN and cuBLASLt: one library with the entry points that libraries.h asks for,
-// which computes on the host. Work is done when somebody waits for it and not before, and the host cannot touch memory
-// of the device in between: what forgets to copy or to wait fails here too. Found by MATHNAS_CUDA_LIBRARIES.
+// A stand-in for the CUDA driver, cuDNN, cuBLASLt and CUPTI: one library with the entry points that the backend asks
+// for, which computes on the host. Work is done when somebody waits for it and not before, and the host cannot touch
+// memory of the device in between: what forgets to copy or to wait fails here too. Found by MATHNAS_CUDA_LIBRARIES.
 #ifndef MATHNAS_KERNELS_CUDA_EMULATION_EMULATION_H_
 #define MATHNAS_KERNELS_CUDA_EMULATION_EMULATION_H_
 
 #include <cuda.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -22,6 +23,10 @@ struct Settings {
   int64_t failing_launch = -1;      // failing_launch=: the launch, counted from 0, that loses the device
   int cudnn = 0;                    // cudnn=: the version to claim; 0: that of the headers
   int cudnn_engines = 1;            // cudnn_engines=: 0: cuDNN has none for any graph
+  int cupti_error = 0;              // cupti_error=: what cuptiActivityEnable answers
+  int64_t cupti_room = INT64_MAX;   // cupti_room=: records that are kept, in all; the others are dropped
+  int64_t cupti_untimed = 0;        // cupti_untimed=: records from now on that have no times
+  int64_t idle_us = 0;              // idle_us=: in which the device does nothing before each kernel, copy or memset
 };
 
 // What happened so far.
@@ -33,8 +38,14 @@ struct Counters {
   size_t bytes = 0;   // of the device that are allocated now
 };
 
+enum class Activity : uint8_t { kNone, kKernel, kCopy, kSet };
+
 // Work of a stream; recorded instead where the stream is being captured.
-void Enqueue(CUstream stream, std::function<void()> work);
+void Enqueue(CUstream stream, std::function<void()> work, Activity activity = Activity::kKernel);
+
+// For CUPTI: something that the device did. Called with the mutex of the driver held.
+void AddActivity(Activity activity, std::chrono::steady_clock::time_point start,
+                 std::chrono::steady_clock::time_point end);
 
 }  // namespace mathnas::kernels::cuda::emulation
 
