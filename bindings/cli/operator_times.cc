@@ -3,17 +3,17 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "kernels/status.h"
 #include "mathnas/core/statistics.h"
 
 namespace mathnas::cli {
 namespace {
 
-// Lower quartile over the runs of what one takes, in us.
-template <typename SecondsOfRun>
-double QuartileUs(const kernels::StepTimes& times, const SecondsOfRun& seconds) {
-  std::vector<double> us;
-  for (int64_t run = 0; run < times.runs(); ++run) us.push_back(1e6 * seconds(run));
-  return *core::Quantile(us, 0.25);
+template <typename ValueOfRun>
+double QuantileOfRuns(const kernels::StepTimes& times, double quantile, const ValueOfRun& value) {
+  std::vector<double> values;
+  for (int64_t run = 0; run < times.runs(); ++run) values.push_back(value(run));
+  return *core::Quantile(values, quantile);
 }
 
 }  // namespace
@@ -46,26 +46,40 @@ void AddOperatorTimes(const kernels::StepTimes& times, double outside_share, Ans
   answer.json["operators"] = std::move(list);
 }
 
-void AddReplayTimes(const kernels::StepTimes& whole, const kernels::StepTimes& times, Answer& answer) {
+void AddReplayTimes(const kernels::StepTimes& whole, const kernels::StepTimes& times,
+                    const absl::StatusOr<kernels::StepTimes>& recorded, Answer& answer) {
   if (whole.runs() == 0 || times.runs() == 0) return;
-  const size_t kernels = times.Lines().size();
-  const double run_us = QuartileUs(whole, [&](int64_t run) { return whole.SecondsOf(run); });
-  const double timed_us = QuartileUs(times, [&](int64_t run) { return times.SecondsOf(run); });
-  const double kernels_us = QuartileUs(times, [&](int64_t run) {
+  const size_t operators = times.Lines().size();
+  const double run_us = QuantileOfRuns(whole, 0.25, [&](int64_t run) { return 1e6 * whole.SecondsOf(run); });
+  const double timed_us = QuantileOfRuns(times, 0.25, [&](int64_t run) { return 1e6 * times.SecondsOf(run); });
+  const double kernels_us = QuantileOfRuns(times, 0.25, [&](int64_t run) {
     double sum = 0;
-    for (size_t k = 0; k < kernels; ++k) sum += times.SecondsOf(k, run);
-    return sum;
+    for (size_t k = 0; k < operators; ++k) sum += times.SecondsOf(k, run);
+    return 1e6 * sum;
   });
-  // What makes runs with events longer is in the times of the operators.
-  const double share = (timed_us - kernels_us) / run_us, least = 1 - kernels_us / run_us;
-  answer.json["replay"] = {
-      {"run_us", run_us}, {"run_with_events_us", timed_us}, {"kernels_us", kernels_us}, {"gap_share", share}};
+  Json& replay = answer.json["replay"];
+  replay = {{"run_us", run_us},
+            {"run_with_events_us", timed_us},
+            {"kernels_us", kernels_us},
+            {"recorded_us", nullptr},
+            {"gap_share", nullptr}};
   answer.text += fmt::format(
-      "replayed: {:.1f} us a run, {:.1f} us with events between operators, by which its {} operators take {:.1f} us: "
-      "{:.2f} % "
-      "of a run is\noutside of them ({:.2f} % if events took no time). What passes until a kernel starts counts as its "
-      "operator's.\n",
-      run_us, timed_us, kernels, kernels_us, 100 * share, 100 * least);
+      "replayed: {:.1f} us a run, {:.1f} us with events between its {} operators, {:.1f} us from event to event\n",
+      run_us, timed_us, operators, kernels_us);
+  if (!recorded.ok()) {
+    answer.text += fmt::format("gaps: unknown: {}\n", kernels::Message(recorded.status()));
+    return;
+  }
+  const double recorded_us =
+      QuantileOfRuns(*recorded, 0.5, [&](int64_t run) { return 1e6 * recorded->SecondsOf(run); });
+  const double gaps =
+      QuantileOfRuns(*recorded, 0.5, [&](int64_t run) { return 1 - recorded->BusyOf(run) / recorded->SecondsOf(run); });
+  replay["recorded_us"] = recorded_us;
+  replay["gap_share"] = gaps;
+  answer.text += fmt::format(
+      "gaps: {:.2f} % of a run without a kernel, copy or memset on the device, by its records of {} runs of {:.1f} "
+      "us\n",
+      100 * gaps, recorded->runs(), recorded_us);
 }
 
 }  // namespace mathnas::cli
