@@ -106,12 +106,20 @@ function(mathnas_pkgconfig_c module description)
 endfunction()
 
 # Headers. Folders of devices and those called internal are no part of the interface.
+set(mathnas_folders kernels blocks)
+set(mathnas_absent "^$")
+if(MATHNAS_COMPUTE_ONLY)
+  set(mathnas_absent "/kernels/(graph_json|step_trace)\\.h$") # of mathnas::json
+else()
+  list(APPEND mathnas_folders supernet mathnas)
+endif()
 install(
-  DIRECTORY kernels blocks supernet mathnas
+  DIRECTORY ${mathnas_folders}
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mathnas
   FILES_MATCHING
   PATTERN "*.h"
   REGEX "/kernels/(cpu|cuda|ref)$" EXCLUDE
+  REGEX ${mathnas_absent} EXCLUDE
   PATTERN internal EXCLUDE
   PATTERN tables EXCLUDE)
 if(TARGET mathnas_onnx)
@@ -180,10 +188,12 @@ endif()
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # Published block tables.
-install(
-  DIRECTORY mathnas/tables/
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/mathnas/tables
-  FILES_MATCHING
-  PATTERN "*.json"
-  PATTERN "README.md"
-  PATTERN "*.csv")
+if(TARGET mathnas_core)
+  install(
+    DIRECTORY mathnas/tables/
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/mathnas/tables
+    FILES_MATCHING
+    PATTERN "*.json"
+    PATTERN "README.md"
+    PATTERN "*.csv")
+endif()
