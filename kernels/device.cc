@@ -66,57 +66,67 @@ absl::Span<T> SpanOf(const TensorView& view) {
   return {elements.data(), elements.size()};
 }
 
-// Calls f with a zero of the tensor's type.
+// Calls f with a zero of the type.
 template <typename F>
-auto WithTypeOf(const TensorView& view, const F& f) {
-  return view.desc.dtype == DType::kF64 ? f(double{}) : f(float{});
+void WithZeroOf(DType real, const F& f) {
+  real == DType::kF64 ? f(double{}) : f(float{});
 }
 
 }  // namespace
 
-absl::Status Device::SgdStep(const SgdParameters& parameters, const TensorView& w, const TensorView& g,
-                             const TensorView& b, bool first) {
-  return WithTypeOf(w, [&](auto zero) {
+absl::Status Device::SgdStep(absl::Span<const SgdUpdate<TensorView>> updates) {
+  WithZeroOf(real(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::SgdStep(parameters, SpanOf<T>(w), SpanOf<T>(g), SpanOf<T>(b), first, threads());
-    return absl::OkStatus();
+    std::vector<SgdUpdate<absl::Span<T>>> spans;
+    for (const auto& [p, w, g, b, first] : updates) {
+      spans.push_back({p, SpanOf<T>(w), SpanOf<T>(g), SpanOf<T>(b), first});
+    }
+    kernels::SgdStep(spans, threads());
   });
+  return absl::OkStatus();
 }
 
-absl::Status Device::AdamStep(const AdamParameters& parameters, const TensorView& w, const TensorView& g,
-                              const TensorView& m, const TensorView& v, int64_t t) {
-  return WithTypeOf(w, [&](auto zero) {
+absl::Status Device::AdamStep(absl::Span<const AdamUpdate<TensorView>> updates) {
+  WithZeroOf(real(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::AdamStep(parameters, SpanOf<T>(w), SpanOf<T>(g), SpanOf<T>(m), SpanOf<T>(v), t, threads());
-    return absl::OkStatus();
+    std::vector<AdamUpdate<absl::Span<T>>> spans;
+    for (const auto& [p, w, g, m, v, t] : updates) {
+      spans.push_back({p, SpanOf<T>(w), SpanOf<T>(g), SpanOf<T>(m), SpanOf<T>(v), t});
+    }
+    kernels::AdamStep(spans, threads());
   });
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<double>> Device::DotProducts(absl::Span<const std::pair<TensorView, TensorView>> pairs) {
   std::vector<double> products;
-  for (const std::pair<TensorView, TensorView>& pair : pairs) {
-    products.push_back(WithTypeOf(pair.first, [&](auto zero) {
-      using T = const decltype(zero);
-      return kernels::DotProduct(SpanOf<T>(pair.first), SpanOf<T>(pair.second), threads());
-    }));
-  }
+  WithZeroOf(real(), [&](auto zero) {
+    using T = const decltype(zero);
+    for (const auto& [x, y] : pairs) {
+      products.push_back(kernels::DotProduct(SpanOf<T>(x), SpanOf<T>(y), threads()));
+    }
+  });
   return products;
 }
 
-absl::Status Device::CombineGradients(double factor, const TensorView& g, const TensorView& h) {
-  return WithTypeOf(g, [&](auto zero) {
+absl::Status Device::CombineGradients(absl::Span<const GradientPair<TensorView>> pairs) {
+  WithZeroOf(real(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::CombineGradients(factor, SpanOf<T>(g), SpanOf<T>(h), threads());
-    return absl::OkStatus();
+    std::vector<GradientPair<absl::Span<T>>> spans;
+    for (const auto& [factor, g, h] : pairs) spans.push_back({factor, SpanOf<T>(g), SpanOf<T>(h)});
+    kernels::CombineGradients(spans, threads());
   });
+  return absl::OkStatus();
 }
 
-absl::Status Device::MoveAverage(double decay, const TensorView& w, const TensorView& average) {
-  return WithTypeOf(w, [&](auto zero) {
+absl::Status Device::MoveAverage(double decay, absl::Span<const AveragedWeight<TensorView>> weights) {
+  WithZeroOf(real(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::MoveAverage(decay, SpanOf<const T>(w), SpanOf<T>(average), threads());
-    return absl::OkStatus();
+    std::vector<AveragedWeight<absl::Span<T>>> spans;
+    for (const auto& [w, average] : weights) spans.push_back({SpanOf<T>(w), SpanOf<T>(average)});
+    kernels::MoveAverage(decay, spans, threads());
   });
+  return absl::OkStatus();
 }
 
 }  // namespace mathnas::kernels

@@ -97,16 +97,14 @@ class Device : public std::enable_shared_from_this<Device> {
   // Until all updates below are done; the host may read and write what they changed then.
   virtual absl::Status Wait() { return absl::OkStatus(); }
 
-  // The steps of optimizer_kernels.h where the tensors are, in the order of the calls; later runs of contexts see them.
-  // All tensors are of real() and of one shape.
-  virtual absl::Status SgdStep(const SgdParameters& parameters, const TensorView& w, const TensorView& g,
-                               const TensorView& b, bool first);
-  virtual absl::Status AdamStep(const AdamParameters& parameters, const TensorView& w, const TensorView& g,
-                                const TensorView& m, const TensorView& v, int64_t t);
+  // The steps of optimizer_kernels.h where the tensors are, in the order of the calls: after the runs of contexts that
+  // were started before, and seen by later ones. All tensors are of real().
+  virtual absl::Status SgdStep(absl::Span<const SgdUpdate<TensorView>> updates);
+  virtual absl::Status AdamStep(absl::Span<const AdamUpdate<TensorView>> updates);
   // Of many pairs at once: the host waits for the values.
   virtual absl::StatusOr<std::vector<double>> DotProducts(absl::Span<const std::pair<TensorView, TensorView>> pairs);
-  virtual absl::Status CombineGradients(double factor, const TensorView& g, const TensorView& h);
-  virtual absl::Status MoveAverage(double decay, const TensorView& w, const TensorView& average);
+  virtual absl::Status CombineGradients(absl::Span<const GradientPair<TensorView>> pairs);
+  virtual absl::Status MoveAverage(double decay, absl::Span<const AveragedWeight<TensorView>> weights);
 
  protected:
   // Called with dense operands, but for operators that take slices as they are.

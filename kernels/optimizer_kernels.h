@@ -1,5 +1,8 @@
-// Steps of optimisers on one tensor. They are no operators: the trainer calls them on the whole tensors of a supernet,
-// of which a graph sees slices.
+// Steps of optimisers on many tensors at once, in one loop over all elements. They are no operators: the trainer calls
+// them on the whole tensors of a supernet, of which a graph sees slices.
+//
+// `Elements` is a span of float or double, or, for devices (device.h), a TensorView. Spans of one update have the same
+// size; no two of a call overlap.
 #ifndef MATHNAS_KERNELS_OPTIMIZER_KERNELS_H_
 #define MATHNAS_KERNELS_OPTIMIZER_KERNELS_H_
 
@@ -22,13 +25,16 @@ struct SgdParameters {
 //   g = gradient_scale * g + weight_decay * w;  b = g the first time, momentum * b + g later;
 //   w -= learning_rate * (g + momentum * b), or learning_rate * b without Nesterov;  g = 0
 //
-// The three spans have the same size and do not overlap. The first time, b is not read. Without momentum b is not used
-// and may be empty.
-void SgdStep(const SgdParameters& parameters, absl::Span<float> w, absl::Span<float> g, absl::Span<float> b, bool first,
-             int threads);
-// The same in double, for the reference: a plain loop on the calling thread.
-void SgdStep(const SgdParameters& parameters, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b,
-             bool first, int threads);
+// The first time, b is not read. Without momentum b is not used and may be empty.
+template <typename Elements>
+struct SgdUpdate {
+  SgdParameters parameters;
+  Elements w, g, b;
+  bool first = false;
+};
+void SgdStep(absl::Span<const SgdUpdate<absl::Span<float>>> updates, int threads);
+// The same in double, for the reference: a plain loop on the calling thread. So below.
+void SgdStep(absl::Span<const SgdUpdate<absl::Span<double>>> updates, int threads);
 
 // Where Adam adds epsilon: to sqrt(v) corrected for its bias, as PyTorch does, or to sqrt(v) itself, as fairseq.
 enum class AdamForm : uint8_t { kPyTorch, kFairseq };
@@ -49,24 +55,37 @@ struct AdamParameters {
 //   w *= 1 - learning_rate * weight_decay;  m = beta1 * m + (1 - beta1) * g';  v = beta2 * v + (1 - beta2) * g'^2;
 //   w -= learning_rate * c / (1 - beta1^t) * m / (sqrt(v) + e);  g = 0
 //
-// where c = sqrt(1 - beta2^t), and e = epsilon * c in PyTorch's form or epsilon in fairseq's. The four spans have the
-// same size and do not overlap; m and v are zero before the first step.
-void AdamStep(const AdamParameters& parameters, absl::Span<float> w, absl::Span<float> g, absl::Span<float> m,
-              absl::Span<float> v, int64_t t, int threads);
-void AdamStep(const AdamParameters& parameters, absl::Span<double> w, absl::Span<double> g, absl::Span<double> m,
-              absl::Span<double> v, int64_t t, int threads);
+// where c = sqrt(1 - beta2^t), and e = epsilon * c in PyTorch's form or epsilon in fairseq's. m and v are zero before
+// the first step.
+template <typename Elements>
+struct AdamUpdate {
+  AdamParameters parameters;
+  Elements w, g, m, v;
+  int64_t t = 1;
+};
+void AdamStep(absl::Span<const AdamUpdate<absl::Span<float>>> updates, int threads);
+void AdamStep(absl::Span<const AdamUpdate<absl::Span<double>>> updates, int threads);
 
 // sum_i x_i y_i of spans of the same size; of a gradient with itself it is what gradients are clipped by.
 double DotProduct(absl::Span<const float> x, absl::Span<const float> y, int threads);
 double DotProduct(absl::Span<const double> x, absl::Span<const double> y, int threads);
 
-// g = factor * g + h;  h = 0. Spans of the same size that do not overlap.
-void CombineGradients(double factor, absl::Span<float> g, absl::Span<float> h, int threads);
-void CombineGradients(double factor, absl::Span<double> g, absl::Span<double> h, int threads);
+// g = factor * g + h;  h = 0.
+template <typename Elements>
+struct GradientPair {
+  double factor;
+  Elements g, h;
+};
+void CombineGradients(absl::Span<const GradientPair<absl::Span<float>>> pairs, int threads);
+void CombineGradients(absl::Span<const GradientPair<absl::Span<double>>> pairs, int threads);
 
-// average = decay * average + (1 - decay) * w: the exponential moving average of weights. As above.
-void MoveAverage(double decay, absl::Span<const float> w, absl::Span<float> average, int threads);
-void MoveAverage(double decay, absl::Span<const double> w, absl::Span<double> average, int threads);
+// average = decay * average + (1 - decay) * w: the exponential moving average of weights.
+template <typename Elements>
+struct AveragedWeight {
+  Elements w, average;
+};
+void MoveAverage(double decay, absl::Span<const AveragedWeight<absl::Span<float>>> weights, int threads);
+void MoveAverage(double decay, absl::Span<const AveragedWeight<absl::Span<double>>> weights, int threads);
 
 }  // namespace mathnas::kernels
 

@@ -473,7 +473,14 @@ absl::StatusOr<TensorView> Context::Output(std::string_view name) const {
 }
 
 absl::Status Context::Run() {
-  if (execution_ != nullptr) return execution_->Run();
+  if (auto s = Start(); !s.ok()) return s;
+  return Wait();
+}
+
+absl::Status Context::Wait() { return execution_ == nullptr ? absl::OkStatus() : execution_->Wait(); }
+
+absl::Status Context::Start() {
+  if (execution_ != nullptr) return execution_->Start();
   for (const std::unique_ptr<BoundKernel>& kernel : kernels_) {
     if (absl::Status s = kernel->Run(); !s.ok()) return s;
   }

@@ -140,6 +140,11 @@ class Context {
 
   // Allocates nothing. Inputs keep their contents, outputs are valid until the next run.
   absl::Status Run();
+  // The same in two halves: a device with memory of its own computes while the host goes on. Until Wait, inputs and
+  // outputs of this context, and of those that share its workspace, belong to the device; what is started after it on
+  // the device (Device::SgdStep .., other contexts of the workspace) comes after it there too. Elsewhere Start runs.
+  absl::Status Start();
+  absl::Status Wait();
   // Seconds of the last run by the clock of the device, where it has one of its own: without what the host adds.
   std::optional<double> last_seconds() const {
     return execution_ == nullptr ? std::nullopt : std::optional(execution_->last_seconds());

@@ -27,11 +27,13 @@ struct Transfer {
 class Execution {
  public:
   virtual ~Execution() = default;
-  // Returns when the results are there.
-  virtual absl::Status Run() = 0;
+  // Enqueues a run: the host goes on, and leaves what is copied alone until Wait. Updates of the device come after it.
+  virtual absl::Status Start() = 0;
+  // Until the run that was started is done; nothing where none was.
+  virtual absl::Status Wait() = 0;
   // Seconds of the last run by the clock of the device, from its first copy to its last; 0 before the first run.
   virtual double last_seconds() const = 0;
-  // The same, adding the time of each kernel in seconds to seconds[kernel].
+  // A run, waited for, that adds the time of each kernel in seconds to seconds[kernel].
   virtual absl::Status RunTimed(absl::Span<double> seconds) = 0;
 };
 

@@ -157,6 +157,14 @@ kernels::TensorMap Noise(const Options& o, const Subject& subject) {
   return benchmark::NoiseInputs({subject.space, subject.choice, o.batch, o.length, o.common.seed});
 }
 
+// As a trainer does it: what the update needs is enqueued before anybody waits for the loss.
+absl::Status RunStep(supernet::TrainingStep& step, const supernet::Choice& choice,
+                     std::span<const supernet::StepInput> inputs) {
+  if (auto s = step.Start(choice, inputs); !s.ok()) return s;
+  if (auto s = step.Update({.learning_rate = 1e-3}).status(); !s.ok()) return s;
+  return step.Result().status();
+}
+
 // Steps of random networks, another one each: what the training of a supernet spends on planning. As many before as are
 // timed at least, so that most kernels are there.
 absl::StatusOr<Answer> RandomSteps(const Options& o) {
@@ -194,8 +202,7 @@ absl::StatusOr<Answer> RandomSteps(const Options& o) {
     for (const kernels::TensorMap::Entry& e : noise.entries()) inputs.push_back({e.name, e.tensor.view()});
     const double planned_before = step.planning_seconds();
     const Clock::time_point start = Clock::now();
-    if (auto s = step.Backward(choice, inputs).status(); !s.ok()) return s;
-    if (auto s = step.Update({.learning_rate = 1e-3}).status(); !s.ok()) return s;
+    if (auto s = RunStep(step, choice, inputs); !s.ok()) return s;
     if (i < 0) continue;
     const double seconds = Seconds(start), planned = step.planning_seconds() - planned_before;
     whole += seconds;
@@ -240,11 +247,7 @@ absl::StatusOr<Answer> Step(const Options& o) {
   options.precision = *precision;
   options.recompute = o.recompute;
   supernet::TrainingStep step(space, device, weights, options);
-  const auto run = [&]() -> absl::Status {
-    auto result = step.Backward(subject->choice, inputs);
-    if (!result.ok()) return result.status();
-    return step.Update({.learning_rate = 1e-3}).status();
-  };
+  const auto run = [&] { return RunStep(step, subject->choice, inputs); };
   if (auto s = run(); !s.ok()) return s;
   auto answer = Report(o, *subject, Repeat(o, run));
   if (!answer.ok()) return answer.status();

@@ -28,6 +28,30 @@ void ParallelElements(int threads, int64_t count, const Body& body, int64_t cost
   });
 }
 
+// Calls body(item, begin, size) for parts of the elements of all items, item.*elements being those of one: small
+// tensors together are worth the threads that none of them is alone. No part begins or ends within a piece that
+// ParallelElements would leave whole.
+template <typename Items, typename Member, typename Body>
+void ParallelElementsOfAll(int threads, const Items& items, Member elements, const Body& body) {
+  constexpr int64_t kPiece = 1024;
+  const auto pieces_of = [&](const auto& item) {
+    return (static_cast<int64_t>((item.*elements).size()) + kPiece - 1) / kPiece;
+  };
+  int64_t pieces = 0;
+  for (const auto& item : items) pieces += pieces_of(item);
+  ParallelFor(threads, pieces, GrainOf(kPiece), [&](int, int64_t begin, int64_t end) {
+    int64_t first = 0;  // piece of the item
+    for (const auto& item : items) {
+      const int64_t last = first + pieces_of(item), from = std::max(begin, first), to = std::min(end, last);
+      if (from < to) {
+        const int64_t at = (from - first) * kPiece;
+        body(item, at, std::min((to - first) * kPiece, static_cast<int64_t>((item.*elements).size())) - at);
+      }
+      first = last;
+    }
+  });
+}
+
 // Hands out pieces of scratch memory, each on a cache line. With null it only counts: the same code books and takes.
 class Carver {
  public:

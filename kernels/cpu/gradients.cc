@@ -25,26 +25,28 @@ double DotProduct(absl::Span<const float> x, absl::Span<const float> y, int thre
 
 double DotProduct(absl::Span<const double> x, absl::Span<const double> y, int) { return cpu::PlainDotProduct(x, y); }
 
-void CombineGradients(double factor, absl::Span<float> g, absl::Span<float> h, int threads) {
-  cpu::ParallelElements(threads, static_cast<int64_t>(g.size()), [&](int64_t begin, int64_t size) {
+void CombineGradients(absl::Span<const GradientPair<absl::Span<float>>> pairs, int threads) {
+  using Pair = GradientPair<absl::Span<float>>;
+  cpu::ParallelElementsOfAll(threads, pairs, &Pair::g, [](const Pair& p, int64_t begin, int64_t size) {
     const auto at = static_cast<size_t>(begin), n = static_cast<size_t>(size);
-    cpu::PlainCombineGradients(factor, g.subspan(at, n), h.subspan(at, n));
+    cpu::PlainCombineGradients(p.factor, p.g.subspan(at, n), p.h.subspan(at, n));
   });
 }
 
-void CombineGradients(double factor, absl::Span<double> g, absl::Span<double> h, int) {
-  cpu::PlainCombineGradients(factor, g, h);
+void CombineGradients(absl::Span<const GradientPair<absl::Span<double>>> pairs, int) {
+  for (const auto& p : pairs) cpu::PlainCombineGradients(p.factor, p.g, p.h);
 }
 
-void MoveAverage(double decay, absl::Span<const float> w, absl::Span<float> average, int threads) {
-  cpu::ParallelElements(threads, static_cast<int64_t>(w.size()), [&](int64_t begin, int64_t size) {
+void MoveAverage(double decay, absl::Span<const AveragedWeight<absl::Span<float>>> weights, int threads) {
+  using Weight = AveragedWeight<absl::Span<float>>;
+  cpu::ParallelElementsOfAll(threads, weights, &Weight::w, [decay](const Weight& a, int64_t begin, int64_t size) {
     const auto at = static_cast<size_t>(begin), n = static_cast<size_t>(size);
-    cpu::PlainMoveAverage(decay, w.subspan(at, n), average.subspan(at, n));
+    cpu::PlainMoveAverage<float>(decay, a.w.subspan(at, n), a.average.subspan(at, n));
   });
 }
 
-void MoveAverage(double decay, absl::Span<const double> w, absl::Span<double> average, int) {
-  cpu::PlainMoveAverage(decay, w, average);
+void MoveAverage(double decay, absl::Span<const AveragedWeight<absl::Span<double>>> weights, int) {
+  for (const auto& a : weights) cpu::PlainMoveAverage<double>(decay, a.w, a.average);
 }
 
 }  // namespace mathnas::kernels

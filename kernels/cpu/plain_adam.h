@@ -21,8 +21,8 @@ struct AdamStepSize {
 };
 
 template <typename T>
-void PlainAdamStep(const AdamParameters& p, absl::Span<T> w, absl::Span<T> g, absl::Span<T> m, absl::Span<T> v,
-                   int64_t t) {
+void PlainAdamStep(const AdamUpdate<absl::Span<T>>& update) {
+  const auto& [p, w, g, m, v, t] = update;
   const AdamStepSize size(p, t);
   for (size_t i = 0; i < w.size(); ++i) {
     const double gradient = p.gradient_scale * g[i];

@@ -7,7 +7,8 @@
 namespace mathnas::kernels::cpu {
 
 template <typename T>
-void PlainSgdStep(const SgdParameters& p, absl::Span<T> w, absl::Span<T> g, absl::Span<T> b, bool first) {
+void PlainSgdStep(const SgdUpdate<absl::Span<T>>& update) {
+  const auto& [p, w, g, b, first] = update;
   const T learning_rate = static_cast<T>(p.learning_rate), momentum = static_cast<T>(p.momentum);
   const T weight_decay = static_cast<T>(p.weight_decay), scale = static_cast<T>(p.gradient_scale);
   for (size_t i = 0; i < w.size(); ++i) {

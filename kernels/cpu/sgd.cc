@@ -6,20 +6,20 @@
 
 namespace mathnas::kernels {
 
-void SgdStep(const SgdParameters& p, absl::Span<float> w, absl::Span<float> g, absl::Span<float> b, bool first,
-             int threads) {
+void SgdStep(absl::Span<const SgdUpdate<absl::Span<float>>> updates, int threads) {
   const cpu::VectorKernels& v = cpu::Vector();
-  const cpu::SgdCoefficients with = {static_cast<float>(p.learning_rate), static_cast<float>(p.momentum),
-                                     static_cast<float>(p.weight_decay), static_cast<float>(p.gradient_scale),
-                                     p.nesterov};
-  cpu::ParallelElements(threads, static_cast<int64_t>(w.size()), [&](int64_t begin, int64_t size) {
-    v.sgd(with, w.data() + begin, g.data() + begin, b.empty() ? nullptr : b.data() + begin, first, size);
-  });
+  const auto update = [&](const SgdUpdate<absl::Span<float>>& u, int64_t begin, int64_t size) {
+    const SgdParameters& p = u.parameters;
+    const cpu::SgdCoefficients with = {static_cast<float>(p.learning_rate), static_cast<float>(p.momentum),
+                                       static_cast<float>(p.weight_decay), static_cast<float>(p.gradient_scale),
+                                       p.nesterov};
+    v.sgd(with, u.w.data() + begin, u.g.data() + begin, u.b.empty() ? nullptr : u.b.data() + begin, u.first, size);
+  };
+  cpu::ParallelElementsOfAll(threads, updates, &SgdUpdate<absl::Span<float>>::w, update);
 }
 
-void SgdStep(const SgdParameters& p, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b, bool first,
-             int) {
-  cpu::PlainSgdStep(p, w, g, b, first);
+void SgdStep(absl::Span<const SgdUpdate<absl::Span<double>>> updates, int) {
+  for (const auto& u : updates) cpu::PlainSgdStep(u);
 }
 
 }  // namespace mathnas::kernels

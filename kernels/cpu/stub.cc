@@ -22,40 +22,35 @@ absl::StatusOr<double> MeasureBandwidth(int, size_t, double) { return NoCpuKerne
 CacheSweep::CacheSweep(int threads) : threads_(threads) {}
 void CacheSweep::Run() {}
 
-void SgdStep(const SgdParameters& p, absl::Span<float> w, absl::Span<float> g, absl::Span<float> b, bool first, int) {
-  cpu::PlainSgdStep(p, w, g, b, first);
+void SgdStep(absl::Span<const SgdUpdate<absl::Span<float>>> updates, int) {
+  for (const auto& u : updates) cpu::PlainSgdStep(u);
+}
+void SgdStep(absl::Span<const SgdUpdate<absl::Span<double>>> updates, int) {
+  for (const auto& u : updates) cpu::PlainSgdStep(u);
 }
 
-void SgdStep(const SgdParameters& p, absl::Span<double> w, absl::Span<double> g, absl::Span<double> b, bool first,
-             int) {
-  cpu::PlainSgdStep(p, w, g, b, first);
+void AdamStep(absl::Span<const AdamUpdate<absl::Span<float>>> updates, int) {
+  for (const auto& u : updates) cpu::PlainAdamStep(u);
 }
-
-void AdamStep(const AdamParameters& p, absl::Span<float> w, absl::Span<float> g, absl::Span<float> m,
-              absl::Span<float> v, int64_t t, int) {
-  cpu::PlainAdamStep(p, w, g, m, v, t);
-}
-
-void AdamStep(const AdamParameters& p, absl::Span<double> w, absl::Span<double> g, absl::Span<double> m,
-              absl::Span<double> v, int64_t t, int) {
-  cpu::PlainAdamStep(p, w, g, m, v, t);
+void AdamStep(absl::Span<const AdamUpdate<absl::Span<double>>> updates, int) {
+  for (const auto& u : updates) cpu::PlainAdamStep(u);
 }
 
 double DotProduct(absl::Span<const float> x, absl::Span<const float> y, int) { return cpu::PlainDotProduct(x, y); }
 double DotProduct(absl::Span<const double> x, absl::Span<const double> y, int) { return cpu::PlainDotProduct(x, y); }
 
-void CombineGradients(double factor, absl::Span<float> g, absl::Span<float> h, int) {
-  cpu::PlainCombineGradients(factor, g, h);
+void CombineGradients(absl::Span<const GradientPair<absl::Span<float>>> pairs, int) {
+  for (const auto& p : pairs) cpu::PlainCombineGradients(p.factor, p.g, p.h);
 }
-void CombineGradients(double factor, absl::Span<double> g, absl::Span<double> h, int) {
-  cpu::PlainCombineGradients(factor, g, h);
+void CombineGradients(absl::Span<const GradientPair<absl::Span<double>>> pairs, int) {
+  for (const auto& p : pairs) cpu::PlainCombineGradients(p.factor, p.g, p.h);
 }
 
-void MoveAverage(double decay, absl::Span<const float> w, absl::Span<float> average, int) {
-  cpu::PlainMoveAverage(decay, w, average);
+void MoveAverage(double decay, absl::Span<const AveragedWeight<absl::Span<float>>> weights, int) {
+  for (const auto& a : weights) cpu::PlainMoveAverage<float>(decay, a.w, a.average);
 }
-void MoveAverage(double decay, absl::Span<const double> w, absl::Span<double> average, int) {
-  cpu::PlainMoveAverage(decay, w, average);
+void MoveAverage(double decay, absl::Span<const AveragedWeight<absl::Span<double>>> weights, int) {
+  for (const auto& a : weights) cpu::PlainMoveAverage<double>(decay, a.w, a.average);
 }
 
 }  // namespace mathnas::kernels

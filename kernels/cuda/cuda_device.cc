@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <initializer_list>
+#include <array>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -80,33 +80,44 @@ class Cuda : public Device {
 
   absl::Status Wait() override { return updates_->Wait(); }
 
-  absl::Status SgdStep(const SgdParameters& parameters, const TensorView& w, const TensorView& g, const TensorView& b,
-                       bool first) override {
+  absl::Status SgdStep(absl::Span<const SgdUpdate<TensorView>> updates) override {
     return Update(
-        {w, g, b}, [&](cuda::Queue& q) { return EnqueueSgdStep(q, parameters, w, g, b, first); },
-        [&] { return Device::SgdStep(parameters, w, g, b, first); });
+        ReachesAll(updates,
+                   [](const auto& u) {
+                     return std::array{u.w, u.g, u.b};
+                   }),
+        [&](cuda::Queue& q) { return EnqueueSgdStep(q, updates); }, [&] { return Device::SgdStep(updates); });
   }
-  absl::Status AdamStep(const AdamParameters& parameters, const TensorView& w, const TensorView& g, const TensorView& m,
-                        const TensorView& v, int64_t t) override {
+  absl::Status AdamStep(absl::Span<const AdamUpdate<TensorView>> updates) override {
     return Update(
-        {w, g, m, v}, [&](cuda::Queue& q) { return EnqueueAdamStep(q, parameters, w, g, m, v, t); },
-        [&] { return Device::AdamStep(parameters, w, g, m, v, t); });
+        ReachesAll(updates,
+                   [](const auto& u) {
+                     return std::array{u.w, u.g, u.m, u.v};
+                   }),
+        [&](cuda::Queue& q) { return EnqueueAdamStep(q, updates); }, [&] { return Device::AdamStep(updates); });
   }
-  absl::Status CombineGradients(double factor, const TensorView& g, const TensorView& h) override {
+  absl::Status CombineGradients(absl::Span<const GradientPair<TensorView>> pairs) override {
     return Update(
-        {g, h}, [&](cuda::Queue& q) { return EnqueueCombineGradients(q, factor, g, h); },
-        [&] { return Device::CombineGradients(factor, g, h); });
+        ReachesAll(pairs,
+                   [](const auto& p) {
+                     return std::array{p.g, p.h};
+                   }),
+        [&](cuda::Queue& q) { return EnqueueCombineGradients(q, pairs); },
+        [&] { return Device::CombineGradients(pairs); });
   }
-  absl::Status MoveAverage(double decay, const TensorView& w, const TensorView& average) override {
+  absl::Status MoveAverage(double decay, absl::Span<const AveragedWeight<TensorView>> weights) override {
     return Update(
-        {w, average}, [&](cuda::Queue& q) { return EnqueueMoveAverage(q, decay, w, average); },
-        [&] { return Device::MoveAverage(decay, w, average); });
+        ReachesAll(weights,
+                   [](const auto& a) {
+                     return std::array{a.w, a.average};
+                   }),
+        [&](cuda::Queue& q) { return EnqueueMoveAverage(q, decay, weights); },
+        [&] { return Device::MoveAverage(decay, weights); });
   }
   absl::StatusOr<std::vector<double>> DotProducts(absl::Span<const std::pair<TensorView, TensorView>> pairs) override {
-    const bool reaches = std::all_of(pairs.begin(), pairs.end(), [this](const auto& pair) {
-      return ReachesAll({pair.first, pair.second});
-    });
-    if (reaches) return dot_products_.Of(pairs, *gpu_, *updates_);
+    if (ReachesAll(pairs, [](const auto& pair) { return std::array{pair.first, pair.second}; })) {
+      return dot_products_.Of(pairs, *gpu_, *updates_);
+    }
     if (auto s = Wait(); !s.ok()) return s;
     return Device::DotProducts(pairs);
   }
@@ -139,16 +150,19 @@ class Cuda : public Device {
   }
 
  private:
-  // A tensor without elements is anywhere.
-  bool ReachesAll(std::initializer_list<TensorView> tensors) const {
-    return std::all_of(tensors.begin(), tensors.end(), [this](const TensorView& t) {
-      return t.desc.dtype == DType::kF32 && (t.data == nullptr || t.desc.elements() == 0 || Reaches(t.data));
+  // tensors_of(item) are those of one item. A tensor without elements is anywhere.
+  template <typename Items, typename TensorsOf>
+  bool ReachesAll(const Items& items, const TensorsOf& tensors_of) const {
+    return std::ranges::all_of(items, [&](const auto& item) {
+      return std::ranges::all_of(tensors_of(item), [this](const TensorView& t) {
+        return t.desc.dtype == DType::kF32 && (t.data == nullptr || t.desc.elements() == 0 || Reaches(t.data));
+      });
     });
   }
   // On the device, or on the host where the device does not reach one of the tensors.
   template <typename Enqueue, typename OnHost>
-  absl::Status Update(std::initializer_list<TensorView> tensors, const Enqueue& enqueue, const OnHost& on_host) {
-    if (ReachesAll(tensors)) return updates_->Enqueue(enqueue);
+  absl::Status Update(bool reaches, const Enqueue& enqueue, const OnHost& on_host) {
+    if (reaches) return updates_->Enqueue(enqueue);
     if (auto s = Wait(); !s.ok()) return s;
     return on_host();
   }

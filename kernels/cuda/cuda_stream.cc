@@ -21,6 +21,7 @@ class CudaExecution : public Execution {
 
   ~CudaExecution() override {
     const bool here = queue_.gpu().Enter().ok();
+    if (here && started_) (void)queue_.Wait();  // kernels and tensors go after this
     for (const Course* course : {&plain_, &timed_}) {
       if (here && course->graph != nullptr) driver().GraphExecDestroy(course->graph);
     }
@@ -30,7 +31,17 @@ class CudaExecution : public Execution {
     }
   }
 
-  absl::Status Run() override { return Run(plain_); }
+  absl::Status Start() override { return Start(plain_); }
+  absl::Status Wait() override {
+    if (!started_) return absl::OkStatus();
+    started_ = false;
+    if (auto s = queue_.gpu().Enter(); !s.ok()) return s;
+    if (auto s = queue_.Wait(); !s.ok()) return s;
+    float milliseconds = 0;
+    const CUresult result = driver().EventElapsedTime(&milliseconds, begin_, end_);
+    last_seconds_ = 1e-3 * milliseconds;
+    return queue_.gpu().Check(result, "cuEventElapsedTime");
+  }
   double last_seconds() const override { return last_seconds_; }
 
   // The events are part of a graph too: kernels that the host enqueues one by one wait for it when they are short.
@@ -40,7 +51,8 @@ class CudaExecution : public Execution {
     for (CUevent& event : events_) {
       if (auto s = Make(event); !s.ok()) return s;
     }
-    if (auto s = Run(timed_); !s.ok()) return s;
+    if (auto s = Start(timed_); !s.ok()) return s;
+    if (auto s = Wait(); !s.ok()) return s;
     for (size_t k = 0; k < std::min(kernels_.size(), seconds.size()); ++k) {
       float milliseconds = 0;
       const CUresult result = driver().EventElapsedTime(&milliseconds, events_[k], events_[k + 1]);
@@ -60,7 +72,7 @@ class CudaExecution : public Execution {
 
   const Driver& driver() const { return queue_.libraries().driver; }
 
-  absl::Status Run(Course& course) {
+  absl::Status Start(Course& course) {
     if (auto s = queue_.gpu().Enter(); !s.ok()) return s;
     if (auto s = updates_.Precede(queue_.stream()); !s.ok()) return s;
     // The first run lets libraries load their kernels, which must not happen while a graph is recorded. A network that
@@ -78,11 +90,8 @@ class CudaExecution : public Execution {
     }
     if (auto s = Copy(after_.not_recorded, false); !s.ok()) return s;
     if (auto s = Mark(end_); !s.ok()) return s;
-    if (auto s = queue_.Wait(); !s.ok()) return s;
-    float milliseconds = 0;
-    const CUresult result = driver().EventElapsedTime(&milliseconds, begin_, end_);
-    last_seconds_ = 1e-3 * milliseconds;
-    return queue_.gpu().Check(result, "cuEventElapsedTime");
+    started_ = true;
+    return updates_.Follow(end_);
   }
 
   absl::Status Record(Course& course) {
@@ -142,6 +151,7 @@ class CudaExecution : public Execution {
   Transfers after_;
   Course plain_ = {.timed = false}, timed_ = {.timed = true};
   CUevent begin_ = nullptr, end_ = nullptr;
+  bool started_ = false;  // and not waited for
   double last_seconds_ = 0;
   std::vector<CUevent> events_;  // before the first kernel, and after each
 };
@@ -170,6 +180,12 @@ absl::Status Updates::Precede(CUstream stream) {
   const std::lock_guard lock(mutex_);
   if (!pending_) return absl::OkStatus();
   return queue_->gpu().Check(queue_->libraries().driver.StreamWaitEvent(stream, done_, 0), "cuStreamWaitEvent");
+}
+
+absl::Status Updates::Follow(CUevent event) {
+  const std::lock_guard lock(mutex_);
+  return queue_->gpu().Check(queue_->libraries().driver.StreamWaitEvent(queue_->stream(), event, 0),
+                             "cuStreamWaitEvent");
 }
 
 absl::Status Updates::Wait() {

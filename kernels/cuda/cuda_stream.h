@@ -12,7 +12,7 @@
 
 namespace mathnas::kernels::cuda {
 
-// The updates of a device (Device::SgdStep ..), which runs of contexts come after. Thread-safe.
+// The updates of a device (Device::SgdStep ..), in their order with the runs of contexts. Thread-safe.
 class Updates {
  public:
   static absl::StatusOr<std::unique_ptr<Updates>> Create(const std::shared_ptr<Gpu>& gpu);
@@ -29,6 +29,8 @@ class Updates {
   }
   // What `stream` is given from now on begins when all updates so far are done.
   absl::Status Precede(CUstream stream);
+  // Updates from now on begin when the run whose end `event` marks is done.
+  absl::Status Follow(CUevent event);
   absl::Status Wait();
 
  private:

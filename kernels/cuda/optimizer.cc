@@ -10,57 +10,82 @@ namespace {
 
 float* FloatsOf(const TensorView& view) { return static_cast<float*>(view.data); }
 
+constexpr int64_t kThreads = 256, kPerThread = 16;
 constexpr int64_t kMostBlocks = 256;  // of a pair
 
-int BlocksOf(const TensorView& view) {
-  constexpr int64_t kThreads = 256, kPerThread = 16;
-  return static_cast<int>(std::clamp<int64_t>(view.desc.elements() / (kThreads * kPerThread), 1, kMostBlocks));
+int64_t BlocksOf(int64_t elements) { return (elements + kThreads * kPerThread - 1) / (kThreads * kPerThread); }
+
+// Launches the kernel for all items, tensor_of(item) being what it is told of one, without the end of its blocks.
+template <typename T, typename Items, typename TensorOf>
+absl::Status ForEach(Queue& queue, const OwnKernel<TensorsArgs<T>>& kernel, const Items& items,
+                     const TensorOf& tensor_of) {
+  constexpr size_t kMost = TensorsArgs<T>::kMost;
+  for (size_t begin = 0; begin < items.size(); begin += kMost) {
+    TensorsArgs<T> args;
+    int64_t blocks = 0;
+    for (size_t i = begin; i < std::min(begin + kMost, items.size()); ++i) {
+      T& tensor = args.tensors[i - begin] = tensor_of(items[i]);
+      blocks += BlocksOf(tensor.n);
+      tensor.end = static_cast<int>(blocks);
+    }
+    auto s = queue.Launch(kernel, DType::kF32, {.blocks = static_cast<unsigned>(blocks), .threads = kThreads}, args);
+    if (!s.ok()) return s;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status EnqueueSgdStep(Queue& queue, const SgdParameters& p, const TensorView& w, const TensorView& g,
-                            const TensorView& b, bool first) {
-  const SgdArgs args = {.w = FloatsOf(w),
-                        .g = FloatsOf(g),
-                        .b = FloatsOf(b),
-                        .n = w.desc.elements(),
-                        .learning_rate = static_cast<float>(p.learning_rate),
-                        .momentum = static_cast<float>(p.momentum),
-                        .weight_decay = static_cast<float>(p.weight_decay),
-                        .gradient_scale = static_cast<float>(p.gradient_scale),
-                        .nesterov = p.nesterov,
-                        .first = first};
-  return queue.Launch(kSgd, DType::kF32, queue.Over(args.n), args);
+absl::Status EnqueueSgdStep(Queue& queue, absl::Span<const SgdUpdate<TensorView>> updates) {
+  return ForEach(queue, kSgd, updates, [](const SgdUpdate<TensorView>& u) {
+    const SgdParameters& p = u.parameters;
+    return SgdTensor{.w = FloatsOf(u.w),
+                     .g = FloatsOf(u.g),
+                     .b = FloatsOf(u.b),
+                     .n = u.w.desc.elements(),
+                     .learning_rate = static_cast<float>(p.learning_rate),
+                     .momentum = static_cast<float>(p.momentum),
+                     .weight_decay = static_cast<float>(p.weight_decay),
+                     .gradient_scale = static_cast<float>(p.gradient_scale),
+                     .nesterov = p.nesterov,
+                     .first = u.first};
+  });
 }
 
-absl::Status EnqueueAdamStep(Queue& queue, const AdamParameters& p, const TensorView& w, const TensorView& g,
-                             const TensorView& m, const TensorView& v, int64_t t) {
-  const cpu::AdamStepSize size(p, t);
-  const AdamArgs args = {.w = FloatsOf(w),
-                         .g = FloatsOf(g),
-                         .m = FloatsOf(m),
-                         .v = FloatsOf(v),
-                         .n = w.desc.elements(),
-                         .gradient_scale = static_cast<float>(p.gradient_scale),
-                         .beta1 = static_cast<float>(p.beta1),
-                         .one_minus_beta1 = static_cast<float>(1 - p.beta1),
-                         .beta2 = static_cast<float>(p.beta2),
-                         .one_minus_beta2 = static_cast<float>(1 - p.beta2),
-                         .keep = static_cast<float>(size.keep),
-                         .step = static_cast<float>(size.step),
-                         .epsilon = static_cast<float>(size.epsilon)};
-  return queue.Launch(kAdam, DType::kF32, queue.Over(args.n), args);
+absl::Status EnqueueAdamStep(Queue& queue, absl::Span<const AdamUpdate<TensorView>> updates) {
+  return ForEach(queue, kAdam, updates, [](const AdamUpdate<TensorView>& u) {
+    const AdamParameters& p = u.parameters;
+    const cpu::AdamStepSize size(p, u.t);
+    return AdamTensor{.w = FloatsOf(u.w),
+                      .g = FloatsOf(u.g),
+                      .m = FloatsOf(u.m),
+                      .v = FloatsOf(u.v),
+                      .n = u.w.desc.elements(),
+                      .gradient_scale = static_cast<float>(p.gradient_scale),
+                      .beta1 = static_cast<float>(p.beta1),
+                      .one_minus_beta1 = static_cast<float>(1 - p.beta1),
+                      .beta2 = static_cast<float>(p.beta2),
+                      .one_minus_beta2 = static_cast<float>(1 - p.beta2),
+                      .keep = static_cast<float>(size.keep),
+                      .step = static_cast<float>(size.step),
+                      .epsilon = static_cast<float>(size.epsilon)};
+  });
 }
 
-absl::Status EnqueueCombineGradients(Queue& queue, double factor, const TensorView& g, const TensorView& h) {
-  const PairArgs args = {FloatsOf(g), FloatsOf(h), g.desc.elements(), static_cast<float>(factor)};
-  return queue.Launch(kCombineGradients, DType::kF32, queue.Over(args.n), args);
+absl::Status EnqueueCombineGradients(Queue& queue, absl::Span<const GradientPair<TensorView>> pairs) {
+  return ForEach(queue, kCombineGradients, pairs, [](const GradientPair<TensorView>& p) {
+    return PairTensor{
+        .x = FloatsOf(p.g), .y = FloatsOf(p.h), .n = p.g.desc.elements(), .factor = static_cast<float>(p.factor)};
+  });
 }
 
-absl::Status EnqueueMoveAverage(Queue& queue, double decay, const TensorView& w, const TensorView& average) {
-  const PairArgs args = {FloatsOf(w), FloatsOf(average), w.desc.elements(), static_cast<float>(1 - decay)};
-  return queue.Launch(kMoveAverage, DType::kF32, queue.Over(args.n), args);
+absl::Status EnqueueMoveAverage(Queue& queue, double decay, absl::Span<const AveragedWeight<TensorView>> weights) {
+  return ForEach(queue, kMoveAverage, weights, [decay](const AveragedWeight<TensorView>& a) {
+    return PairTensor{.x = FloatsOf(a.w),
+                      .y = FloatsOf(a.average),
+                      .n = a.w.desc.elements(),
+                      .factor = static_cast<float>(1 - decay)};
+  });
 }
 
 absl::StatusOr<std::vector<double>> DotProductSums::Of(Pairs pairs, Gpu& gpu, Updates& updates) {
@@ -80,12 +105,12 @@ absl::StatusOr<std::vector<double>> DotProductSums::Of(Pairs pairs, Gpu& gpu, Up
   const absl::Status enqueued = updates.Enqueue([&](Queue& queue) -> absl::Status {
     for (size_t begin = 0; begin < pairs.size(); begin += DotProductsArgs::kMost) {
       const size_t count = std::min<size_t>(DotProductsArgs::kMost, pairs.size() - begin);
-      DotProductsArgs args = {.parts = parts + begin * kMostBlocks, .sums = sums + begin};
+      DotProductsArgs args = {{}, parts + begin * kMostBlocks, sums + begin};
       int blocks = 0;
       for (size_t i = 0; i < count; ++i) {
         const auto& [x, y] = pairs[begin + i];
-        blocks += BlocksOf(x);
-        args.pairs[i] = {FloatsOf(x), FloatsOf(y), x.desc.elements(), blocks};
+        blocks += static_cast<int>(std::clamp<int64_t>(BlocksOf(x.desc.elements()), 1, kMostBlocks));
+        args.tensors[i] = {FloatsOf(x), FloatsOf(y), x.desc.elements(), blocks};
       }
       auto s = queue.Launch(kDotProductParts, DType::kF32, {.blocks = static_cast<unsigned>(blocks)}, args);
       if (!s.ok()) return s;

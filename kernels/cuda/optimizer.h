@@ -17,13 +17,11 @@
 
 namespace mathnas::kernels::cuda {
 
-// As in optimizer_kernels.h.
-absl::Status EnqueueSgdStep(Queue& queue, const SgdParameters& parameters, const TensorView& w, const TensorView& g,
-                            const TensorView& b, bool first);
-absl::Status EnqueueAdamStep(Queue& queue, const AdamParameters& parameters, const TensorView& w, const TensorView& g,
-                             const TensorView& m, const TensorView& v, int64_t t);
-absl::Status EnqueueCombineGradients(Queue& queue, double factor, const TensorView& g, const TensorView& h);
-absl::Status EnqueueMoveAverage(Queue& queue, double decay, const TensorView& w, const TensorView& average);
+// As in optimizer_kernels.h: a launch for some 50 to 100 tensors.
+absl::Status EnqueueSgdStep(Queue& queue, absl::Span<const SgdUpdate<TensorView>> updates);
+absl::Status EnqueueAdamStep(Queue& queue, absl::Span<const AdamUpdate<TensorView>> updates);
+absl::Status EnqueueCombineGradients(Queue& queue, absl::Span<const GradientPair<TensorView>> pairs);
+absl::Status EnqueueMoveAverage(Queue& queue, double decay, absl::Span<const AveragedWeight<TensorView>> weights);
 
 // The products of many pairs, with the memory that their sums need. Thread-safe.
 class DotProductSums {

@@ -44,16 +44,20 @@ class TimedGraph : public Timed {
   };
 
   TimedGraph(std::unique_ptr<kernels::Context> context, std::vector<Update> updates, kernels::Device& device)
-      : context_(std::move(context)), updates_(std::move(updates)), device_(device) {}
+      : context_(std::move(context)), updates_(std::move(updates)), device_(device) {
+    // So slow that weights stay where they are, however often it runs.
+    for (const Update& u : updates_) {
+      steps_.push_back({{.learning_rate = 1e-9}, u.weights, u.gradient, u.momentum.view(), false});
+    }
+  }
 
   absl::Status Run() override {
-    if (auto s = context_->Run(); !s.ok()) return s;
-    for (const Update& u : updates_) {
-      // So slow that weights stay where they are, however often it runs.
-      auto s = device_.SgdStep({.learning_rate = 1e-9}, u.weights, u.gradient, u.momentum.view(), false);
-      if (!s.ok()) return s;
+    if (auto s = context_->Start(); !s.ok()) return s;
+    if (!steps_.empty()) {
+      if (auto s = device_.SgdStep(steps_); !s.ok()) return s;
+      if (auto s = device_.Wait(); !s.ok()) return s;
     }
-    return updates_.empty() ? absl::OkStatus() : device_.Wait();
+    return context_->Wait();
   }
   Work work() const override {
     Work work = WorkOf(context_->plan());
@@ -75,6 +79,7 @@ class TimedGraph : public Timed {
  private:
   std::unique_ptr<kernels::Context> context_;
   std::vector<Update> updates_;
+  std::vector<kernels::SgdUpdate<kernels::TensorView>> steps_;
   kernels::Device& device_;
 };
 

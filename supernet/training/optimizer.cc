@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "fmt/format.h"
 
@@ -84,35 +85,52 @@ absl::StatusOr<TensorView> Optimizer::State(std::string_view kind, const std::st
   return state_.Find(key)->view();
 }
 
-absl::Status Optimizer::Step(const std::string& name, const TensorView& weight, const TensorView& gradient,
-                             double learning_rate, double scale, kernels::Device& device) {
-  const double decay = Decays(options_.decay, name, weight.desc.shape.size()) ? options_.weight_decay : 0;
+absl::Status Optimizer::Step(std::span<const Parameter> parameters, double learning_rate, double scale,
+                             kernels::Device& device) {
+  const auto decay_of = [&](const Parameter& p) {
+    return Decays(options_.decay, p.name, p.weight.desc.shape.size()) ? options_.weight_decay : 0;
+  };
   if (options_.algorithm == Algorithm::kSgd) {
-    const bool first = !state_.contains(Joined(kMomentum, name));
-    const auto momentum = State(kMomentum, name, weight.desc, device);
-    if (!momentum.ok()) return momentum.status();
-    const kernels::SgdParameters parameters = {.learning_rate = learning_rate,
-                                               .momentum = options_.momentum,
-                                               .weight_decay = decay,
-                                               .gradient_scale = scale,
-                                               .nesterov = options_.nesterov};
-    return device.SgdStep(parameters, weight, gradient, *momentum, first);
+    std::vector<kernels::SgdUpdate<TensorView>> updates;
+    for (const Parameter& p : parameters) {
+      const bool first = !state_.contains(Joined(kMomentum, p.name));
+      const auto momentum = State(kMomentum, p.name, p.weight.desc, device);
+      if (!momentum.ok()) return momentum.status();
+      updates.push_back({{.learning_rate = learning_rate,
+                          .momentum = options_.momentum,
+                          .weight_decay = decay_of(p),
+                          .gradient_scale = scale,
+                          .nesterov = options_.nesterov},
+                         p.weight,
+                         p.gradient,
+                         *momentum,
+                         first});
+    }
+    return device.SgdStep(updates);
   }
-  const auto m = State(kFirstMoment, name, weight.desc, device), v = State(kSecondMoment, name, weight.desc, device);
-  if (!m.ok()) return m.status();
-  if (!v.ok()) return v.status();
-  const std::string steps = Joined(kSteps, name);
-  if (!state_.contains(steps)) state_.Put(steps, Tensor(DType::kI64, {}));
-  const int64_t t = ++state_.Find(steps)->as<int64_t>()[0];
-  const kernels::AdamParameters parameters = {
-      .learning_rate = learning_rate,
-      .beta1 = options_.beta1,
-      .beta2 = options_.beta2,
-      .epsilon = options_.epsilon,
-      .weight_decay = decay,
-      .gradient_scale = scale,
-      .form = options_.algorithm == Algorithm::kAdam ? kernels::AdamForm::kPyTorch : kernels::AdamForm::kFairseq};
-  return device.AdamStep(parameters, weight, gradient, *m, *v, t);
+  std::vector<kernels::AdamUpdate<TensorView>> updates;
+  for (const Parameter& p : parameters) {
+    const auto m = State(kFirstMoment, p.name, p.weight.desc, device),
+               v = State(kSecondMoment, p.name, p.weight.desc, device);
+    if (!m.ok()) return m.status();
+    if (!v.ok()) return v.status();
+    const std::string steps = Joined(kSteps, p.name);
+    if (!state_.contains(steps)) state_.Put(steps, Tensor(DType::kI64, {}));
+    const bool as_pytorch = options_.algorithm == Algorithm::kAdam;
+    updates.push_back({{.learning_rate = learning_rate,
+                        .beta1 = options_.beta1,
+                        .beta2 = options_.beta2,
+                        .epsilon = options_.epsilon,
+                        .weight_decay = decay_of(p),
+                        .gradient_scale = scale,
+                        .form = as_pytorch ? kernels::AdamForm::kPyTorch : kernels::AdamForm::kFairseq},
+                       p.weight,
+                       p.gradient,
+                       *m,
+                       *v,
+                       ++state_.Find(steps)->as<int64_t>()[0]});
+  }
+  return device.AdamStep(updates);
 }
 
 bool Optimizer::IsState(std::string_view name) {

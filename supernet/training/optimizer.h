@@ -3,6 +3,7 @@
 #define MATHNAS_SUPERNET_TRAINING_OPTIMIZER_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -48,11 +49,15 @@ class Optimizer {
  public:
   explicit Optimizer(const OptimizerOptions& options) : options_(options) {}
 
-  // One step of the tensor `name`, with scale * gradient; the gradient is zero afterwards. Its state begins with its
-  // first step, and so do its steps: they are counted by tensor. All of the device's type and of one shape. The device
-  // may still be at it when this returns (Device::Wait).
-  absl::Status Step(const std::string& name, const kernels::TensorView& weight, const kernels::TensorView& gradient,
-                    double learning_rate, double scale, kernels::Device& device);
+  // By its name; both views are of the device's type and of one shape.
+  struct Parameter {
+    const std::string& name;
+    kernels::TensorView weight, gradient;
+  };
+  // One step of each, with scale * gradient; gradients are zero afterwards. The state of a parameter begins with its
+  // first step, and so do its steps: they are counted by parameter. The device may still be at it when this returns
+  // (Device::Wait).
+  absl::Status Step(std::span<const Parameter> parameters, double learning_rate, double scale, kernels::Device& device);
 
   // What a run needs to go on to the bit, by the names below and that of the tensor: momentum of SGD; the two moments
   // and the steps, an int64 scalar, of Adam.

@@ -200,6 +200,7 @@ TrainingStep::PlanStats TrainingStep::plan_stats() const {
 }
 
 void TrainingStep::DropPlans() {
+  started_.reset();
   context_.reset();
   plans_.clear();
   bound_.reset();
@@ -241,12 +242,23 @@ absl::Status TrainingStep::Bind(const Key& key) {
 
 absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& choice,
                                                    std::span<const StepInput> inputs, Loss loss) {
+  if (auto s = Start(choice, inputs, loss); !s.ok()) return s;
+  return Result();
+}
+
+absl::Status TrainingStep::WaitForStarted() {
+  const auto started = std::exchange(started_, std::nullopt);
+  return started ? started->context->Wait() : absl::OkStatus();
+}
+
+absl::Status TrainingStep::Start(const std::optional<Choice>& choice, std::span<const StepInput> inputs, Loss loss) {
   Key key = {choice, loss, {}};
-  const TensorView* labels = nullptr;
+  std::optional<TensorView> labels;
   for (const StepInput& input : inputs) {
-    if (input.name == "labels") labels = &input.view;
+    if (input.name == "labels") labels = input.view;
     if (input.name != "labels" || HasLabels(loss)) key.inputs.emplace_back(input.name, input.view.desc.shape);
   }
+  if (auto s = WaitForStarted(); !s.ok()) return s;
   if (auto s = Bind(key); !s.ok()) return s;
   const Prepared& prepared = plans_.front().second;
   const Clock::time_point start = Clock::now();
@@ -254,25 +266,35 @@ absl::StatusOr<BatchResult> TrainingStep::Backward(const std::optional<Choice>& 
     if (input.name == "labels" && !HasLabels(loss)) continue;
     if (auto s = CopyInto(*context_, input.name, input.view); !s.ok()) return s;
   }
-  const TensorView value = *context_->Output("loss"), logits = *context_->Output("logits");
-  if (labels != nullptr && (labels->desc.dtype != DType::kI64 ||
-                            labels->desc.elements() * logits.desc.shape.back() != logits.desc.elements())) {
+  const kernels::TensorDesc logits = context_->Output("logits")->desc;
+  if (labels &&
+      (labels->desc.dtype != DType::kI64 || labels->desc.elements() * logits.shape.back() != logits.elements())) {
     return absl::InvalidArgumentError(fmt::format("labels: {} {}, expected one int64 to a row of {}",
                                                   Name(labels->desc.dtype), kernels::ToString(labels->desc.shape),
-                                                  kernels::ToString(logits.desc.shape)));
+                                                  kernels::ToString(logits.shape)));
   }
   if (scales_loss()) context_->Input(kLossScale)->as<float>()[0] = static_cast<float>(loss_scale_.value);
-  if (auto s = times_ ? times_->Run(*context_) : context_->Run(); !s.ok()) return s;
+  if (auto s = times_ ? times_->Run(*context_) : context_->Start(); !s.ok()) return s;
+  started_ = {context_, labels};
   touched_.insert(prepared.parameters.begin(), prepared.parameters.end());
   for (const std::string& name : prepared.counters) {
     if (const kernels::Tensor* counter = weights_.Find(name)) ++counter->as<int64_t>()[0];
   }
-  BatchResult result = {.logits = logits};
+  running_seconds_ += Seconds(start);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BatchResult> TrainingStep::Result() {
+  if (!started_) return absl::FailedPreconditionError("the result of a batch: none was started");
+  const Clock::time_point start = Clock::now();
+  const auto [context, labels] = *started_;
+  if (auto s = WaitForStarted(); !s.ok()) return s;
+  BatchResult result = {.logits = *context->Output("logits")};
   const auto take = [&](auto zero) {
     using T = decltype(zero);
-    result.loss = value.as<T>()[0];
-    if (labels == nullptr) return;
-    CountCorrect<T>(logits.as<T>(), labels->as<int64_t>(), options_.ignored_label, result);
+    result.loss = context->Output("loss")->as<T>()[0];
+    if (!labels) return;
+    CountCorrect<T>(result.logits.as<T>(), labels->as<int64_t>(), options_.ignored_label, result);
   };
   device_->real() == DType::kF64 ? take(double{}) : take(float{});
   running_seconds_ += Seconds(start);
@@ -319,11 +341,11 @@ absl::StatusOr<double> TrainingStep::Update(const UpdateOptions& options) {
       return norm;
     }
   }
+  std::vector<Optimizer::Parameter> parameters;
   for (const std::string& name : touched_) {
-    auto s = optimizer_.Step(name, weights_.Find(name)->view(), GradientOf(gradients_, name), options.learning_rate,
-                             scale, *device_);
-    if (!s.ok()) return s;
+    parameters.push_back({name, weights_.Find(name)->view(), GradientOf(gradients_, name)});
   }
+  if (auto s = optimizer_.Step(parameters, options.learning_rate, scale, *device_); !s.ok()) return s;
   touched_.clear();
   running_seconds_ += Seconds(start);
   return norm;
@@ -380,12 +402,13 @@ absl::StatusOr<TrainingStep::Combination> TrainingStep::Combine(const CombineOpt
     const double more = std::clamp(-product / (1e-6 + clip * clip * square_of[strengthened[i]]), 0.0, 2.0);
     if (more > 0) result.strengthened[strengthened[i]] = more;
   }
+  std::vector<kernels::GradientPair<TensorView>> sums;
   for (const std::string& name : all) {
     const auto more = result.strengthened.find(name);
     const double factor = more == result.strengthened.end() ? clip : clip * (1 + more->second);
-    auto s = device_->CombineGradients(factor, GradientOf(gradients_, name), GradientOf(aside_, name));
-    if (!s.ok()) return s;
+    sums.push_back({factor, GradientOf(gradients_, name), GradientOf(aside_, name)});
   }
+  if (auto s = device_->CombineGradients(sums); !s.ok()) return s;
   touched_ = std::move(all);
   aside_touched_.clear();
   running_seconds_ += Seconds(start);

@@ -68,7 +68,7 @@ struct BatchResult {
   double loss = 0;
   int64_t correct = 0;         // rows whose largest logit is the label's, of `rows`
   int64_t rows = 0;            // that have a label which is not ignored; without labels 0
-  kernels::TensorView logits;  // valid until the next call of Backward
+  kernels::TensorView logits;  // valid until the next call of Backward or Start
 };
 
 struct UpdateOptions {
@@ -100,6 +100,11 @@ class TrainingStep {
   // InvalidArgument names an input that is missing, that the graph has not, or has with another type or shape.
   absl::StatusOr<BatchResult> Backward(const std::optional<Choice>& choice, std::span<const StepInput> inputs,
                                        Loss loss = Loss::kLabels);
+  // The same in two halves, so that a device need not wait for the host before the update: Start, Update, Result. The
+  // labels must stay until Result, which FailedPrecondition refuses where nothing was started since the last one; a
+  // Start that comes before it waits for the one before.
+  absl::Status Start(const std::optional<Choice>& choice, std::span<const StepInput> inputs, Loss loss = Loss::kLabels);
+  absl::StatusOr<BatchResult> Result();
 
   // One update of every parameter that took part since the last one; their gradient sums are zero afterwards. Others
   // stay as they are, the state of their optimiser too (spec/training-golden.md 1). Returns the norm of all gradients
@@ -173,6 +178,7 @@ class TrainingStep {
   absl::StatusOr<kernels::Value> AddLoss(const Key& key, NetworkGraph& network) const;
   absl::StatusOr<Prepared*> Prepare(const Key& key);
   absl::Status Bind(const Key& key);
+  absl::Status WaitForStarted();
   static kernels::TensorView GradientOf(const kernels::TensorMap& gradients, const std::string& name);
   bool scales_loss() const { return options_.precision == kernels::Precision::kFloat16; }
   // What the gradient sums have to be multiplied by to be those of the loss.
@@ -199,6 +205,12 @@ class TrainingStep {
   PlanStats plan_stats_;                       // without size and capacity
   std::optional<Key> bound_;                   // what context_ is for
   std::shared_ptr<kernels::Context> context_;
+  // Of the batch that was started last.
+  struct Started {
+    std::shared_ptr<kernels::Context> context;
+    std::optional<kernels::TensorView> labels;
+  };
+  std::optional<Started> started_;
   double planning_seconds_ = 0;
   double running_seconds_ = 0;
   kernels::StepTimes* times_ = nullptr;

@@ -203,6 +203,9 @@ class Run {
       }
     }
     step_number_ = batch.epoch * batches_ + batch.index;
+    const LearningRateSchedule schedule = {recipe_.learning_rate, recipe_.final_learning_rate, recipe_.epochs,
+                                           recipe_.warmup_epochs, recipe_.rate_per_step,       recipe_.warmup_rate};
+    rate_ = schedule.At(batch.epoch, batch.index, batches_);
     auto trained =
         IsSandwich() ? Sandwich(step, paths, inputs, loss, batch.epoch) : Together(step, paths, inputs, loss);
     if (!trained.ok()) return trained.status();
@@ -211,14 +214,6 @@ class Run {
       return absl::FailedPreconditionError(
           fmt::format("the loss is {} in epoch {}, batch {}: training diverged; lower the learning rate", total.loss,
                       batch.epoch + 1, batch.index + 1));
-    }
-    const LearningRateSchedule schedule = {recipe_.learning_rate, recipe_.final_learning_rate, recipe_.epochs,
-                                           recipe_.warmup_epochs, recipe_.rate_per_step,       recipe_.warmup_rate};
-    rate_ = schedule.At(batch.epoch, batch.index, batches_);
-    const auto norm = step.Update({.learning_rate = rate_, .clip_norm = IsSandwich() ? 0 : recipe_.clip_norm});
-    if (!norm.ok()) return norm.status();
-    if (recipe_.average > 0) {
-      if (auto s = UpdateAverage(); !s.ok()) return s;
     }
     loss_ = total.loss;
     accuracy_ = total.accuracy;
@@ -239,9 +234,9 @@ class Run {
     double loss = 0, accuracy = 0;
   };
 
-  // Of network `place` of the step.
-  absl::StatusOr<BatchResult> Backward(TrainingStep& step, const std::vector<std::optional<Choice>>& paths,
-                                       size_t place, std::vector<StepInput> inputs, Loss loss) const {
+  // Network `place` of the step.
+  absl::Status Start(TrainingStep& step, const std::vector<std::optional<Choice>>& paths, size_t place,
+                     std::vector<StepInput> inputs, Loss loss) const {
     int64_t seed = 0;
     if (recipe_.drop_path > 0) {
       kernels::Random random(recipe_.seed,
@@ -249,16 +244,26 @@ class Run {
       seed = random.Next();
       inputs.push_back({"seed", {{kernels::DType::kI64, {1}}, &seed}});
     }
-    return step.Backward(paths[place], inputs, loss);
+    return step.Start(paths[place], inputs, loss);
+  }
+
+  // Enqueued before the loss is read, for which the device would wait.
+  absl::Status Update(TrainingStep& step, double clip_norm) {
+    if (auto norm = step.Update({.learning_rate = rate_, .clip_norm = clip_norm}); !norm.ok()) return norm.status();
+    return recipe_.average > 0 ? UpdateAverage() : absl::OkStatus();
   }
 
   // All networks learn alike; their gradients add up.
   absl::StatusOr<Means> Together(TrainingStep& step, const std::vector<std::optional<Choice>>& paths,
-                                 const std::vector<StepInput>& inputs, Loss loss) const {
+                                 const std::vector<StepInput>& inputs, Loss loss) {
     Means means;
     int64_t correct = 0, rows = 0;
     for (size_t i = 0; i < paths.size(); ++i) {
-      auto result = Backward(step, paths, i, inputs, loss);
+      if (auto s = Start(step, paths, i, inputs, loss); !s.ok()) return s;
+      if (i + 1 == paths.size()) {
+        if (auto s = Update(step, recipe_.clip_norm); !s.ok()) return s;
+      }
+      const auto result = step.Result();
       if (!result.ok()) return result.status();
       means.loss += result->loss / static_cast<double>(paths.size());
       correct += result->correct;
@@ -270,8 +275,9 @@ class Run {
 
   // The first network learns from labels, mixed or not, the others from the first.
   absl::StatusOr<Means> Sandwich(TrainingStep& step, const std::vector<std::optional<Choice>>& paths,
-                                 std::vector<StepInput> inputs, Loss loss, int64_t epoch) const {
-    auto largest = Backward(step, paths, 0, inputs, loss);
+                                 std::vector<StepInput> inputs, Loss loss, int64_t epoch) {
+    if (auto s = Start(step, paths, 0, inputs, loss); !s.ok()) return s;
+    const auto largest = step.Result();
     if (!largest.ok()) return largest.status();
     const Means means = {largest->loss, static_cast<double>(largest->correct) /
                                             static_cast<double>(std::max<int64_t>(largest->rows, 1))};
@@ -280,12 +286,12 @@ class Run {
     inputs.resize(2);  // without targets
     inputs.push_back({"teacher_logits", logits.view()});
     for (size_t i = 1; i < paths.size(); ++i) {
-      auto result = Backward(step, paths, i, inputs, Loss::kAdaptive);
-      if (!result.ok()) return result.status();
+      if (auto s = Start(step, paths, i, inputs, Loss::kAdaptive); !s.ok()) return s;
     }
     const auto combined =
         step.Combine({.clip_norm = recipe_.clip_norm, .strengthen = epoch >= recipe_.strengthen_from});
     if (!combined.ok()) return combined.status();
+    if (auto s = Update(step, 0); !s.ok()) return s;
     return means;
   }
 
@@ -297,11 +303,11 @@ class Run {
   }
 
   absl::Status UpdateAverage() {
+    std::vector<kernels::AveragedWeight<kernels::TensorView>> weights;
     for (const kernels::TensorMap::Entry& e : state_.average.entries()) {
-      const kernels::TensorView weight = state_.weights.Find(e.name)->view();
-      if (auto s = device_->MoveAverage(recipe_.average, weight, e.tensor.view()); !s.ok()) return s;
+      weights.push_back({state_.weights.Find(e.name)->view(), e.tensor.view()});
     }
-    return absl::OkStatus();
+    return device_->MoveAverage(recipe_.average, weights);
   }
 
   // One batch more in the records.

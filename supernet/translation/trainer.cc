@@ -67,15 +67,20 @@ class Run {
     last_checkpoint_ = last_report_ = start_ = Clock::now();
     while (update_ < recipe_.updates) {
       const Clock::time_point begin = Clock::now();
-      for (int64_t part = 0; part < recipe_.accumulate; ++part) {
-        if (auto s = Backward(step, *(*loader)->Next(), part); !s.ok()) return s;
-      }
       rate_ = recipe_.schedule.At(update_, recipe_.updates);
-      const auto norm = step.Update({.learning_rate = rate_,
-                                     .gradient_scale = 1 / static_cast<double>(std::max<int64_t>(1, update_tokens_)),
-                                     .clip_norm = recipe_.clip_norm});
-      if (!norm.ok()) return norm.status();
-      update_tokens_ = 0;
+      int64_t tokens = 0;
+      for (int64_t part = 0; part < recipe_.accumulate; ++part) {
+        const TokenBatch& batch = *(*loader)->Next();
+        if (auto s = Start(step, batch, part); !s.ok()) return s;
+        tokens += batch.tokens;
+        if (part + 1 == recipe_.accumulate) {  // before the loss is read, for which the device would wait
+          const auto norm = step.Update({.learning_rate = rate_,
+                                         .gradient_scale = 1 / static_cast<double>(std::max<int64_t>(1, tokens)),
+                                         .clip_norm = recipe_.clip_norm});
+          if (!norm.ok()) return norm.status();
+        }
+        if (auto s = Finish(step, batch.tokens); !s.ok()) return s;
+      }
       ++update_;
       state_.epochs.back().seconds += Seconds(begin);
       const bool stop = options_.cancel != nullptr && options_.cancel->load(), done = update_ == recipe_.updates;
@@ -133,7 +138,7 @@ class Run {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(TrainingStep& step, const TokenBatch& batch, int64_t part) {
+  absl::Status Start(TrainingStep& step, const TokenBatch& batch, int64_t part) {
     const Choice choice = own_ ? *own_ : DrawnNetwork(*space_, macro_, static_cast<uint64_t>(update_));
     std::vector<StepInput> inputs = {{"source", batch.source}, {"previous", batch.previous}, {"labels", batch.labels}};
     int64_t seed = 0;
@@ -143,13 +148,17 @@ class Run {
       seed = random.Next();
       inputs.push_back({"seed", {{kernels::DType::kI64, {1}}, &seed}});
     }
-    const auto result = step.Backward(choice, inputs);
+    return step.Start(choice, inputs);
+  }
+
+  absl::Status Finish(TrainingStep& step, int64_t tokens) {
+    const auto result = step.Result();
     if (!result.ok()) return result.status();
     if (!std::isfinite(result->loss)) {
       return absl::FailedPreconditionError(fmt::format(
           "the loss is {} at update {}: training diverged; lower the learning rate", result->loss, update_ + 1));
     }
-    Count(result->loss, result->correct, batch.tokens);
+    Count(result->loss, result->correct, tokens);
     return absl::OkStatus();
   }
 
@@ -162,7 +171,6 @@ class Run {
       epoch.accuracy = (epoch.accuracy * before + static_cast<double>(correct)) / all;
     }
     epoch.images += tokens;
-    update_tokens_ += tokens;
     tokens_since_report_ += tokens;
     if (++state_.batch == batches_) ++state_.epoch, state_.batch = 0;
   }
@@ -194,7 +202,7 @@ class Run {
   const TranslationRecipe& recipe_;
   const TrainingRun& options_;
   Checkpoint state_;
-  int64_t batches_ = 0, update_ = 0, first_update_ = 0, update_tokens_ = 0, tokens_since_report_ = 0;
+  int64_t batches_ = 0, update_ = 0, first_update_ = 0, tokens_since_report_ = 0;
   double rate_ = 0;
   Clock::time_point last_checkpoint_, last_report_, start_;
 };

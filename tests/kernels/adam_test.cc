@@ -48,7 +48,9 @@ std::vector<double> Computed(const AdamParameters& p, int threads) {
   std::vector<T> w = converted(), m(kSize), v(kSize);
   for (int t = 1; t <= kSteps; ++t) {
     std::vector<T> g = converted();
-    AdamStep(p, absl::MakeSpan(w), absl::MakeSpan(g), absl::MakeSpan(m), absl::MakeSpan(v), t, threads);
+    const AdamUpdate<absl::Span<T>> update = {
+        p, absl::MakeSpan(w), absl::MakeSpan(g), absl::MakeSpan(m), absl::MakeSpan(v), t};
+    AdamStep({&update, 1}, threads);
     for (T x : g) EXPECT_EQ(x, 0);
   }
   return {w.begin(), w.end()};
@@ -79,7 +81,8 @@ TEST(Gradients, SumsAndCombinations) {
     x[i] = static_cast<float>(2 * random.Uniform() - 1);
     y[i] = static_cast<float>(2 * random.Uniform() - 1);
   }
-  const std::vector<double> x2(x.begin(), x.end()), y2(y.begin(), y.end());
+  std::vector<double> x2(x.begin(), x.end());
+  const std::vector<double> y2(y.begin(), y.end());
   double squares = 0, product = 0;
   for (size_t i = 0; i < size; ++i) squares += x2[i] * x2[i], product += x2[i] * y2[i];
   for (int threads : {1, 2, 100}) {
@@ -91,11 +94,15 @@ TEST(Gradients, SumsAndCombinations) {
     EXPECT_NEAR(DotProduct(of_doubles, absl::MakeConstSpan(y2), threads), product, 1e-12 * squares);
 
     std::vector<float> g = x, h = y, average = y;
-    CombineGradients(0.75, absl::MakeSpan(g), absl::MakeSpan(h), threads);
-    MoveAverage(0.9, of_floats, absl::MakeSpan(average), threads);
+    const GradientPair<absl::Span<float>> pair = {0.75, absl::MakeSpan(g), absl::MakeSpan(h)};
+    const AveragedWeight<absl::Span<float>> averaged_weight = {absl::MakeSpan(x), absl::MakeSpan(average)};
+    CombineGradients({&pair, 1}, threads);
+    MoveAverage(0.9, {&averaged_weight, 1}, threads);
     std::vector<double> g2 = x2, h2 = y2, average2 = y2;
-    CombineGradients(0.75, absl::MakeSpan(g2), absl::MakeSpan(h2), threads);
-    MoveAverage(0.9, of_doubles, absl::MakeSpan(average2), threads);
+    const GradientPair<absl::Span<double>> pair2 = {0.75, absl::MakeSpan(g2), absl::MakeSpan(h2)};
+    const AveragedWeight<absl::Span<double>> averaged_weight2 = {absl::MakeSpan(x2), absl::MakeSpan(average2)};
+    CombineGradients({&pair2, 1}, threads);
+    MoveAverage(0.9, {&averaged_weight2, 1}, threads);
     for (size_t i = 0; i < size; ++i) {
       const double combined = 0.75 * x2[i] + y2[i], averaged = 0.9 * y2[i] + 0.1 * x2[i];
       ASSERT_NEAR(g[i], combined, 0x1p-23) << i;

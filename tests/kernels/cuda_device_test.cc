@@ -283,10 +283,52 @@ TEST_F(CudaDeviceTest, RunsSeeTheUpdatesBeforeThem) {
   for (float expected : {9.F, 8.F, 7.F, 6.F}) {
     std::ranges::fill(one.as<float>(), 1.F);
     const SgdParameters p = {.learning_rate = 1, .momentum = 0};
-    ASSERT_TRUE(device_->SgdStep(p, w.view(), one.view(), none.view(), true).ok());
+    ASSERT_TRUE(device_->SgdStep({{p, w.view(), one.view(), none.view(), true}}).ok());
     ASSERT_TRUE(context->Run().ok());
     for (float x : context->Output("twice")->as<float>()) ASSERT_EQ(x, 2 * expected);
   }
+}
+
+// Runs and updates in turn, as steps of a training whose loss nobody asks for, come out as if each had been waited for.
+TEST_F(CudaDeviceTest, RunsAndUpdatesAreInOrderThoughNobodyWaits) {
+  Graph g;
+  const Value w = g.Parameter("w", {1000});
+  g.Apply(Accumulate{}, {g.State("gradient", {1000}), w});
+  const Value twice = g.Apply(Scale{2}, {w})[0];
+  const TensorMap tensors = OnDevice(RandomTensors(g, 1));
+  const Tensor none(DType::kF32, {0});
+  const TensorView weights = tensors.Find("w")->view(), gradient = tensors.Find("gradient")->view();
+  std::ranges::fill(weights.as<float>(), 1024.F);
+  std::ranges::fill(gradient.as<float>(), 0.F);
+  auto context = Open(g, {{"twice", twice}}, *device_, tensors);
+  ASSERT_NE(context, nullptr);
+  const SgdParameters halve = {.learning_rate = 1, .momentum = 0, .gradient_scale = 0.5};
+  const auto* counters = EmulationCounters();
+  const int64_t waits = counters == nullptr ? 0 : counters->waits;
+  for (int step = 0; step < 5; ++step) {
+    ASSERT_TRUE(context->Start().ok());
+    ASSERT_TRUE(device_->SgdStep({{halve, weights, gradient, none.view(), true}}).ok());
+  }
+  EXPECT_TRUE(counters == nullptr || counters->waits == waits);
+  // Whichever is waited for first.
+  ASSERT_TRUE(device_->Wait().ok());
+  for (float x : weights.as<float>()) ASSERT_EQ(x, 32);
+  for (float x : gradient.as<float>()) ASSERT_EQ(x, 0);
+  ASSERT_TRUE(context->Wait().ok());
+  for (float x : context->Output("twice")->as<float>()) ASSERT_EQ(x, 128);
+  EXPECT_GT(context->last_seconds(), 0);
+  EXPECT_TRUE(context->Wait().ok()) << "of nothing";
+
+  ASSERT_TRUE(context->Start().ok());
+  ASSERT_TRUE(device_->SgdStep({{halve, weights, gradient, none.view(), true}}).ok());
+  ASSERT_TRUE(context->Wait().ok());
+  for (float x : context->Output("twice")->as<float>()) ASSERT_EQ(x, 64);
+  ASSERT_TRUE(device_->Wait().ok());
+  for (float x : weights.as<float>()) ASSERT_EQ(x, 16);
+
+  ASSERT_TRUE(context->Start().ok());
+  context.reset();  // waits
+  for (float x : gradient.as<float>()) ASSERT_EQ(x, 16);
 }
 
 // What must have been checked before is seen in the results, and is not used as an index.

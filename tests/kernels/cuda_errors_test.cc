@@ -163,7 +163,7 @@ TEST_F(CudaErrors, NoMemoryAtAll) {
     Print("stream", device->NewStream().status());
     Print("tensor", device->NewTensor({DType::kF32, {8}}).status());
     Print("wait", device->Wait());
-    Print("step", device->SgdStep({.momentum = 0}, w.view(), g1.view(), {{DType::kF32, {0}}, nullptr}, true));
+    Print("step", device->SgdStep({{{.momentum = 0}, w.view(), g1.view(), {{DType::kF32, {0}}, nullptr}, true}}));
     const std::pair<TensorView, TensorView> pairs[] = {{w.view(), g1.view()}};
     Print("products", device->DotProducts(pairs).status());
   }

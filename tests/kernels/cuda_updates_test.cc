@@ -70,8 +70,10 @@ class CudaUpdates : public ::testing::TestWithParam<int64_t> {
         if (!b2.empty()) b_bound[i] = 12 * kU * sum;
         w_bound[i] = 12 * kU * (std::abs(w2[i]) + p.learning_rate * (gradient + (p.momentum + 1) * sum));
       }
-      SgdStep(p, absl::MakeSpan(w2), absl::MakeSpan(g2), absl::MakeSpan(b2), first, 1);
-      const absl::Status status = device_->SgdStep(p, w.view(), g.view(), b.view(), first);
+      const SgdUpdate<absl::Span<double>> update = {p, absl::MakeSpan(w2), absl::MakeSpan(g2), absl::MakeSpan(b2),
+                                                    first};
+      SgdStep({&update, 1}, 1);
+      const absl::Status status = device_->SgdStep({{p, w.view(), g.view(), b.view(), first}});
       ASSERT_TRUE(status.ok()) << Message(status);
       ASSERT_TRUE(device_->Wait().ok());
       ExpectNear(w, w2, w_bound, "w");
@@ -110,7 +112,9 @@ TEST_P(CudaUpdates, AdamStep) {
       const Tensor g = Uniform(10 + static_cast<uint64_t>(t));
       Doubles w2 = Copy(w), g2 = Copy(g), m2 = Copy(m), v2 = Copy(v);
       const Doubles old_w = w2, old_m = m2, gradient = g2;
-      AdamStep(p, absl::MakeSpan(w2), absl::MakeSpan(g2), absl::MakeSpan(m2), absl::MakeSpan(v2), t, 1);
+      const AdamUpdate<absl::Span<double>> update = {
+          p, absl::MakeSpan(w2), absl::MakeSpan(g2), absl::MakeSpan(m2), absl::MakeSpan(v2), t};
+      AdamStep({&update, 1}, 1);
       // No term of m is rounded more than 6 times, none of v more than 8: its root is off relatively by 5 u, what is
       // divided by it by 16 u more.
       Doubles w_bound = w2, m_bound = w2, v_bound = w2;
@@ -121,7 +125,7 @@ TEST_P(CudaUpdates, AdamStep) {
         const double of_m = m2[i] == 0 ? 0 : moved / std::abs(m2[i]) * m_bound[i];
         w_bound[i] = 4 * kU * std::abs(old_w[i]) + of_m + 21 * kU * moved;
       }
-      const absl::Status status = device_->AdamStep(p, w.view(), g.view(), m.view(), v.view(), t);
+      const absl::Status status = device_->AdamStep({{p, w.view(), g.view(), m.view(), v.view(), t}});
       ASSERT_TRUE(status.ok()) << Message(status);
       ASSERT_TRUE(device_->Wait().ok());
       ExpectNear(m, m2, m_bound, "m");
@@ -135,15 +139,17 @@ TEST_P(CudaUpdates, AdamStep) {
 TEST_P(CudaUpdates, CombineGradientsAndMoveAverage) {
   const Tensor g = Uniform(1), h = Uniform(2), w = Uniform(3), average = Uniform(4);
   Doubles g2 = Copy(g), h2 = Copy(h), average2 = Copy(average), g_bound = g2, average_bound = g2;
-  const Doubles w2 = Copy(w);
+  Doubles w2 = Copy(w);
   for (size_t i = 0; i < g2.size(); ++i) {
     g_bound[i] = 3 * kU * (0.7 * std::abs(g2[i]) + std::abs(h2[i]));
     average_bound[i] = 4 * kU * (std::abs(average2[i]) + std::abs(w2[i]));
   }
-  CombineGradients(0.7, absl::MakeSpan(g2), absl::MakeSpan(h2), 1);
-  MoveAverage(0.9, absl::MakeConstSpan(w2), absl::MakeSpan(average2), 1);
-  ASSERT_TRUE(device_->CombineGradients(0.7, g.view(), h.view()).ok());
-  ASSERT_TRUE(device_->MoveAverage(0.9, w.view(), average.view()).ok());
+  const GradientPair<absl::Span<double>> pair = {0.7, absl::MakeSpan(g2), absl::MakeSpan(h2)};
+  CombineGradients({&pair, 1}, 1);
+  const AveragedWeight<absl::Span<double>> averaged = {absl::MakeSpan(w2), absl::MakeSpan(average2)};
+  MoveAverage(0.9, {&averaged, 1}, 1);
+  ASSERT_TRUE(device_->CombineGradients({{0.7, g.view(), h.view()}}).ok());
+  ASSERT_TRUE(device_->MoveAverage(0.9, {{w.view(), average.view()}}).ok());
   ASSERT_TRUE(device_->Wait().ok());
   ExpectNear(g, g2, g_bound, "g");
   ExpectZero(h);
@@ -199,22 +205,82 @@ TEST_P(CudaUpdatesTogether, DotProductsOfManyPairs) {
   EXPECT_TRUE(counters == nullptr || counters->waits - waits == 4);
 }
 
+// Steps of more tensors than one launch takes, of all sizes and each with parameters of its own, are those of one by
+// one.
+TEST_P(CudaUpdatesTogether, StepsOfManyTensors) {
+  struct Tensors {
+    Tensor w, g, m, v;
+  };
+  const auto tensors_of = [&](uint64_t i) {
+    const auto size = static_cast<int64_t>(i * i * 7 % 9001);
+    return Tensors{Filled(Zeros(size), 4 * i), Filled(Zeros(size), 4 * i + 1), Filled(Zeros(size), 4 * i + 2),
+                   Zeros(size)};
+  };
+  constexpr uint64_t kCount = 150;
+  std::vector<Tensors> together, alone;
+  for (uint64_t i = 0; i < kCount; ++i) {
+    together.push_back(tensors_of(i));
+    alone.push_back(tensors_of(i));
+  }
+  const auto sgd = [](uint64_t i, const Tensors& t) {
+    const SgdParameters p = {.learning_rate = 0.1 + 0.01 * static_cast<double>(i), .weight_decay = i % 2 ? 0.1 : 0};
+    return SgdUpdate<TensorView>{p, t.w.view(), t.g.view(), t.m.view(), i % 3 == 0};
+  };
+  const auto adam = [](uint64_t i, const Tensors& t) {
+    const AdamParameters p = {.learning_rate = 0.1 + 0.01 * static_cast<double>(i), .weight_decay = i % 2 ? 0.1 : 0};
+    return AdamUpdate<TensorView>{p, t.w.view(), t.g.view(), t.m.view(), t.v.view(), static_cast<int64_t>(i) + 1};
+  };
+  const auto combine = [](uint64_t i, const Tensors& t) {
+    return GradientPair<TensorView>{0.1 * static_cast<double>(i), t.w.view(), t.m.view()};
+  };
+  std::vector<SgdUpdate<TensorView>> sgd_updates;
+  std::vector<AdamUpdate<TensorView>> adam_updates;
+  std::vector<GradientPair<TensorView>> pairs;
+  std::vector<AveragedWeight<TensorView>> averages;
+  for (uint64_t i = 0; i < kCount; ++i) {
+    const Tensors& t = together[i];
+    sgd_updates.push_back(sgd(i, t));
+    adam_updates.push_back(adam(i, t));
+    pairs.push_back(combine(i, t));
+    averages.push_back({t.w.view(), t.v.view()});
+    const Tensors& a = alone[i];
+    ASSERT_TRUE(device_->SgdStep({sgd(i, a)}).ok());
+    ASSERT_TRUE(device_->AdamStep({adam(i, a)}).ok());
+    ASSERT_TRUE(device_->CombineGradients({combine(i, a)}).ok());
+    ASSERT_TRUE(device_->MoveAverage(0.7, {{a.w.view(), a.v.view()}}).ok());
+  }
+  ASSERT_TRUE(device_->Wait().ok());
+  const auto* counters = testing::EmulationCounters();
+  const int64_t launches = counters == nullptr ? 0 : counters->launches;
+  ASSERT_TRUE(device_->SgdStep(sgd_updates).ok());
+  ASSERT_TRUE(device_->AdamStep(adam_updates).ok());
+  ASSERT_TRUE(device_->CombineGradients(pairs).ok());
+  ASSERT_TRUE(device_->MoveAverage(0.7, averages).ok());
+  ASSERT_TRUE(device_->Wait().ok());
+  EXPECT_TRUE(counters == nullptr || counters->launches - launches <= 12);
+  for (uint64_t i = 0; i < kCount; ++i) {
+    for (Tensor Tensors::*member : {&Tensors::w, &Tensors::g, &Tensors::m, &Tensors::v}) {
+      ASSERT_EQ(Copy(together[i].*member), Copy(alone[i].*member)) << i;
+    }
+  }
+}
+
 // Where a tensor is one of the host, the host computes, after what was enqueued before.
 TEST_P(CudaUpdatesTogether, TensorsOfTheHostAfterThoseOfTheDevice) {
   const SgdParameters p = {.learning_rate = 1, .momentum = 0};
   const Tensor none(DType::kF32, {0}), ones = Zeros(), w = Uniform(2), host = OfHost(3);
   std::ranges::fill(ones.as<float>(), 1.F);
   const Doubles w2 = Copy(w);
-  ASSERT_TRUE(device_->SgdStep(p, w.view(), ones.view(), none.view(), true).ok());  // w - 1
-  ASSERT_TRUE(device_->MoveAverage(0, w.view(), host.view()).ok());                 // host = w - 1
+  ASSERT_TRUE(device_->SgdStep({{p, w.view(), ones.view(), none.view(), true}}).ok());  // w - 1
+  ASSERT_TRUE(device_->MoveAverage(0, {{w.view(), host.view()}}).ok());                 // host = w - 1
   for (size_t i = 0; i < w2.size(); ++i) ASSERT_NEAR(host.as<float>()[i], w2[i] - 1, 4 * kU * 2);
-  ASSERT_TRUE(device_->CombineGradients(2, w.view(), host.view()).ok());  // w = 3 (w - 1), host = 0
+  ASSERT_TRUE(device_->CombineGradients({{2, w.view(), host.view()}}).ok());  // w = 3 (w - 1), host = 0
   ExpectZero(host);
   for (size_t i = 0; i < w2.size(); ++i) ASSERT_NEAR(w.as<float>()[i], 3 * (w2[i] - 1), 24 * kU * 2);
 
   const Tensor m = Zeros(), v = Zeros(), g = OfHost(6);
   const Doubles before = Copy(w);
-  ASSERT_TRUE(device_->AdamStep({}, w.view(), g.view(), m.view(), v.view(), 1).ok());
+  ASSERT_TRUE(device_->AdamStep({{{}, w.view(), g.view(), m.view(), v.view(), 1}}).ok());
   EXPECT_NE(Copy(w), before);
   ExpectZero(g);
   const std::pair<TensorView, TensorView> pairs[] = {{w.view(), w.view()}, {m.view(), host.view()}};
@@ -230,10 +296,11 @@ TEST_P(CudaUpdatesTogether, AreInTheOrderOfTheCalls) {
   std::ranges::fill(g.as<float>(), 1.F);
   std::ranges::fill(h.as<float>(), 2.F);
   std::ranges::fill(w.as<float>(), 3.F);
-  ASSERT_TRUE(device_->CombineGradients(2, g.view(), h.view()).ok());  // g = 4, h = 0
-  ASSERT_TRUE(device_->CombineGradients(2, g.view(), h.view()).ok());  // g = 8
-  ASSERT_TRUE(device_->SgdStep({.learning_rate = 1, .momentum = 0}, w.view(), g.view(), none.view(), true).ok());  // -5
-  ASSERT_TRUE(device_->MoveAverage(0.5, w.view(), g.view()).ok());  // g = 0, then -2.5
+  ASSERT_TRUE(device_->CombineGradients({{2, g.view(), h.view()}}).ok());  // g = 4, h = 0
+  ASSERT_TRUE(device_->CombineGradients({{2, g.view(), h.view()}}).ok());  // g = 8
+  ASSERT_TRUE(
+      device_->SgdStep({{{.learning_rate = 1, .momentum = 0}, w.view(), g.view(), none.view(), true}}).ok());  // -5
+  ASSERT_TRUE(device_->MoveAverage(0.5, {{w.view(), g.view()}}).ok());  // g = 0, then -2.5
   const std::pair<TensorView, TensorView> pairs[] = {{w.view(), g.view()}};
   EXPECT_EQ((*device_->DotProducts(pairs))[0], 12.5 * static_cast<double>(GetParam()));
 }
@@ -242,7 +309,7 @@ TEST_P(CudaUpdatesTogether, AreInTheOrderOfTheCalls) {
 TEST_P(CudaUpdatesTogether, TensorsMayGoBeforeTheirUpdates) {
   {
     const Tensor g = Uniform(1), h = Uniform(2);
-    ASSERT_TRUE(device_->CombineGradients(2, g.view(), h.view()).ok());
+    ASSERT_TRUE(device_->CombineGradients({{2, g.view(), h.view()}}).ok());
   }
   EXPECT_TRUE(device_->Wait().ok());
 }

@@ -42,7 +42,7 @@ struct CUstream_st {
 };
 struct CUevent_st {
   CUstream stream = nullptr;
-  bool done = true;
+  int64_t recorded = 0, reached = 0;  // how often; those that graphs record count when they are replayed
   Clock::time_point when = {};
 };
 struct CUgraph_st {
@@ -141,10 +141,19 @@ struct State {
   }
 
   void Drain(CUstream stream) {
-    if (stream->draining) return;
+    DrainUntil(stream, [] { return false; });
+  }
+
+  // Does work of a stream, in its order, until reached() or there is none.
+  template <typename Reached>
+  void DrainUntil(CUstream stream, const Reached& reached) {
+    if (stream->draining) {
+      std::fprintf(stderr, "emulated CUDA: a stream waits for work that comes after it\n");
+      std::abort();
+    }
     stream->draining = true;
     if (drains++ == 0) Protect(PROT_READ | PROT_WRITE);
-    while (!stream->pending.empty()) {
+    while (!stream->pending.empty() && !reached()) {
       const Work work = std::move(stream->pending.front());
       stream->pending.pop_front();
       if (lost == CUDA_SUCCESS) Do(work);
@@ -372,8 +381,9 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
   return Call([&](State&) {
     Enqueue(
         stream,
-        [event] {
-          if (!event->done) Global().Drain(event->stream);
+        [event, recorded = event->recorded] {
+          const auto reached = [&] { return event->reached >= recorded; };
+          if (!reached()) Global().DrainUntil(event->stream, reached);
         },
         Activity::kNone);
     return CUDA_SUCCESS;
@@ -425,11 +435,12 @@ CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags) 
     const bool recorded = stream->captured != nullptr, external = flags == CU_EVENT_RECORD_EXTERNAL;
     if (recorded != external) return recorded ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_ERROR_INVALID_VALUE;
     event->stream = stream;
-    event->done = false;
+    if (!recorded) ++event->recorded;
     Enqueue(
         stream,
-        [event] {
-          event->done = true;
+        [event, recorded] {
+          if (recorded) ++event->recorded;
+          ++event->reached;
           event->when = Clock::now();
         },
         Activity::kNone);
@@ -441,13 +452,14 @@ CUresult cuEventRecord(CUevent event, CUstream stream) {
 }
 CUresult cuEventSynchronize(CUevent event) {
   return Call([&](State& state) {
-    if (!event->done) state.Drain(event->stream);
+    const auto reached = [&] { return event->reached == event->recorded; };
+    if (!reached()) state.DrainUntil(event->stream, reached);
     return state.lost;
   });
 }
 CUresult cuEventElapsedTime_v2(float* milliseconds, CUevent begin, CUevent end) {
   return Call([&](State&) {
-    if (!begin->done || !end->done) return CUDA_ERROR_NOT_READY;
+    if (begin->reached != begin->recorded || end->reached != end->recorded) return CUDA_ERROR_NOT_READY;
     *milliseconds = std::chrono::duration<float, std::milli>(end->when - begin->when).count();
     return CUDA_SUCCESS;
   });
