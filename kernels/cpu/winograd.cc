@@ -152,6 +152,19 @@ class WinogradKernel : public Kernel {
   size_t scratch_bytes_;
 };
 
+// With what `op` has fused into it.
+KernelOr MakeConvolution(const Conv2d& op, bool turned, const Request& r) {
+  const WinogradShape shape = ShapeOf(r.inputs[0].shape, r.outputs[0].shape);
+  return std::make_shared<WinogradKernel>(Convolution{.shape = shape,
+                                                      .tiles = TilesOf(shape, r.inputs[0].shape[0]),
+                                                      .weights = r.inputs[1],
+                                                      .turned = turned,
+                                                      .has_bias = op.has_bias,
+                                                      .has_addend = op.has_addend,
+                                                      .relu = op.activation == Activation::kRelu,
+                                                      .threads = r.threads});
+}
+
 }  // namespace
 
 bool IsWinograd(const Conv2d& op, const Request& r) {
@@ -177,29 +190,8 @@ bool IsWinograd(const Conv2dBackwardWeights& op, const Request& r) {
   return equal && pays && !op.has_bias && IsWinograd(op, op.kernel_h, op.kernel_w, ShapeOf(src, diff_dst), src[0]);
 }
 
-KernelOr MakeWinograd(const Conv2d& op, const Request& r) {
-  const WinogradShape shape = ShapeOf(r.inputs[0].shape, r.outputs[0].shape);
-  return std::make_shared<WinogradKernel>(Convolution{.shape = shape,
-                                                      .tiles = TilesOf(shape, r.inputs[0].shape[0]),
-                                                      .weights = r.inputs[1],
-                                                      .turned = false,
-                                                      .has_bias = op.has_bias,
-                                                      .has_addend = op.has_addend,
-                                                      .relu = op.activation == Activation::kRelu,
-                                                      .threads = r.threads});
-}
-
-KernelOr MakeWinograd(const Conv2dBackwardData&, const Request& r) {
-  const WinogradShape shape = ShapeOf(r.inputs[0].shape, r.outputs[0].shape);
-  return std::make_shared<WinogradKernel>(Convolution{.shape = shape,
-                                                      .tiles = TilesOf(shape, r.inputs[0].shape[0]),
-                                                      .weights = r.inputs[1],
-                                                      .turned = true,
-                                                      .has_bias = false,
-                                                      .has_addend = false,
-                                                      .relu = false,
-                                                      .threads = r.threads});
-}
+KernelOr MakeWinograd(const Conv2d& op, const Request& r) { return MakeConvolution(op, /*turned=*/false, r); }
+KernelOr MakeWinograd(const Conv2dBackwardData&, const Request& r) { return MakeConvolution({}, /*turned=*/true, r); }
 
 KernelOr MakeWinograd(const Conv2dBackwardWeights&, const Request& r) {
   const WinogradShape shape = ShapeOf(r.inputs[0].shape, r.inputs[1].shape);
