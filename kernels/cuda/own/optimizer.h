@@ -19,7 +19,7 @@ struct SgdTensor {
   long long n;
   float learning_rate, momentum, weight_decay, gradient_scale;
   bool nesterov, first;
-  int end;  // of its blocks
+  int end = 0;  // of its blocks
 };
 using SgdArgs = TensorsArgs<SgdTensor>;
 constexpr OwnKernel<SgdArgs> kSgd = {"sgd", false};
@@ -29,7 +29,7 @@ struct AdamTensor {
   float *w, *g, *m, *v;
   long long n;
   float gradient_scale, beta1, one_minus_beta1, beta2, one_minus_beta2, keep, step, epsilon;
-  int end;
+  int end = 0;
 };
 using AdamArgs = TensorsArgs<AdamTensor>;
 constexpr OwnKernel<AdamArgs> kAdam = {"adam", false};
@@ -39,7 +39,7 @@ struct PairTensor {
   float *x, *y;
   long long n;
   float factor;
-  int end;
+  int end = 0;
 };
 using PairArgs = TensorsArgs<PairTensor>;
 constexpr OwnKernel<PairArgs> kCombineGradients = {"combine_gradients", false};
@@ -50,7 +50,7 @@ constexpr OwnKernel<PairArgs> kMoveAverage = {"move_average", false};
 struct ProductTensor {
   const float *x, *y;
   long long n;
-  int end;
+  int end = 0;
 };
 struct DotProductsArgs : TensorsArgs<ProductTensor> {
   double* parts;
