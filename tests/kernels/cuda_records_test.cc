@@ -139,7 +139,7 @@ TEST_F(CudaRecords, OfManyRuns) {
 // Updates that were only enqueued before are none of the work.
 TEST_F(CudaRecords, WaitForUpdates) {
   const Tensor w = *device_->NewTensor({DType::kF32, {8}}), g = *device_->NewTensor({DType::kF32, {8}});
-  ASSERT_TRUE(device_->SgdStep({.momentum = 0}, w.view(), g.view(), {{DType::kF32, {0}}, nullptr}, true).ok());
+  ASSERT_TRUE(device_->SgdStep({{{.momentum = 0}, w.view(), g.view(), {{DType::kF32, {0}}, nullptr}, true}}).ok());
   const auto seen = Observe();
   ASSERT_TRUE(seen.ok()) << Message(seen.status());
   ExpectRuns(1, *seen);
