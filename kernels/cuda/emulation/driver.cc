@@ -41,9 +41,14 @@ struct CUstream_st {
   bool draining = false;
 };
 struct CUevent_st {
-  CUstream stream = nullptr;
-  int64_t recorded = 0, reached = 0;  // how often; those that graphs record count when they are replayed
-  Clock::time_point when = {};
+  struct State {
+    CUstream stream = nullptr;
+    int64_t recorded = 0, reached = 0;  // how often; those that graphs record count when they are replayed
+    Clock::time_point when = {};
+    bool done() const { return reached == recorded; }
+  };
+  // Events may go before the work that waits for them.
+  std::shared_ptr<State> state = std::make_shared<State>();
 };
 struct CUgraph_st {
   std::vector<Work> work;
@@ -381,7 +386,7 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
   return Call([&](State&) {
     Enqueue(
         stream,
-        [event, recorded = event->recorded] {
+        [event = event->state, recorded = event->state->recorded] {
           const auto reached = [&] { return event->reached >= recorded; };
           if (!reached()) Global().DrainUntil(event->stream, reached);
         },
@@ -434,11 +439,11 @@ CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags) 
   return Call([&](State&) {
     const bool recorded = stream->captured != nullptr, external = flags == CU_EVENT_RECORD_EXTERNAL;
     if (recorded != external) return recorded ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_ERROR_INVALID_VALUE;
-    event->stream = stream;
-    if (!recorded) ++event->recorded;
+    event->state->stream = stream;
+    if (!recorded) ++event->state->recorded;
     Enqueue(
         stream,
-        [event, recorded] {
+        [event = event->state, recorded] {
           if (recorded) ++event->recorded;
           ++event->reached;
           event->when = Clock::now();
@@ -452,15 +457,15 @@ CUresult cuEventRecord(CUevent event, CUstream stream) {
 }
 CUresult cuEventSynchronize(CUevent event) {
   return Call([&](State& state) {
-    const auto reached = [&] { return event->reached == event->recorded; };
-    if (!reached()) state.DrainUntil(event->stream, reached);
+    const CUevent_st::State& e = *event->state;
+    if (!e.done()) state.DrainUntil(e.stream, [&] { return e.done(); });
     return state.lost;
   });
 }
 CUresult cuEventElapsedTime_v2(float* milliseconds, CUevent begin, CUevent end) {
   return Call([&](State&) {
-    if (begin->reached != begin->recorded || end->reached != end->recorded) return CUDA_ERROR_NOT_READY;
-    *milliseconds = std::chrono::duration<float, std::milli>(end->when - begin->when).count();
+    if (!begin->state->done() || !end->state->done()) return CUDA_ERROR_NOT_READY;
+    *milliseconds = std::chrono::duration<float, std::milli>(end->state->when - begin->state->when).count();
     return CUDA_SUCCESS;
   });
 }
