@@ -79,8 +79,9 @@ KernelOr MakeDepthwise(const Conv2dBackwardWeights& op, const Request& r) {
   const int64_t images = src[0], taps = int64_t{op.kernel_h} * op.kernel_h;
   const std::vector<Tile> tiles = TilesOf(shape.channels);
   const auto count = static_cast<int64_t>(tiles.size());
-  // Where there are too few channels for all threads, they share the images.
-  const int64_t parts = std::clamp<int64_t>((r.threads + count - 1) / count, 1, images);
+  // Where there are too few channels for all threads, or a few too many, they share the images.
+  const bool even = count % r.threads == 0 || count >= 8 * r.threads;
+  const int64_t parts = even ? 1 : std::min<int64_t>(r.threads, images);
   const bool low = IsBfloat16(r.inputs[0]);
   const int64_t piece = low ? PieceFloats(shape) : 0;  // of each thread
   const int64_t sum_floats = parts * shape.channels * taps;
