@@ -2,17 +2,19 @@
 import os
 
 TORCH_TRAIN_MODES = ("contiguous", "channels_last", "contiguous_compile", "channels_last_compile")
-# Of a GPU besides: compiled, and replayed as CUDA graphs.
-GRAPH_MODES = ("contiguous_graphs", "channels_last_graphs")
+# Of a GPU, after the eager ones; what takes long to make comes last, so that --patience loses the least.
+GPU_WAYS = ("captured", "graphs", "compile")
 TORCH_INFERENCE_MODES = ("contiguous", "channels_last", "contiguous_jit", "channels_last_jit",
                          "contiguous_compile", "channels_last_compile")
 
 
 def add_timing(p):
-    p.add_argument("--warmup", type=int, default=3, help="untimed repetitions of every mode (3)")
+    p.add_argument("--warmup", type=int, default=3, help="untimed repetitions of every mode, at least 3 (3)")
     p.add_argument("--repetitions", type=int, default=15, help="at least so many timed ones per mode (15)")
     p.add_argument("--seconds", type=float, default=3.0, help="and for at least so long per mode (3)")
     p.add_argument("--rounds", type=int, default=3, help="turns in which the modes are timed (3)")
+    p.add_argument("--patience", type=float, metavar="SECONDS", default=float("inf"),
+                   help="after so long no further mode is made that compiles or captures, and one in the making is given up (never)")
     p.add_argument("--json", metavar="FILE", help="write a record; '-' is standard output, with the table on standard error")
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--modes", help="comma-separated subset of the modes (all)")
@@ -38,8 +40,10 @@ def add_device(p):
 def take_modes(p, args, known):
     """Makes args.modes a tuple, and checks it and the counts."""
     if getattr(args, "device", "cpu") == "cuda":
-        known = (*(m for m in known if not m.endswith("jit")),
-                 *(GRAPH_MODES if known[0] == "contiguous" else ("graphs",)))
+        formats = ("contiguous_", "channels_last_") if known[0] == "contiguous" else ("",)
+        known = (*(m for m in known if not m.endswith(("jit", "compile"))), *(f + way for way in GPU_WAYS for f in formats))
+        if getattr(args, "decode", False):
+            p.error("--decode: on the CPU alone")
     args.modes = (tuple(args.modes.split(",")) if args.modes
                   else tuple(mode for mode in known if not args.skip or args.skip not in mode))
     for mode in args.modes:

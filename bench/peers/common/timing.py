@@ -1,8 +1,10 @@
 """Timing of several modes that take turns, so that a slow minute of the machine hits all alike; records and tables.
 
 A step is a function that runs a mode once and returns the instants between its phases, in seconds."""
+import contextlib
 import gc
 import json
+import signal
 import sys
 import time
 
@@ -52,19 +54,39 @@ def summary(samples, prepare_s):
     return record
 
 
+@contextlib.contextmanager
+def at_most(seconds):
+    """Raises TimeoutError in what takes longer; again and again, as a compiler may swallow it."""
+    def stop(*_):
+        raise TimeoutError("no time left to make it")
+    if seconds <= 0:
+        stop()
+    if seconds == float("inf"):
+        yield
+        return
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 2)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def measure(args, batch, prepare, may_fail, say, warm=None, verdict=None):
     """All of args.modes at one batch size. prepare(mode, batch) makes a step; warm(mode, step, i) is called after its i-th
     untimed run, verdict(step) after the last timed one (None, or what is wrong). A mode for which may_fail(mode) holds is
-    reported with its error and left out when it fails."""
+    reported with its error and left out when it fails, or is not ready args.patience after the first mode was begun."""
     steps, results, prepare_s, before = {}, {}, {}, resident_mb()
+    deadline = time.perf_counter() + args.patience
     for mode in args.modes:
         start = time.perf_counter()
         try:
-            step = prepare(mode, batch)
-            for i in range(max(args.warmup, 2)):
-                step()
-                if warm:
-                    warm(mode, step, i)
+            with at_most(deadline - start if may_fail(mode) else float("inf")):
+                step = prepare(mode, batch)
+                for i in range(max(args.warmup, 3)):  # in the third what was captured is replayed
+                    step()
+                    if warm:
+                        warm(mode, step, i)
             steps[mode] = step
         except Exception as error:  # a compiler that fails can raise anything; the other modes go on
             if not may_fail(mode):
@@ -74,7 +96,8 @@ def measure(args, batch, prepare, may_fail, say, warm=None, verdict=None):
             say(f"{mode}: does not work here: {results[mode]['error']}")
         prepare_s[mode] = time.perf_counter() - start
     # Of one mode alone: the network's own memory, without libraries, but with what its compiler left behind.
-    memory = {"peak_mb": round(peak_mb(step) - before, 1)} if len(args.modes) == len(steps) == 1 else {}
+    alone = len(args.modes) == len(steps) == 1 and getattr(args, "device", "cpu") == "cpu"
+    memory = {"peak_mb": round(peak_mb(step) - before, 1)} if alone else {}
     samples = take_turns(steps, args)
     for mode, step in steps.items():
         wrong = verdict(step) if verdict else None
