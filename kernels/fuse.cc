@@ -15,11 +15,8 @@ Activation ActivationOf(const Operator& op) {
 
 class Fuser {
  public:
-  Fuser(const Graph& graph, absl::Span<const Value> kept, FuseOptions options)
-      : graph_(graph),
-        options_(options),
-        readers_(graph.values().size(), 0),
-        roles_(graph.nodes().size(), Role::kCopied) {
+  Fuser(const Graph& graph, absl::Span<const Value> kept)
+      : graph_(graph), readers_(graph.values().size(), 0), roles_(graph.nodes().size(), Role::kCopied) {
     result_.values.resize(graph.values().size());
     for (const Graph::Node& node : graph.nodes()) {
       for (Value v : node.inputs) ++readers_[v.id];
@@ -66,7 +63,7 @@ class Fuser {
     if (sum.activation != Activation::kNone) {
       terms = {node.inputs[0]};
       add = sum.activation == Activation::kRelu ? OnlyReadProducer<Add>(node.inputs[0]) : -1;
-      if (add < 0 && !options_.lone_activations) return;
+      if (add < 0 && sum.activation == Activation::kSwish) return;
       if (add >= 0) terms = graph_.nodes()[add].inputs;
     } else if (std::holds_alternative<Add>(node.op)) {
       terms = node.inputs;
@@ -107,6 +104,8 @@ class Fuser {
       if (roles_[n] == Role::kMoments) {
         moments_[n] = AddMoments(node);
       } else if (const auto sum = sums_.find(n); sum != sums_.end()) {
+        const bool is_lone = sum->second.norms.size() == 1 && sum->second.addends.empty();
+        if (is_lone) g.SetBlock(graph_.blocks()[graph_.nodes()[sum->second.norms[0]].block]);
         result_.values[node.outputs[0].id] = AddSum(sum->second);
       } else if (roles_[n] == Role::kCopied) {
         Values inputs;
@@ -150,7 +149,6 @@ class Fuser {
   }
 
   const Graph& graph_;
-  FuseOptions options_;
   std::vector<int32_t> readers_;      // by value
   std::vector<Role> roles_;           // by node
   std::map<size_t, Sum> sums_;        // by node
@@ -160,8 +158,6 @@ class Fuser {
 
 }  // namespace
 
-FusedGraph FuseForTraining(const Graph& graph, absl::Span<const Value> kept, FuseOptions options) {
-  return Fuser(graph, kept, options).Run();
-}
+FusedGraph FuseForTraining(const Graph& graph, absl::Span<const Value> kept) { return Fuser(graph, kept).Run(); }
 
 }  // namespace mathnas::kernels

@@ -1,5 +1,6 @@
 // Preparing a network for training: batch normalisation moves into one operator with the sum and the activation after
-// it. A forward graph in, a smaller graph of the same computation out, to be differentiated.
+// it: fewer passes over memory, and what an activation reads need not be kept. A forward graph in, a smaller graph of
+// the same computation out, to be differentiated.
 #ifndef MATHNAS_KERNELS_FUSE_H_
 #define MATHNAS_KERNELS_FUSE_H_
 
@@ -17,19 +18,14 @@ struct FusedGraph {
   Value operator[](Value v) const { return values[v.id]; }
 };
 
-struct FuseOptions {
-  // BatchNormTraining with an activation and no sum, too: what the activation reads need not be kept, 7 to 9 % of the
-  // memory of a step of MobileNetV3. Costs time, 1 to 4 % of such steps with AVX-512: both passes of backward compute
-  // it again.
-  bool lone_activations = false;
-};
-
 // Makes a NormalizedSum, and BatchNormMoments, of
 //  - a sum with BatchNormTraining among its terms, and the Relu of it if nothing else reads the sum;
-//  - with lone_activations, BatchNormTraining and the Relu, HardSwish or Swish of it;
+//  - BatchNormTraining and the Relu or HardSwish of it, in the block of the former (not Swish: both passes of its
+//  gradient
+//    would compute an exponential);
 // where nothing else reads what is normalised, `kept` included. Everything else, leaves, names and blocks stay in their
 // order. An error of the graph is one of the result.
-FusedGraph FuseForTraining(const Graph& graph, absl::Span<const Value> kept, FuseOptions options = {});
+FusedGraph FuseForTraining(const Graph& graph, absl::Span<const Value> kept);
 
 }  // namespace mathnas::kernels
 

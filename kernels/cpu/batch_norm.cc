@@ -1,8 +1,10 @@
 // Batch normalisation: own vector code. One pass over the data for sums, one to apply.
 #include <cmath>
 
+#include "kernels/cpu/batch_norm_backward.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/vector/vector_kernels.h"
+#include "kernels/cpu/vector_activation.h"
 #include "kernels/cpu/wide_matrix.h"
 #include "kernels/cpu/zero_outputs.h"
 #include "kernels/function_kernel.h"
@@ -54,8 +56,9 @@ void RunTraining(const VectorKernels& v, const WideMatrix& m, const BatchNormTra
                       scratch.coefficients.Set(c, mean, gamma ? gamma[c] * inv_std : inv_std, beta ? beta[c] : 0);
                     });
   scratch.coefficients.Repeat(m);
+  const auto normalize = Of(Activation::kNone, BatchNormOf<T>(v).normalize);
   m.ForAllBackwards(kPiece, [&](int, int64_t at, int64_t rows, int64_t columns) {
-    BatchNormOf<T>(v).normalize(x + at, o.out<T>(0) + at, rows, columns, scratch.coefficients.columns());
+    normalize(x + at, o.out<T>(0) + at, rows, columns, scratch.coefficients.columns());
   });
 }
 
@@ -77,40 +80,19 @@ void RunMoments(const VectorKernels& v, const WideMatrix& m, const BatchNormMome
                     });
 }
 
-struct BackwardScratch {
-  ColumnSums sums;
-  BackwardCoefficients coefficients;
-  BackwardScratch(const WideMatrix& m, Carver&& scratch) : sums(m, scratch), coefficients(m, scratch) {
-    bytes = scratch.bytes();
-  }
-  size_t bytes;
-};
-
-// Leaves sum diff_y and sum diff_y * (x - mean) of each channel at the beginning of scratch.sums.
-template <typename T>
-void ComputeBackwardSums(const VectorKernels& v, const WideMatrix& m, const T* x, const T* diff_y,
-                         const BackwardScratch& scratch) {
-  const auto add = [&](int64_t part, int64_t at, int64_t rows, int64_t columns) {
-    scratch.sums.Clear(part);
-    BatchNormOf<T>(v).backward_sums(x + at, diff_y + at, rows, columns, scratch.coefficients.mean,
-                                    scratch.sums.first_of(part), scratch.sums.second_of(part));
-  };
-  m.ParallelRows([&](int part, int64_t begin, int64_t end) { add(part, begin * m.columns, end - begin, m.columns); });
-  add(m.parts, m.elements_before_rest(), m.rest, m.channels);
-  AddToFirst(m, scratch.sums);
-}
-
 template <typename T>
 void RunBackward(const VectorKernels& v, const WideMatrix& m, bool affine, const Operands& o) {
-  BackwardScratch scratch(m, Carver(o.scratch));
-  const T *x = o.in<T>(0), *diff_y = o.in<T>(1);
-  scratch.coefficients.SetMean(m, o.in<float>(2));
-  ComputeBackwardSums(v, m, x, diff_y, scratch);
-  scratch.coefficients.Set(m, scratch.sums, o.in<float>(3), affine ? o.in<float>(4) : nullptr,
-                           affine ? o.out<float>(1) : nullptr, affine ? o.out<float>(2) : nullptr);
-  m.ForAllBackwards(kPiece, [&](int, int64_t at, int64_t rows, int64_t columns) {
-    BatchNormOf<T>(v).backward(x + at, diff_y + at, o.out<T>(0) + at, rows, columns, scratch.coefficients.columns());
-  });
+  const BatchNormGradient<T> gradient = {.x = o.in<T>(0),
+                                         .y = nullptr,
+                                         .diff_y = o.in<T>(1),
+                                         .mean = o.in<float>(2),
+                                         .inv_std = o.in<float>(3),
+                                         .gamma = affine ? o.in<float>(4) : nullptr,
+                                         .beta = nullptr,
+                                         .diff_x = o.out<T>(0),
+                                         .diff_gamma = affine ? o.out<float>(1) : nullptr,
+                                         .diff_beta = affine ? o.out<float>(2) : nullptr};
+  gradient.Run(v, m, Activation::kNone, o.scratch);
 }
 
 struct InferenceScratch {
@@ -128,7 +110,7 @@ void RunInference(const VectorKernels& v, const WideMatrix& m, const BatchNormIn
                              op.affine ? o.in<float>(2)[c] : 0);
   }
   scratch.coefficients.Repeat(m);
-  const auto normalize = op.relu ? v.batch_norm.normalize_relu : v.batch_norm.normalize;
+  const auto normalize = Of(op.relu ? Activation::kRelu : Activation::kNone, v.batch_norm.normalize);
   m.ForAllBackwards(kPiece, [&](int, int64_t at, int64_t rows, int64_t columns) {
     normalize(o.in<float>(0) + at, o.out<float>(0) + at, rows, columns, scratch.coefficients.columns());
   });
@@ -157,7 +139,7 @@ KernelOr Make(const BatchNormBackward& op, const Request& r) {
   const VectorKernels& v = Vector();
   const WideMatrix m(r.inputs[0], r.threads);
   const auto run = IsBfloat16(r.inputs[0]) ? RunBackward<Bfloat16> : RunBackward<float>;
-  return MakeFunctionKernel(v.name, BackwardScratch(m, Carver(nullptr)).bytes,
+  return MakeFunctionKernel(v.name, BatchNormGradientScratch(m),
                             [&v, m, affine = op.affine, run](const Operands& o) { run(v, m, affine, o); });
 }
 

@@ -13,6 +13,7 @@
 #include "kernels/cpu/elements.h"
 #include "kernels/cpu/padded.h"
 #include "kernels/cpu/vector/vector_kernels.h"
+#include "kernels/cpu/vector_activation.h"
 #include "kernels/cpu/zero_outputs.h"
 
 namespace mathnas::kernels::cpu {
@@ -22,20 +23,6 @@ enum Input : size_t { kSrc, kExpand, kExpandBias, kWeights, kBias };
 
 // Channels that are computed together, but for the last ones of a map.
 constexpr int64_t kTile = 32;
-
-VectorActivation OfVectors(Activation activation) {
-  switch (activation) {
-    case Activation::kRelu:
-      return VectorActivation::kRelu;
-    case Activation::kHardSwish:
-      return VectorActivation::kHardSwish;
-    case Activation::kSwish:
-      return VectorActivation::kSwish;
-    case Activation::kNone:
-      break;
-  }
-  return VectorActivation::kNone;
-}
 
 struct Layout {
   DepthwiseShape shape;

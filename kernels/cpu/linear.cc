@@ -1,11 +1,18 @@
 // Linear layers as matrix products over plain weights, forward over packed ones where they are constant: few rows read
 // the weights about once, and run 2 to 3 times as fast then; so do slices, for which oneDNN has a slow kernel
 // otherwise.
+#include <algorithm>
+#include <atomic>
 #include <mutex>
 
+#include "fmt/format.h"
 #include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/elements.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/primitive_kernel.h"
+#include "kernels/cpu/vector/vector_kernels.h"
 #include "kernels/cpu/zero_outputs.h"
+#include "kernels/function_kernel.h"
 
 namespace mathnas::kernels::cpu {
 
@@ -128,10 +135,57 @@ KernelOr Make(const LinearBackwardData&, const Request& r) {
   });
 }
 
+namespace {
+
+// The gradient of many weights: oneDNN reads diff_dst{n,out} column by column, which waits for memory where its rows
+// are far apart. So the columns are copied in panels that stay in a core's cache; threads take panels of their own.
+struct PanelsOfColumns {
+  static constexpr int64_t kColumns = 256, kMostRows = 1024, kLeastColumns = 2048;
+
+  int64_t n, in, out;
+  int threads;
+
+  bool pays() const { return n <= kMostRows && out >= kLeastColumns; }
+  size_t scratch_bytes() const { return static_cast<size_t>(threads * n * kColumns) * sizeof(float); }
+
+  absl::Status Run(const float* src, const float* diff_dst, float* scratch, float* diff_weights,
+                   float* diff_bias) const {
+    const VectorKernels& v = Vector();
+    const onednn::ThreadScope scope(1);
+    std::atomic<dnnl_status_t> status = dnnl_success;
+    ParallelFor(threads, (out + kColumns - 1) / kColumns, 1, [&](int t, int64_t begin, int64_t end) {
+      float* panel = scratch + t * n * kColumns;
+      for (int64_t o = begin * kColumns; o < std::min(end * kColumns, out); o += kColumns) {
+        const int64_t width = std::min(kColumns, out - o);
+        for (int64_t i = 0; i < n; ++i) std::copy_n(diff_dst + i * out + o, width, panel + i * width);
+        if (diff_bias != nullptr) {
+          v.fill(0, diff_bias + o, width);
+          for (int64_t i = 0; i < n; ++i) v.add_scaled(1, panel + i * width, diff_bias + o, width);
+        }
+        const dnnl_status_t s =
+            dnnl_sgemm('T', 'N', width, in, n, 1, panel, width, src, in, 0, diff_weights + o * in, in);
+        if (s != dnnl_success) status = s;
+      }
+    });
+    if (status == dnnl_success) return absl::OkStatus();
+    return absl::InternalError(
+        fmt::format("oneDNN: a product of matrices (status {})", static_cast<int>(status.load())));
+  }
+};
+
+}  // namespace
+
 KernelOr Make(const LinearBackwardWeights& op, const Request& r) {
   if (r.inputs[0].elements() == 0 || r.inputs[1].elements() == 0) return ZeroOutputs(r);
   const int64_t n = RowsOf(r.inputs[0].shape), in = r.inputs[0].shape.back(), out = r.inputs[1].shape.back();
   const DType type = r.inputs[0].dtype;  // of src and diff_dst: gradients of weights are float32
+  if (const PanelsOfColumns panels = {n, in, out, r.threads}; type == DType::kF32 && panels.pays()) {
+    return MakeFunctionKernel("gemm:panels", panels.scratch_bytes(),
+                              [panels, has_bias = op.has_bias](const Operands& o) {
+                                return panels.Run(o.in<float>(0), o.in<float>(1), static_cast<float*>(o.scratch),
+                                                  o.out<float>(0), has_bias ? o.out<float>(1) : nullptr);
+                              });
+  }
   return onednn::Guard(r.threads, [&]() -> KernelOr {
     const Md src = Dense({n, in}, Tag::ab, type), diff_dst = Dense({n, out}, Tag::ab, type),
              diff_weights = Dense({out, in}, Tag::ab);

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/cpu/batch_norm_backward.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/vector/vector_kernels.h"
+#include "kernels/cpu/vector_activation.h"
 #include "kernels/cpu/wide_matrix.h"
 #include "kernels/cpu/zero_outputs.h"
 #include "kernels/function_kernel.h"
@@ -80,20 +82,14 @@ void AddInputs(const VectorKernels& v, const Operands& o, size_t first, bool has
   for (; i < o.inputs.size(); ++i) BatchNormOf<T>(v).accumulate(o.in<T>(i) + at, sum, n);
 }
 
-void Activate(const VectorKernels& v, Activation activation, const float* x, float* y, int64_t n) {
-  if (activation == Activation::kRelu) v.relu(x, y, n);
-  if (activation == Activation::kHardSwish) v.hard_swish(x, y, n);
-  if (activation == Activation::kSwish) v.swish(x, y, n);
-}
-
-// y = the activated sum, which is written over where y is not of floats.
-void Finish(const VectorKernels& v, Activation activation, float* sum, float* y, int64_t n) {
-  if (activation != Activation::kNone) return Activate(v, activation, sum, y, n);
+// y = the sum, after ReLU if it has one; written over where y is not of floats.
+void Finish(const VectorKernels& v, bool relu, float* sum, float* y, int64_t n) {
+  if (relu) return v.relu(sum, y, n);
   const float* only = sum;
   v.add(&only, 1, y, n);
 }
-void Finish(const VectorKernels& v, Activation activation, float* sum, Bfloat16* y, int64_t n) {
-  Activate(v, activation, sum, sum, n);
+void Finish(const VectorKernels& v, bool relu, float* sum, Bfloat16* y, int64_t n) {
+  if (relu) v.relu(sum, sum, n);
   v.narrow(sum, y, n);
 }
 
@@ -123,12 +119,12 @@ void RunSum(const VectorKernels& v, const WideMatrix& m, const NormalizedSum& op
   }
   const bool has_addends = o.inputs.size() > op.term_inputs();
   const bool is_simple = op.terms == 1 && !has_addends;
+  const auto normalize = Of(op.activation, norm.normalize);
   m.ForAllBackwards(kPiece, [&](int part, int64_t at, int64_t rows, int64_t columns) {
     const T* x = o.in<T>(0) + at;
     T* y = o.out<T>(0) + at;
     const NormalizeColumns first = scratch.coefficients.of(0).columns();
-    if (is_simple && op.activation == Activation::kNone) return norm.normalize(x, y, rows, columns, first);
-    if (is_simple && op.activation == Activation::kRelu) return norm.normalize_relu(x, y, rows, columns, first);
+    if (is_simple) return normalize(x, y, rows, columns, first);
     const int64_t n = rows * columns;
     float* sum = scratch.pieces.of(part);
     norm.normalize_to(x, sum, rows, columns, first);
@@ -136,19 +132,19 @@ void RunSum(const VectorKernels& v, const WideMatrix& m, const NormalizedSum& op
       norm.normalize_add(Term<T>(op, o, t).x + at, sum, sum, rows, columns, scratch.coefficients.of(t).columns());
     }
     if (has_addends) AddInputs<T>(v, o, op.term_inputs(), /*has_sum=*/true, at, sum, n);
-    Finish(v, op.activation, sum, y, n);
+    Finish(v, op.activation == Activation::kRelu, sum, y, n);
   });
 }
 
 struct BackwardScratch {
   ForTerms<ColumnSums> sums;
+  ForTerms<Coefficients> forward;
   ForTerms<BackwardCoefficients> coefficients;
-  Coefficients forward;  // of the first term
   Pieces total, inner;
   BackwardScratch(const WideMatrix& m, const NormalizedSumBackward& op, Carver&& scratch)
       : sums(m, op.terms, scratch),
+        forward(m, op.terms, scratch),
         coefficients(m, op.terms, scratch),
-        forward(m, scratch),
         total(m, scratch),
         inner(m, scratch) {
     bytes = scratch.bytes();
@@ -163,8 +159,7 @@ class BackwardRun {
       : v_(v), norm_(BatchNormOf<T>(v)), m_(m), op_(op), o_(o), scratch_(m, op, Carver(o.scratch)) {}
 
   void Run() {
-    SetForward();
-    for (int32_t t = 0; t < op_.terms; ++t) scratch_.coefficients.of(t).SetMean(m_, Term<T>(op_, o_, t).mean);
+    for (int32_t t = 0; t < op_.terms; ++t) SetForward(t);
     m_.ParallelRows([&](int part, int64_t begin, int64_t end) {
       Clear(part);
       const int64_t step = m_.RowsOfPiece(kPiece);
@@ -185,8 +180,8 @@ class BackwardRun {
     m_.ForAllBackwards(kPiece, [&](int part, int64_t at, int64_t rows, int64_t columns) {
       const float* diff = FlowAgain(part, at, rows, columns);
       for (int32_t t = 0; t < op_.terms; ++t) {
-        norm_.backward_of(Term<T>(op_, o_, t).x + at, diff, o_.out<T>(OutputOf(t)) + at, rows, columns,
-                          scratch_.coefficients.of(t).columns());
+        norm_.backward_of(Term<T>(op_, o_, t).x + at, nullptr, diff, o_.out<T>(OutputOf(t)) + at, rows, columns,
+                          scratch_.forward.of(t).columns(), scratch_.coefficients.of(t).columns());
       }
     });
   }
@@ -196,13 +191,13 @@ class BackwardRun {
   T* Total() const { return o_.out<T>(op_.total_output()); }
   bool NeedsInner() const { return op_.activation == Activation::kHardSwish || op_.activation == Activation::kSwish; }
 
-  void SetForward() {
-    if (!NeedsInner()) return;
-    const Term<T> term(op_, o_, 0);
+  void SetForward(int32_t t) {
+    const Term<T> term(op_, o_, t);
+    Coefficients forward = scratch_.forward.of(t);
     for (int64_t c = 0; c < m_.channels; ++c) {
-      scratch_.forward.Set(c, term.mean[c], term.scale(c), term.beta ? term.beta[c] : 0);
+      forward.Set(c, term.mean[c], term.scale(c), term.beta ? term.beta[c] : 0);
     }
-    scratch_.forward.Repeat(m_);
+    forward.Repeat(m_);
   }
 
   void Clear(int64_t part) const {
@@ -230,7 +225,7 @@ class BackwardRun {
       norm_.relu_backward(o_.in<T>(first - 1) + at, sum, flow, n);
     } else if (NeedsInner()) {
       float* inner = scratch_.inner.of(thread);
-      norm_.normalize_to(o_.in<T>(0) + at, inner, rows, columns, scratch_.forward.columns());
+      norm_.normalize_to(o_.in<T>(0) + at, inner, rows, columns, scratch_.forward.of(0).columns());
       const auto backward = op_.activation == Activation::kSwish ? v_.swish_backward : v_.hard_swish_backward;
       backward(inner, sum, flow, n);
     } else if (op_.has_total && sum != flow) {
@@ -257,7 +252,7 @@ class BackwardRun {
     const float* diff = Flow(thread, at, rows, columns);
     for (int32_t t = 0; t < op_.terms; ++t) {
       const ColumnSums sums = scratch_.sums.of(t);
-      norm_.backward_sums_of(Term<T>(op_, o_, t).x + at, diff, rows, columns, scratch_.coefficients.of(t).mean,
+      norm_.backward_sums_of(Term<T>(op_, o_, t).x + at, nullptr, diff, rows, columns, scratch_.forward.of(t).columns(),
                              sums.first_of(part), sums.second_of(part));
     }
   }
@@ -275,6 +270,24 @@ void RunBackward(const VectorKernels& v, const WideMatrix& m, const NormalizedSu
   BackwardRun<T>(v, m, op, o).Run();
 }
 
+// One term, one flow and an activation other than Swish.
+template <typename T>
+void RunLoneBackward(const VectorKernels& v, const WideMatrix& m, const NormalizedSumBackward& op, const Operands& o) {
+  const Term<T> term(op, o, 0);
+  const size_t flow = op.first_flow();
+  const BatchNormGradient<T> gradient = {.x = term.x,
+                                         .y = op.activation == Activation::kRelu ? o.in<T>(flow - 1) : nullptr,
+                                         .diff_y = o.in<T>(flow),
+                                         .mean = term.mean,
+                                         .inv_std = term.inv_std,
+                                         .gamma = term.gamma,
+                                         .beta = term.beta,
+                                         .diff_x = o.out<T>(0),
+                                         .diff_gamma = op.affine ? o.out<float>(1) : nullptr,
+                                         .diff_beta = op.affine ? o.out<float>(2) : nullptr};
+  gradient.Run(v, m, op.activation, o.scratch);
+}
+
 }  // namespace
 
 KernelOr Make(const NormalizedSum& op, const Request& r) {
@@ -290,6 +303,12 @@ KernelOr Make(const NormalizedSumBackward& op, const Request& r) {
   if (r.inputs[0].elements() == 0) return ZeroOutputs(r);
   const VectorKernels& v = Vector();
   const WideMatrix m(r.inputs[0], r.threads);
+  const bool is_lone = op.terms == 1 && !op.has_total && r.inputs.size() == op.first_flow() + 1;
+  if (is_lone && op.activation != Activation::kSwish) {
+    const auto run = IsBfloat16(r.inputs[0]) ? RunLoneBackward<Bfloat16> : RunLoneBackward<float>;
+    return MakeFunctionKernel(v.name, BatchNormGradientScratch(m),
+                              [&v, m, op, run](const Operands& o) { run(v, m, op, o); });
+  }
   const auto run = IsBfloat16(r.inputs[0]) ? RunBackward<Bfloat16> : RunBackward<float>;
   return MakeFunctionKernel(v.name, BackwardScratch(m, op, Carver(nullptr)).bytes,
                             [&v, m, op, run](const Operands& o) { run(v, m, op, o); });

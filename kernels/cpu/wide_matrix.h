@@ -120,19 +120,12 @@ struct Coefficients {
 
 // The coefficients of NormalizeBackwardColumns, written.
 struct BackwardCoefficients {
-  float *mean, *scale, *slope, *offset;
+  float *scale, *slope, *offset;
 
   BackwardCoefficients(const WideMatrix& m, Carver& scratch)
-      : mean(scratch.Take<float>(std::max(m.columns, m.channels))),
-        scale(scratch.Take<float>(std::max(m.columns, m.channels))),
+      : scale(scratch.Take<float>(std::max(m.columns, m.channels))),
         slope(scratch.Take<float>(std::max(m.columns, m.channels))),
         offset(scratch.Take<float>(std::max(m.columns, m.channels))) {}
-
-  // The mean is what the sums over diff_y * (x - mean) need.
-  void SetMean(const WideMatrix& m, const float* channel_mean) {
-    std::copy_n(channel_mean, m.channels, mean);
-    m.Repeat(mean);
-  }
   // With g = gamma * inv_std: diff_x = g * (diff_y - sum(diff_y) / n - (x - mean) * inv_std^2 * sum(diff_y * (x -
   // mean)) / n). diff_gamma and diff_beta of the channels are left where they are not null.
   void Set(const WideMatrix& m, const ColumnSums& sums, const float* inv_std, const float* gamma, float* diff_gamma,
@@ -148,7 +141,7 @@ struct BackwardCoefficients {
     }
     m.Repeat(scale), m.Repeat(slope), m.Repeat(offset);
   }
-  NormalizeBackwardColumns columns() const { return {mean, scale, slope, offset}; }
+  NormalizeBackwardColumns columns() const { return {scale, slope, offset}; }
 };
 
 }  // namespace mathnas::kernels::cpu

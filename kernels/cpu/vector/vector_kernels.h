@@ -12,6 +12,8 @@
 
 namespace mathnas::kernels::cpu {
 
+enum class VectorActivation : uint8_t { kNone, kRelu, kHardSwish, kSwish };
+
 // Per column: y = (x - mean) * scale + shift. Subtracting the mean first keeps the digits when it is far from zero.
 struct NormalizeColumns {
   const float* mean;
@@ -21,7 +23,6 @@ struct NormalizeColumns {
 
 // Per column: diff_x = scale * diff_y - slope * (x - mean) - offset.
 struct NormalizeBackwardColumns {
-  const float* mean;
   const float* scale;
   const float* slope;
   const float* offset;
@@ -33,13 +34,15 @@ template <typename T>
 struct BatchNormKernels {
   // Mean of each column, and the sum of squared distances from it. Needs a row.
   void (*column_moments)(const T* x, int64_t rows, int64_t columns, double* mean, double* squares);
-  void (*normalize)(const T* x, T* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
-  void (*normalize_relu)(const T* x, T* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
-  // Adds the sums of diff_y and of diff_y * (x - mean) of each column to those that are there.
-  void (*backward_sums)(const T* x, const T* diff_y, int64_t rows, int64_t columns, const float* mean, double* sum_diff,
-                        double* sum_diff_x);
-  void (*backward)(const T* x, const T* diff_y, T* diff_x, int64_t rows, int64_t columns,
-                   const NormalizeBackwardColumns& with);
+  // y = the activation of it; by VectorActivation, as the two of backward, which have no kSwish.
+  void (*normalize[4])(const T* x, T* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
+  // Adds the sums of diff_y, as it flows in behind the activation, and of its product with x - mean of each column to
+  // those that are there. y is read with kRelu alone, scale and shift of `forward` with kHardSwish.
+  void (*backward_sums[3])(const T* x, const T* y, const T* diff_y, int64_t rows, int64_t columns,
+                           const NormalizeColumns& forward, double* sum_diff, double* sum_diff_x);
+  // The same for diff_x; the mean is that of `forward`.
+  void (*backward[3])(const T* x, const T* y, const T* diff_y, T* diff_x, int64_t rows, int64_t columns,
+                      const NormalizeColumns& forward, const NormalizeBackwardColumns& with);
 
   // For sums of several, which are floats whatever T is.
   void (*normalize_to)(const T* x, float* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
@@ -49,10 +52,10 @@ struct BatchNormKernels {
   void (*add)(const T* const* x, int64_t count, float* y, int64_t n);  // as VectorKernels::add
   void (*accumulate)(const T* x, float* sum, int64_t n);
   void (*relu_backward)(const T* y, const float* diff_y, float* diff_x, int64_t n);
-  void (*backward_sums_of)(const T* x, const float* diff_y, int64_t rows, int64_t columns, const float* mean,
-                           double* sum_diff, double* sum_diff_x);
-  void (*backward_of)(const T* x, const float* diff_y, T* diff_x, int64_t rows, int64_t columns,
-                      const NormalizeBackwardColumns& with);
+  void (*backward_sums_of)(const T* x, const T* y, const float* diff_y, int64_t rows, int64_t columns,
+                           const NormalizeColumns& forward, double* sum_diff, double* sum_diff_x);
+  void (*backward_of)(const T* x, const T* y, const float* diff_y, T* diff_x, int64_t rows, int64_t columns,
+                      const NormalizeColumns& forward, const NormalizeBackwardColumns& with);
 };
 
 // What is known of a row of logits z after its softmax.
@@ -98,8 +101,6 @@ struct ProductOperands {
   bool accumulate = false;
   const float* bias = nullptr;
 };
-
-enum class VectorActivation : uint8_t { kNone, kRelu, kHardSwish, kSwish };
 
 // A 1x1 convolution of an image, and a depthwise one of its result, for `tile` neighbouring channels (16 or 32), of
 // which the last ones may be surplus: `width` of the results are stored. Both have an activation at their end.
