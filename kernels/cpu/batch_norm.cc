@@ -83,7 +83,6 @@ void RunMoments(const VectorKernels& v, const WideMatrix& m, const BatchNormMome
 template <typename T>
 void RunBackward(const VectorKernels& v, const WideMatrix& m, bool affine, const Operands& o) {
   const BatchNormGradient<T> gradient = {.x = o.in<T>(0),
-                                         .y = nullptr,
                                          .diff_y = o.in<T>(1),
                                          .mean = o.in<float>(2),
                                          .inv_std = o.in<float>(3),

@@ -29,11 +29,10 @@ void BatchNormGradient<T>::Run(const VectorKernels& v, const WideMatrix& m, Acti
   }
   scratch.forward.Repeat(m);
   const NormalizeColumns forward = scratch.forward.columns();
-  const auto after = [](const T* tensor, int64_t at) { return tensor == nullptr ? nullptr : tensor + at; };
   const auto backward_sums = Of(activation, BatchNormOf<T>(v).backward_sums);
   const auto add = [&](int64_t part, int64_t at, int64_t rows, int64_t columns) {
     scratch.sums.Clear(part);
-    backward_sums(x + at, after(y, at), diff_y + at, rows, columns, forward, scratch.sums.first_of(part),
+    backward_sums(x + at, diff_y + at, rows, columns, forward, scratch.sums.first_of(part),
                   scratch.sums.second_of(part));
   };
   m.ParallelRows([&](int part, int64_t begin, int64_t end) { add(part, begin * m.columns, end - begin, m.columns); });
@@ -44,7 +43,7 @@ void BatchNormGradient<T>::Run(const VectorKernels& v, const WideMatrix& m, Acti
   constexpr int64_t kPiece = 16384;  // elements that a thread takes at a time
   const auto backward = Of(activation, BatchNormOf<T>(v).backward);
   m.ForAllBackwards(kPiece, [&](int, int64_t at, int64_t rows, int64_t columns) {
-    backward(x + at, after(y, at), diff_y + at, diff_x + at, rows, columns, forward, scratch.coefficients.columns());
+    backward(x + at, diff_y + at, diff_x + at, rows, columns, forward, scratch.coefficients.columns());
   });
 }
 

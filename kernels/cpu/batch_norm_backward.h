@@ -14,12 +14,12 @@ namespace mathnas::kernels::cpu {
 // apply. For float and Bfloat16.
 template <typename T>
 struct BatchNormGradient {
-  const T *x, *y, *diff_y;                     // y with ReLU alone, else null
+  const T *x, *diff_y;
   const float *mean, *inv_std, *gamma, *beta;  // the last two null if not affine
   T* diff_x;
   float *diff_gamma, *diff_beta;  // null if not affine
 
-  // diff_x may be diff_y.
+  // diff_x may be x or diff_y.
   void Run(const VectorKernels& v, const WideMatrix& m, Activation activation, void* scratch) const;
 };
 size_t BatchNormGradientScratch(const WideMatrix& m);

@@ -180,7 +180,7 @@ class BackwardRun {
     m_.ForAllBackwards(kPiece, [&](int part, int64_t at, int64_t rows, int64_t columns) {
       const float* diff = FlowAgain(part, at, rows, columns);
       for (int32_t t = 0; t < op_.terms; ++t) {
-        norm_.backward_of(Term<T>(op_, o_, t).x + at, nullptr, diff, o_.out<T>(OutputOf(t)) + at, rows, columns,
+        norm_.backward_of(Term<T>(op_, o_, t).x + at, diff, o_.out<T>(OutputOf(t)) + at, rows, columns,
                           scratch_.forward.of(t).columns(), scratch_.coefficients.of(t).columns());
       }
     });
@@ -189,7 +189,7 @@ class BackwardRun {
  private:
   size_t OutputOf(int32_t term) const { return static_cast<size_t>(term) * op_.outputs_per_term(); }
   T* Total() const { return o_.out<T>(op_.total_output()); }
-  bool NeedsInner() const { return op_.activation == Activation::kHardSwish || op_.activation == Activation::kSwish; }
+  bool NeedsInner() const { return op_.activation != Activation::kNone && !op_.has_y(); }
 
   void SetForward(int32_t t) {
     const Term<T> term(op_, o_, t);
@@ -221,12 +221,14 @@ class BackwardRun {
       AddInputs<T>(v_, o_, first, /*has_sum=*/false, at, flow, n);
       sum = flow;
     }
-    if (op_.activation == Activation::kRelu) {
+    if (op_.has_y()) {
       norm_.relu_backward(o_.in<T>(first - 1) + at, sum, flow, n);
     } else if (NeedsInner()) {
       float* inner = scratch_.inner.of(thread);
       norm_.normalize_to(o_.in<T>(0) + at, inner, rows, columns, scratch_.forward.of(0).columns());
-      const auto backward = op_.activation == Activation::kSwish ? v_.swish_backward : v_.hard_swish_backward;
+      const auto backward = op_.activation == Activation::kSwish       ? v_.swish_backward
+                            : op_.activation == Activation::kHardSwish ? v_.hard_swish_backward
+                                                                       : v_.relu_backward;
       backward(inner, sum, flow, n);
     } else if (op_.has_total && sum != flow) {
       v_.add(&sum, 1, flow, n);
@@ -252,7 +254,7 @@ class BackwardRun {
     const float* diff = Flow(thread, at, rows, columns);
     for (int32_t t = 0; t < op_.terms; ++t) {
       const ColumnSums sums = scratch_.sums.of(t);
-      norm_.backward_sums_of(Term<T>(op_, o_, t).x + at, nullptr, diff, rows, columns, scratch_.forward.of(t).columns(),
+      norm_.backward_sums_of(Term<T>(op_, o_, t).x + at, diff, rows, columns, scratch_.forward.of(t).columns(),
                              sums.first_of(part), sums.second_of(part));
     }
   }
@@ -276,7 +278,6 @@ void RunLoneBackward(const VectorKernels& v, const WideMatrix& m, const Normaliz
   const Term<T> term(op, o, 0);
   const size_t flow = op.first_flow();
   const BatchNormGradient<T> gradient = {.x = term.x,
-                                         .y = op.activation == Activation::kRelu ? o.in<T>(flow - 1) : nullptr,
                                          .diff_y = o.in<T>(flow),
                                          .mean = term.mean,
                                          .inv_std = term.inv_std,

@@ -96,7 +96,7 @@ KernelOr Make(const NormalizedSumBackward& op, const Request& r) {
                            op.affine ? o.out<float>(out + 2) : nullptr};
         }
         const size_t first = op.first_flow();
-        if (op.activation == Activation::kRelu) args.y = o.inputs[first - 1];
+        if (op.has_y()) args.y = o.inputs[first - 1];
         for (size_t i = first; i < o.inputs.size(); ++i) args.flows[args.flow_count++] = o.inputs[i];
         if (op.has_total) args.total = o.outputs[op.total_output()];
         return EnqueueNormalizedSumBackward(q, type, args, o.scratch);

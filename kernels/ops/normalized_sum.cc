@@ -47,8 +47,7 @@ absl::StatusOr<Descs> InferOutputs(const NormalizedSum& op, DescSpan inputs) {
 }
 
 absl::StatusOr<Descs> InferOutputs(const NormalizedSumBackward& op, DescSpan inputs) {
-  const size_t own = op.activation == Activation::kRelu ? 2 : 1;
-  if (auto s = CheckTerms(op, inputs, own); !s.ok()) return s;
+  if (auto s = CheckTerms(op, inputs, op.has_y() ? 2 : 1); !s.ok()) return s;
   const TensorDesc vector = {inputs[0].dtype, {inputs[0].shape.back()}};
   Descs outputs;
   for (int32_t t = 0; t < op.terms; ++t) {
@@ -69,7 +68,7 @@ Gradients Gradient(const NormalizedSum& op, const GradientRequest& request) {
       .activation = op.activation,
       .has_total = flows.size() > 1 || (request.inputs.size() > addends && op.activation != Activation::kNone)};
   Values inputs(request.inputs.begin(), request.inputs.begin() + static_cast<ptrdiff_t>(addends));
-  if (op.activation == Activation::kRelu) inputs.push_back(request.outputs[0]);
+  if (backward.has_y()) inputs.push_back(request.outputs[0]);
   inputs.insert(inputs.end(), flows.begin(), flows.end());
   const Values diff = request.graph.Apply(backward, inputs);
   Gradients gradients(request.inputs.size());

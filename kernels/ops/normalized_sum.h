@@ -32,7 +32,7 @@ struct NormalizedSum {
   size_t term_inputs() const { return static_cast<size_t>(terms) * inputs_per_term(); }
 };
 
-// Inputs: those of the terms; y, for kRelu; then what flows into y, one tensor or several, which are added.
+// Inputs: those of the terms; y, if has_y; then what flows into y, one tensor or several, which are added.
 // Outputs: for each term diff_x, and diff_gamma{C}, diff_beta{C} if affine; then, if has_total, the sum of what flows
 // in behind the activation: the gradient of the addends.
 struct NormalizedSumBackward {
@@ -50,9 +50,9 @@ struct NormalizedSumBackward {
 
   size_t inputs_per_term() const { return affine ? 5 : 3; }
   size_t outputs_per_term() const { return affine ? 3 : 1; }
-  size_t first_flow() const {
-    return static_cast<size_t>(terms) * inputs_per_term() + (activation == Activation::kRelu ? 1 : 0);
-  }
+  // Of a ReLU that is not known from the only term, which is computed again: less memory to pass through than y.
+  bool has_y() const { return activation == Activation::kRelu && (terms > 1 || has_total); }
+  size_t first_flow() const { return static_cast<size_t>(terms) * inputs_per_term() + (has_y() ? 1 : 0); }
   size_t total_output() const { return static_cast<size_t>(terms) * outputs_per_term(); }
 };
 

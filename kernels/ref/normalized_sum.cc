@@ -14,8 +14,9 @@ double Activated(Activation activation, double x) {
   return x;
 }
 
-// Its derivative at x. The ReLU's is known from its result.
+// Its derivative at x.
 double Slope(Activation activation, double x) {
+  if (activation == Activation::kRelu) return x > 0 ? 1 : 0;
   if (activation == Activation::kHardSwish) return x <= -3 ? 0 : x >= 3 ? 1 : (2 * x + 3) / 6;
   if (activation == Activation::kSwish) {
     const double s = 1 / (1 + std::exp(-x));
@@ -74,7 +75,7 @@ KernelPtr Make(const NormalizedSumBackward& op, const Request& request) {
     for (int64_t i = 0; i < elements; ++i) {
       flow[i] = 0;
       for (size_t f = first; f < o.inputs.size(); ++f) flow[i] += o.in<T>(f)[i];
-      if (op.activation == Activation::kRelu) {
+      if (op.has_y()) {
         flow[i] = o.in<T>(first - 1)[i] > 0 ? flow[i] : 0;
       } else {
         flow[i] *= Slope(op.activation, TermOf<T, NormalizedSumBackward>(op, o, 0, channels).Scaled(i));

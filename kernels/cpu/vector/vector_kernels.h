@@ -37,11 +37,11 @@ struct BatchNormKernels {
   // y = the activation of it; by VectorActivation, as the two of backward, which have no kSwish.
   void (*normalize[4])(const T* x, T* y, int64_t rows, int64_t columns, const NormalizeColumns& with);
   // Adds the sums of diff_y, as it flows in behind the activation, and of its product with x - mean of each column to
-  // those that are there. y is read with kRelu alone, scale and shift of `forward` with kHardSwish.
-  void (*backward_sums[3])(const T* x, const T* y, const T* diff_y, int64_t rows, int64_t columns,
-                           const NormalizeColumns& forward, double* sum_diff, double* sum_diff_x);
+  // those that are there. Scale and shift of `forward` are read where there is an activation.
+  void (*backward_sums[3])(const T* x, const T* diff_y, int64_t rows, int64_t columns, const NormalizeColumns& forward,
+                           double* sum_diff, double* sum_diff_x);
   // The same for diff_x; the mean is that of `forward`.
-  void (*backward[3])(const T* x, const T* y, const T* diff_y, T* diff_x, int64_t rows, int64_t columns,
+  void (*backward[3])(const T* x, const T* diff_y, T* diff_x, int64_t rows, int64_t columns,
                       const NormalizeColumns& forward, const NormalizeBackwardColumns& with);
 
   // For sums of several, which are floats whatever T is.
@@ -52,9 +52,9 @@ struct BatchNormKernels {
   void (*add)(const T* const* x, int64_t count, float* y, int64_t n);  // as VectorKernels::add
   void (*accumulate)(const T* x, float* sum, int64_t n);
   void (*relu_backward)(const T* y, const float* diff_y, float* diff_x, int64_t n);
-  void (*backward_sums_of)(const T* x, const T* y, const float* diff_y, int64_t rows, int64_t columns,
+  void (*backward_sums_of)(const T* x, const float* diff_y, int64_t rows, int64_t columns,
                            const NormalizeColumns& forward, double* sum_diff, double* sum_diff_x);
-  void (*backward_of)(const T* x, const T* y, const float* diff_y, T* diff_x, int64_t rows, int64_t columns,
+  void (*backward_of)(const T* x, const float* diff_y, T* diff_x, int64_t rows, int64_t columns,
                       const NormalizeColumns& forward, const NormalizeBackwardColumns& with);
 };
 

@@ -43,6 +43,20 @@ __device__ float Activated(SumActivation activation, float x) {
   }
 }
 
+// Its derivative at x.
+__device__ float SlopeOf(SumActivation activation, float x) {
+  switch (activation) {
+    case SumActivation::kRelu:
+      return x > 0 ? 1.f : 0.f;
+    case SumActivation::kHardSwish:
+      return HardSwishSlope(x);
+    case SumActivation::kSwish:
+      return SwishSlope(x);
+    default:
+      return 1;
+  }
+}
+
 // sums[r] += x(row r) for the rows that there are.
 template <int V, typename T>
 __device__ void AddRows(const T* x, long long stride, int count, Packet<V> (&sums)[kRows]) {
@@ -106,7 +120,7 @@ __device__ void Flow(const NormalizedSumBackwardArgs& a, bool from_total, int ch
   for (int k = 0; k < a.flow_count; ++k) AddRows<V>(static_cast<const T*>(a.flows[k]) + at, stride, count, flow);
   if (a.activation == SumActivation::kNone) return;
   Packet<V> x[kRows] = {};
-  if (a.activation == SumActivation::kRelu) {
+  if (a.y != nullptr) {
     AddRows<V>(static_cast<const T*>(a.y) + at, stride, count, x);
     for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < V; ++v) flow[r].v[v] = x[r].v[v] > 0 ? flow[r].v[v] : 0.f;
@@ -118,8 +132,7 @@ __device__ void Flow(const NormalizedSumBackwardArgs& a, bool from_total, int ch
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < V; ++v) {
       const float inner = scale.Of(x[r].v[v], v);
-      const float slope = a.activation == SumActivation::kSwish ? SwishSlope(inner) : HardSwishSlope(inner);
-      flow[r].v[v] *= r < count ? slope : 0.f;
+      flow[r].v[v] *= r < count ? SlopeOf(a.activation, inner) : 0.f;
     }
   }
 }

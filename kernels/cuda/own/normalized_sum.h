@@ -50,7 +50,7 @@ struct NormalizedSumBackwardArgs {
   NormalizedTermBackward terms[kMostTerms] = {};
   int term_count = 1;
   int first_term = 0;       // of those that a launch makes sums of
-  const void* y = nullptr;  // for kRelu
+  const void* y = nullptr;  // of kRelu that is not known from the first term
   const void* flows[kMostAddends] = {};
   int flow_count = 0;
   SumActivation activation = SumActivation::kNone;
