@@ -126,6 +126,7 @@ struct BackwardCoefficients {
       : scale(scratch.Take<float>(std::max(m.columns, m.channels))),
         slope(scratch.Take<float>(std::max(m.columns, m.channels))),
         offset(scratch.Take<float>(std::max(m.columns, m.channels))) {}
+
   // With g = gamma * inv_std: diff_x = g * (diff_y - sum(diff_y) / n - (x - mean) * inv_std^2 * sum(diff_y * (x -
   // mean)) / n). diff_gamma and diff_beta of the channels are left where they are not null.
   void Set(const WideMatrix& m, const ColumnSums& sums, const float* inv_std, const float* gamma, float* diff_gamma,
