@@ -6,10 +6,10 @@
 namespace mathnas::kernels {
 namespace {
 
+// Of those that may join a normalisation (fuse.h).
 Activation ActivationOf(const Operator& op) {
   if (std::holds_alternative<Relu>(op)) return Activation::kRelu;
   if (std::holds_alternative<HardSwish>(op)) return Activation::kHardSwish;
-  if (std::holds_alternative<Swish>(op)) return Activation::kSwish;
   return Activation::kNone;
 }
 
@@ -63,7 +63,6 @@ class Fuser {
     if (sum.activation != Activation::kNone) {
       terms = {node.inputs[0]};
       add = sum.activation == Activation::kRelu ? OnlyReadProducer<Add>(node.inputs[0]) : -1;
-      if (add < 0 && sum.activation == Activation::kSwish) return;
       if (add >= 0) terms = graph_.nodes()[add].inputs;
     } else if (std::holds_alternative<Add>(node.op)) {
       terms = node.inputs;
