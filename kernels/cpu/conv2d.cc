@@ -83,6 +83,7 @@ KernelOr Make(const Conv2dBackwardData& op, const Request& r) {
 KernelOr Make(const Conv2dBackwardWeights& op, const Request& r) {
   if (r.inputs[0].elements() == 0 || r.inputs[1].elements() == 0) return ZeroOutputs(r);
   if (IsDepthwise(op, r)) return MakeDepthwise(op, r);
+  if (IsOfMatrixUnit(op, r)) return MakeOfMatrixUnit(op, r);
   if (IsWinograd(op, r)) return MakeWinograd(op, r);
   const Shape &src = r.inputs[0].shape, &diff_dst = r.inputs[1].shape, &weights = r.outputs[0].shape;
   const DType type = r.inputs[0].dtype;  // of the images: gradients of weights are float32

@@ -42,6 +42,10 @@ KernelOr MakeWinograd(const Conv2d& op, const Request& request);
 KernelOr MakeWinograd(const Conv2dBackwardData& op, const Request& request);
 KernelOr MakeWinograd(const Conv2dBackwardWeights& op, const Request& request);
 
+// matrix_unit.cc: gradients of weights in bfloat16 that conv2d.cc hands over where the processor has such a unit.
+bool IsOfMatrixUnit(const Conv2dBackwardWeights& op, const Request& request);
+KernelOr MakeOfMatrixUnit(const Conv2dBackwardWeights& op, const Request& request);
+
 // Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, convert.cc, cross_entropy.cc, dropout.cc,
 // elementwise.cc, embedding.cc, expand_depthwise.cc, global_avg_pool.cc, kernel_transform.cc, layer_norm.cc,
 // layer_scale.cc, normalized_sum.cc, positions.cc, resize.cc, scale_channels.cc, store.cc, talking_heads.cc

@@ -183,11 +183,8 @@ bool IsWinograd(const Conv2dBackwardData& op, const Request& r) {
 bool IsWinograd(const Conv2dBackwardWeights& op, const Request& r) {
   const Shape &src = r.inputs[0].shape, &diff_dst = r.inputs[1].shape;
   const bool equal = src[3] == diff_dst[3];  // of 16 and 64 channels: 1.12 to 1.18
-  // In bfloat16 oneDNN sums over the pixels of a row at a time, which narrow images have too few of: half as fast as
-  // this with 8, as fast with 16 (64 images, 64 and 32 channels, AMX).
-  constexpr int64_t kWide = 16;
-  const bool pays = r.inputs[0].dtype == DType::kF32 || src[2] < kWide;
-  return equal && pays && !op.has_bias && IsWinograd(op, op.kernel_h, op.kernel_w, ShapeOf(src, diff_dst), src[0]);
+  return equal && r.inputs[0].dtype == DType::kF32 && !op.has_bias &&
+         IsWinograd(op, op.kernel_h, op.kernel_w, ShapeOf(src, diff_dst), src[0]);
 }
 
 KernelOr MakeWinograd(const Conv2d& op, const Request& r) { return MakeConvolution(op, /*turned=*/false, r); }
@@ -197,29 +194,18 @@ KernelOr MakeWinograd(const Conv2dBackwardWeights&, const Request& r) {
   const WinogradShape shape = ShapeOf(r.inputs[0].shape, r.inputs[1].shape);
   const int64_t tiles = TilesOf(shape, r.inputs[0].shape[0]), row = r.outputs[0].row_elements();
   const int64_t floats = WinogradFloats(shape), sum_floats = SumFloats(shape);
-  const bool low = r.inputs[0].dtype == DType::kBf16;
-  const int64_t src_floats = low ? r.inputs[0].elements() : 0, diff_floats = low ? r.inputs[1].elements() : 0;
   Carver books(nullptr);
-  for (int64_t count : {r.threads * floats, r.threads * sum_floats, src_floats, diff_floats}) books.Take<float>(count);
+  for (int64_t count : {r.threads * floats, r.threads * sum_floats}) books.Take<float>(count);
   return MakeFunctionKernel(
       std::string(Vector().name) + "_winograd", books.bytes(), [=, threads = r.threads](const Operands& o) {
         const WinogradKernels& v = Vector().winograd;
         Carver scratch(o.scratch);
         float* const of_threads = scratch.Take<float>(threads * floats);
         float* const sums = scratch.Take<float>(threads * sum_floats);
-        const auto widened = [&](size_t input, int64_t count) -> const float* {
-          if (!low) return o.in<float>(input);
-          float* const to = scratch.Take<float>(count);
-          ParallelElements(threads, count, [&](int64_t begin, int64_t size) {
-            Vector().widen(o.in<Bfloat16>(input) + begin, to + begin, size);
-          });
-          return to;
-        };
-        const float *src = widened(0, src_floats), *diff_dst = widened(1, diff_floats);
         const int parts = ParallelTiles(threads, tiles, shape, [&](int thread, int64_t first, int64_t last) {
           v.backward_weights({.shape = shape,
-                              .src = src,
-                              .diff_dst = diff_dst,
+                              .src = o.in<float>(0),
+                              .diff_dst = o.in<float>(1),
                               .dst = sums + thread * sum_floats,
                               .scratch = of_threads + thread * floats,
                               .first = first,

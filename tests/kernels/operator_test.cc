@@ -1,7 +1,10 @@
 // Every operator with every line of its shape file: each device against exact arithmetic (the reference device in
 // double), in-place use, packed constants, and the same bits on every run.
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "kernels/status.h"
@@ -130,19 +133,24 @@ TEST(OperatorCases, EveryEntryHasShapesAndBuildsItsOperator) {
   }
 }
 
+// What computes operator `name` of this shape.
+std::string ImplementationOf(Device& device, const std::string& name, const std::string& shape) {
+  for (const OperatorCase& c : OperatorCases()) {
+    if (c.name != name) continue;
+    const Problem problem = BuildProblem(c, *ShapeLine::Parse(shape, KeysOf(c)));
+    auto run = RunOperator(device, problem, RandomInputs(problem, Random(1)));
+    return run.ok() ? run->implementation : std::string(Message(run.status()));
+  }
+  return "unknown";
+}
+
 // The shapes of NAS-Bench-201 at batch 64, and some that do not pay.
 TEST(OperatorCases, LargeConvolutionsAreWinograds) {
   const auto device = CpuDevice(2);
   if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << "no CPU kernels: " << Message(device.status());
   ASSERT_TRUE(device.ok()) << Message(device.status());
-  const auto implementation = [&](const std::string& name, const std::string& shape) -> std::string {
-    for (const OperatorCase& c : OperatorCases()) {
-      if (c.name != name) continue;
-      const Problem problem = c.build(*ShapeLine::Parse(shape, c.keys));
-      auto run = RunOperator(**device, problem, RandomInputs(problem, Random(1)));
-      return run.ok() ? run->implementation : std::string(Message(run.status()));
-    }
-    return "unknown";
+  const auto implementation = [&](const std::string& name, const std::string& shape) {
+    return ImplementationOf(**device, name, shape);
   };
   if (implementation("relu", "n=1 h=1 w=1 c=16") != "vector:avx512") GTEST_SKIP() << "only with AVX-512";
   const std::string winograd = "vector:avx512_winograd";
@@ -156,6 +164,27 @@ TEST(OperatorCases, LargeConvolutionsAreWinograds) {
           "n=64 h=16 w=16 c=24 o=16 k=3 p=1", "n=64 h=16 w=16 c=16 o=16 k=3 p=0", "n=64 h=16 w=16 c=16 o=16 k=5 p=2"}) {
       EXPECT_NE(implementation(name, shape), winograd) << name << " " << shape;
     }
+  }
+}
+
+TEST(OperatorCases, MatrixUnitTakesGradientsOfWeightsInBfloat16) {
+  std::ifstream info("/proc/cpuinfo");
+  const std::string processor((std::istreambuf_iterator<char>(info)), {});
+  const auto device = CpuDevice(2);
+  if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << "no CPU kernels: " << Message(device.status());
+  if (processor.find(" amx_bf16 ") == std::string::npos || std::getenv("MATHNAS_ISA") != nullptr) {
+    GTEST_SKIP() << "the processor has no AMX";
+  }
+  ASSERT_TRUE(device.ok()) << Message(device.status());
+  const std::string unit = "vector:amx_bf16", name = "conv2d_backward_weights";
+  for (const char* shape : {"n=2 h=7 w=9 c=3 o=40 k=3 p=1", "n=1 h=4 w=4 c=8 o=8 k=7 p=3", "n=2 h=8 w=8 c=64 o=24"}) {
+    EXPECT_EQ(ImplementationOf(**device, name, std::string(shape) + " bfloat16"), unit) << shape;
+    EXPECT_NE(ImplementationOf(**device, name, shape), unit) << shape;
+  }
+  for (const char* shape :
+       {"n=2 h=7 w=9 c=8 o=8 k=3 p=1 bias=1", "n=2 h=7 w=9 c=8 o=8 k=3 p=1 s=2", "n=2 h=7 w=9 c=8 o=8 k=3",
+        "n=2 h=7 w=9 c=8 o=8 k=3 p=1 g=2", "n=2 h=7 w=9 c=8 o=8 k=9 p=4", "n=2 h=7 w=9 c=8 o=8 kh=3 kw=1 p=1"}) {
+    EXPECT_NE(ImplementationOf(**device, name, std::string(shape) + " bfloat16"), unit) << shape;
   }
 }
 

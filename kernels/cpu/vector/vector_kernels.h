@@ -5,6 +5,7 @@
 #ifndef MATHNAS_KERNELS_CPU_VECTOR_VECTOR_KERNELS_H_
 #define MATHNAS_KERNELS_CPU_VECTOR_VECTOR_KERNELS_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/bfloat16.h"
@@ -166,6 +167,43 @@ struct WinogradKernels {
                    int64_t row);
 };
 
+inline constexpr int64_t kMatrixUnitPixels = 32;  // that the unit sums over at once: a tile
+
+// The gradient of the weights of a convolution of images{height,width,inputs} with stride 1 and padding kernel / 2, of
+// an odd kernel. Images lie on a raster of lines, each image below the other: `padding` pixels right of the last of a
+// line and lines below the last of an image are zeros, which are the padding on the left and above of what follows,
+// too. Zeros are multiplied like all else, so what is infinite or not a number may reach the gradients of all taps.
+struct MatrixUnitShape {
+  int64_t height, width, inputs, outputs, kernel;
+
+  constexpr int64_t padding() const { return kernel / 2; }
+  constexpr int64_t line() const { return width + padding(); }
+  // Tiles of pixels of the raster.
+  constexpr int64_t tiles(int64_t images) const {
+    return (images * (height + padding()) * line() + kMatrixUnitPixels - 1) / kMatrixUnitPixels;
+  }
+  constexpr int64_t input_tiles() const { return (inputs + 15) / 16; }
+  constexpr int64_t output_tiles() const { return (outputs + 15) / 16; }
+  constexpr int64_t sums() const { return kernel * kernel * input_tiles() * output_tiles() * 256; }
+};
+
+struct MatrixUnitOperands {
+  MatrixUnitShape shape;
+  int64_t images;
+  const Bfloat16* src;       // {images,height,width,inputs}
+  const Bfloat16* diff_dst;  // {images,height,width,outputs}
+  float* sums;               // {kernel,kernel,input_tiles,output_tiles,16 outputs,16 inputs}
+  void* scratch;             // scratch_bytes, on a cache line
+  int64_t first, last;       // tiles of the raster that are summed: first .. last - 1, at least one
+};
+
+// Kernels of a processor's unit for products of matrices of bfloat16: Intel's AMX. See amx.cc.
+struct MatrixUnitKernels {
+  const char* name;  // "vector:amx_bf16"
+  size_t (*scratch_bytes)(const MatrixUnitShape& shape);
+  void (*backward_weights)(const MatrixUnitOperands& operands);
+};
+
 // Floats that kernels take at once; behind what they read some more may have to be there.
 inline constexpr int64_t kVectorFloats = 16;
 
@@ -320,6 +358,8 @@ inline const BatchNormKernels<Bfloat16>& BatchNormOf<Bfloat16>(const VectorKerne
 // The best table that this machine can run. The environment variable MATHNAS_ISA (portable, avx2, avx512), read once,
 // sets an upper limit.
 const VectorKernels& Vector();
+// Null where the machine has none, the system does not allow it, or MATHNAS_ISA sets a limit.
+const MatrixUnitKernels* MatrixUnit();
 
 namespace portable {
 extern const VectorKernels kVectorKernels;
@@ -329,6 +369,9 @@ extern const VectorKernels kVectorKernels;
 }
 namespace avx512 {
 extern const VectorKernels kVectorKernels;
+}
+namespace amx {
+extern const MatrixUnitKernels kMatrixUnitKernels;
 }
 
 }  // namespace mathnas::kernels::cpu
