@@ -42,9 +42,16 @@ KernelOr MakeWinograd(const Conv2d& op, const Request& request);
 KernelOr MakeWinograd(const Conv2dBackwardData& op, const Request& request);
 KernelOr MakeWinograd(const Conv2dBackwardWeights& op, const Request& request);
 
-// matrix_unit.cc: gradients of weights in bfloat16 that conv2d.cc hands over where the processor has such a unit.
+// matrix_unit_conv2d.cc, matrix_unit_linear.cc: what conv2d.cc and linear.cc hand over where the processor has a unit
+// for products of matrices.
 bool IsOfMatrixUnit(const Conv2dBackwardWeights& op, const Request& request);
+bool IsOfMatrixUnit(const Linear& op, const Request& request);
+bool IsOfMatrixUnit(const LinearBackwardData& op, const Request& request);
+bool IsOfMatrixUnit(const LinearBackwardWeights& op, const Request& request);
 KernelOr MakeOfMatrixUnit(const Conv2dBackwardWeights& op, const Request& request);
+KernelOr MakeOfMatrixUnit(const Linear& op, const Request& request);
+KernelOr MakeOfMatrixUnit(const LinearBackwardData& op, const Request& request);
+KernelOr MakeOfMatrixUnit(const LinearBackwardWeights& op, const Request& request);
 
 // Own code: activation.cc, attention.cc, batch_norm.cc, concat.cc, convert.cc, cross_entropy.cc, dropout.cc,
 // elementwise.cc, embedding.cc, expand_depthwise.cc, global_avg_pool.cc, kernel_transform.cc, layer_norm.cc,

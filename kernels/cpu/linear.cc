@@ -58,7 +58,7 @@ PrimitiveKernelOr MakeProduct(const Product& p, bool constant_weights) {
 
 class LinearKernel : public Kernel {
  public:
-  LinearKernel(const Product& product, std::shared_ptr<const PrimitiveKernel> plain)
+  LinearKernel(const Product& product, std::shared_ptr<const Kernel> plain)
       : product_(product), plain_(std::move(plain)) {}
 
   std::string implementation() const override { return plain_->implementation() + ", packed if constant"; }
@@ -88,7 +88,7 @@ class LinearKernel : public Kernel {
   };
 
   Product product_;
-  std::shared_ptr<const PrimitiveKernel> plain_;
+  std::shared_ptr<const Kernel> plain_;
   mutable std::once_flag made_;
   mutable PrimitiveKernelOr packed_;
 };
@@ -101,13 +101,14 @@ KernelOr Make(const Linear& op, const Request& r) {
   const Product product = {RowsOf(r.inputs[0].shape), weights.shape[1], weights.shape[0],
                            weights.row_elements(),    op.has_bias,      r.threads,
                            r.inputs[0].dtype,         weights.dtype,    r.outputs[0].dtype};
-  auto plain = MakeProduct(product, false);
+  const KernelOr plain = IsOfMatrixUnit(op, r) ? MakeOfMatrixUnit(op, r) : KernelOr(MakeProduct(product, false));
   if (!plain.ok()) return plain.status();
-  return std::make_shared<LinearKernel>(product, *std::move(plain));
+  return std::make_shared<LinearKernel>(product, *plain);
 }
 
-KernelOr Make(const LinearBackwardData&, const Request& r) {
+KernelOr Make(const LinearBackwardData& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
+  if (IsOfMatrixUnit(op, r)) return MakeOfMatrixUnit(op, r);
   const int64_t n = RowsOf(r.inputs[0].shape), out = r.inputs[1].shape[0], in = r.inputs[1].shape[1];
   const DType type = r.inputs[0].dtype;
   return onednn::Guard(r.threads, [&]() -> KernelOr {
@@ -177,6 +178,7 @@ struct PanelsOfColumns {
 
 KernelOr Make(const LinearBackwardWeights& op, const Request& r) {
   if (r.inputs[0].elements() == 0 || r.inputs[1].elements() == 0) return ZeroOutputs(r);
+  if (IsOfMatrixUnit(op, r)) return MakeOfMatrixUnit(op, r);
   const int64_t n = RowsOf(r.inputs[0].shape), in = r.inputs[0].shape.back(), out = r.inputs[1].shape.back();
   const DType type = r.inputs[0].dtype;  // of src and diff_dst: gradients of weights are float32
   if (const PanelsOfColumns panels = {n, in, out, r.threads}; type == DType::kF32 && panels.pays()) {

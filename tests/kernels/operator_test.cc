@@ -134,14 +134,11 @@ TEST(OperatorCases, EveryEntryHasShapesAndBuildsItsOperator) {
 }
 
 // What computes operator `name` of this shape.
-std::string ImplementationOf(Device& device, const std::string& name, const std::string& shape) {
-  for (const OperatorCase& c : OperatorCases()) {
-    if (c.name != name) continue;
-    const Problem problem = BuildProblem(c, *ShapeLine::Parse(shape, KeysOf(c)));
-    auto run = RunOperator(device, problem, RandomInputs(problem, Random(1)));
-    return run.ok() ? run->implementation : std::string(Message(run.status()));
-  }
-  return "unknown";
+std::string ImplementationOf(Device& device, std::string_view name, std::string_view shape) {
+  const OperatorCase& c = *FindOperatorCase(name);
+  const Problem problem = BuildProblem(c, *ShapeLine::Parse(shape, KeysOf(c)));
+  auto run = RunOperator(device, problem, RandomInputs(problem, Random(1)));
+  return run.ok() ? run->implementation : std::string(Message(run.status()));
 }
 
 // The shapes of NAS-Bench-201 at batch 64, and some that do not pay.
@@ -167,24 +164,77 @@ TEST(OperatorCases, LargeConvolutionsAreWinograds) {
   }
 }
 
-TEST(OperatorCases, MatrixUnitTakesGradientsOfWeightsInBfloat16) {
+bool HasMatrixUnit() {
   std::ifstream info("/proc/cpuinfo");
   const std::string processor((std::istreambuf_iterator<char>(info)), {});
+  return processor.find(" amx_bf16 ") != std::string::npos && std::getenv("MATHNAS_ISA") == nullptr;
+}
+
+TEST(OperatorCases, WhatTheMatrixUnitTakes) {
   const auto device = CpuDevice(2);
   if (absl::IsUnimplemented(device.status())) GTEST_SKIP() << "no CPU kernels: " << Message(device.status());
-  if (processor.find(" amx_bf16 ") == std::string::npos || std::getenv("MATHNAS_ISA") != nullptr) {
-    GTEST_SKIP() << "the processor has no AMX";
-  }
+  if (!HasMatrixUnit()) GTEST_SKIP() << "the processor has no AMX";
   ASSERT_TRUE(device.ok()) << Message(device.status());
-  const std::string unit = "vector:amx_bf16", name = "conv2d_backward_weights";
-  for (const char* shape : {"n=2 h=7 w=9 c=3 o=40 k=3 p=1", "n=1 h=4 w=4 c=8 o=8 k=7 p=3", "n=2 h=8 w=8 c=64 o=24"}) {
-    EXPECT_EQ(ImplementationOf(**device, name, std::string(shape) + " bfloat16"), unit) << shape;
-    EXPECT_NE(ImplementationOf(**device, name, shape), unit) << shape;
+  const auto is_taken = [&](const std::string& name, const std::string& shape) {
+    return ImplementationOf(**device, name, shape).starts_with("vector:amx_bf16");
+  };
+  const std::string convolution = "conv2d_backward_weights", low = " bfloat16";
+  for (const std::string shape :
+       {"n=2 h=7 w=9 c=3 o=40 k=3 p=1", "n=1 h=4 w=4 c=8 o=8 k=7 p=3", "n=2 h=8 w=8 c=64 o=24"}) {
+    EXPECT_TRUE(is_taken(convolution, shape + low)) << shape;
+    EXPECT_FALSE(is_taken(convolution, shape)) << shape;
   }
-  for (const char* shape :
+  for (const std::string shape :
        {"n=2 h=7 w=9 c=8 o=8 k=3 p=1 bias=1", "n=2 h=7 w=9 c=8 o=8 k=3 p=1 s=2", "n=2 h=7 w=9 c=8 o=8 k=3",
         "n=2 h=7 w=9 c=8 o=8 k=3 p=1 g=2", "n=2 h=7 w=9 c=8 o=8 k=9 p=4", "n=2 h=7 w=9 c=8 o=8 kh=3 kw=1 p=1"}) {
-    EXPECT_NE(ImplementationOf(**device, name, std::string(shape) + " bfloat16"), unit) << shape;
+    EXPECT_FALSE(is_taken(convolution, shape + low)) << shape;
+  }
+  for (const char* name : {"linear", "linear_backward_data", "linear_backward_weights"}) {
+    EXPECT_TRUE(is_taken(name, "n=300 i=300 o=300")) << name;
+    EXPECT_FALSE(is_taken(name, "n=300 i=300 o=300 bfloat16")) << name;
+    for (const char* shape : {"n=40 i=3000 o=300", "n=300 i=40 o=3000", "n=3000 i=300 o=40", "n=200 i=200 o=200"}) {
+      EXPECT_FALSE(is_taken(name, shape)) << name << " " << shape;
+    }
+  }
+}
+
+// Products of floats made of products of bfloat16 must be more exact than sums of floats one after the other.
+TEST(OperatorValues, MatrixUnitMultipliesFloatsExactly) {
+  const auto device = CpuDevice(2);
+  if (!device.ok() || !HasMatrixUnit()) GTEST_SKIP() << "no CPU kernels, or the processor has no AMX";
+  struct Case {
+    const char *name, *shape;
+    int64_t rows, columns, inner;
+    // Strides of the factors, which are inputs `left` and `right`: from row (column) to the next, and of inner
+    // elements.
+    size_t left, right;
+    int64_t left_row, left_inner, right_column, right_inner;
+  };
+  for (const Case& c : {Case{"linear", "n=300 i=430 o=200", 300, 200, 430, 0, 1, 430, 1, 430, 1},
+                        Case{"linear_backward_data", "n=300 i=430 o=200", 300, 430, 200, 0, 1, 200, 1, 1, 430},
+                        Case{"linear_backward_weights", "n=300 i=430 o=200", 200, 430, 300, 1, 0, 1, 200, 1, 430}}) {
+    const OperatorCase* const entry = FindOperatorCase(c.name);
+    const Problem problem = BuildProblem(*entry, *ShapeLine::Parse(c.shape, KeysOf(*entry)));
+    const Tensors inputs = RandomInputs(problem, Random(7));
+    const auto run = RunOperator(**device, problem, inputs);
+    ASSERT_TRUE(run.ok()) << Message(run.status());
+    EXPECT_EQ(run->implementation.substr(0, 17), "vector:amx_bf16x3");
+    double ours = 0, floats = 0;
+    for (int64_t r = 0; r < c.rows; ++r) {
+      for (int64_t j = 0; j < c.columns; ++j) {
+        double exact = 0;
+        float sum = 0;
+        for (int64_t k = 0; k < c.inner; ++k) {
+          const float a = inputs[c.left].as<float>()[static_cast<size_t>(r * c.left_row + k * c.left_inner)];
+          const float b = inputs[c.right].as<float>()[static_cast<size_t>(j * c.right_column + k * c.right_inner)];
+          exact += static_cast<double>(a) * b;
+          sum = std::fma(a, b, sum);
+        }
+        ours += std::pow(run->results[0].as<float>()[static_cast<size_t>(r * c.columns + j)] - exact, 2);
+        floats += std::pow(sum - exact, 2);
+      }
+    }
+    EXPECT_LT(ours, floats / 4) << c.name;
   }
 }
 

@@ -167,41 +167,65 @@ struct WinogradKernels {
                    int64_t row);
 };
 
-inline constexpr int64_t kMatrixUnitPixels = 32;  // that the unit sums over at once: a tile
+inline constexpr int64_t kGradientPixels = 32;  // that the unit sums over at once: a tile
 
 // The gradient of the weights of a convolution of images{height,width,inputs} with stride 1 and padding kernel / 2, of
 // an odd kernel. Images lie on a raster of lines, each image below the other: `padding` pixels right of the last of a
 // line and lines below the last of an image are zeros, which are the padding on the left and above of what follows,
 // too. Zeros are multiplied like all else, so what is infinite or not a number may reach the gradients of all taps.
-struct MatrixUnitShape {
+struct ConvolutionGradientShape {
   int64_t height, width, inputs, outputs, kernel;
 
   constexpr int64_t padding() const { return kernel / 2; }
   constexpr int64_t line() const { return width + padding(); }
   // Tiles of pixels of the raster.
   constexpr int64_t tiles(int64_t images) const {
-    return (images * (height + padding()) * line() + kMatrixUnitPixels - 1) / kMatrixUnitPixels;
+    return (images * (height + padding()) * line() + kGradientPixels - 1) / kGradientPixels;
   }
   constexpr int64_t input_tiles() const { return (inputs + 15) / 16; }
   constexpr int64_t output_tiles() const { return (outputs + 15) / 16; }
   constexpr int64_t sums() const { return kernel * kernel * input_tiles() * output_tiles() * 256; }
 };
 
-struct MatrixUnitOperands {
-  MatrixUnitShape shape;
+struct ConvolutionGradientOperands {
+  ConvolutionGradientShape shape;
   int64_t images;
   const Bfloat16* src;       // {images,height,width,inputs}
   const Bfloat16* diff_dst;  // {images,height,width,outputs}
   float* sums;               // {kernel,kernel,input_tiles,output_tiles,16 outputs,16 inputs}
-  void* scratch;             // scratch_bytes, on a cache line
+  void* scratch;             // gradient_bytes, on a cache line
   int64_t first, last;       // tiles of the raster that are summed: first .. last - 1, at least one
 };
 
-// Kernels of a processor's unit for products of matrices of bfloat16: Intel's AMX. See amx.cc.
+// {rows,columns}, or turned: {columns,rows}; `row` floats from row to row of what is in memory.
+struct MatrixOfFloats {
+  const float* data = nullptr;
+  int64_t row;
+  bool turned = false;
+};
+
+// y{rows,columns} = left{rows,inner} right{inner,columns} + bias{columns}, if there is one. Sizes are at least 1.
+struct ProductOfFloats {
+  int64_t rows, columns, inner;
+  MatrixOfFloats left, right;
+  const float* bias = nullptr;
+  float* y = nullptr;
+  int64_t y_row;            // floats from row to row
+  void* scratch = nullptr;  // product_bytes, on a cache line
+};
+
+// Kernels of a processor's unit for products of matrices of bfloat16: Intel's AMX.
 struct MatrixUnitKernels {
   const char* name;  // "vector:amx_bf16"
-  size_t (*scratch_bytes)(const MatrixUnitShape& shape);
-  void (*backward_weights)(const MatrixUnitOperands& operands);
+
+  // amx_gradient.inc
+  size_t (*gradient_bytes)(const ConvolutionGradientShape& shape);
+  void (*backward_weights)(const ConvolutionGradientOperands& operands);
+
+  // amx_product.inc: more exact than sums of floats one after the other; what is infinite may become not a number. Bytes
+  // for so many rows are enough for fewer.
+  size_t (*product_bytes)(int64_t rows, int64_t inner);
+  void (*multiply)(const ProductOfFloats& product);
 };
 
 // Floats that kernels take at once; behind what they read some more may have to be there.

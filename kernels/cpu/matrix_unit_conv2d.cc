@@ -1,5 +1,6 @@
 // Gradients of the weights of convolutions in bfloat16 by the processor's unit for products of matrices
-// (vector/amx.cc): oneDNN's were a third of a training step of NAS-Bench-201, and take up to eight times as long.
+// (vector/amx_gradient.inc): oneDNN's were a third of a training step of NAS-Bench-201, and take up to eight times as
+// long.
 #include <algorithm>
 
 #include "kernels/cpu/cpu_kernels.h"
@@ -14,7 +15,7 @@ constexpr int64_t kMostTaps = 49;
 
 // diff_weights{outputs,inputs,kernel,kernel}, outputs `row` floats apart, of 16 outputs from 16 * `tile` on: the sum of
 // the parts in their order.
-void AddParts(const MatrixUnitShape& s, const float* sums, int64_t parts, int64_t tile, float* diff_weights,
+void AddParts(const ConvolutionGradientShape& s, const float* sums, int64_t parts, int64_t tile, float* diff_weights,
               int64_t row) {
   const int64_t taps = s.kernel * s.kernel, stride = s.input_tiles() * s.output_tiles() * 256;
   for (int64_t o = 0; o < std::min<int64_t>(16, s.outputs - 16 * tile); ++o) {
@@ -45,10 +46,10 @@ bool IsOfMatrixUnit(const Conv2dBackwardWeights& op, const Request& r) {
 
 KernelOr MakeOfMatrixUnit(const Conv2dBackwardWeights& op, const Request& r) {
   const Shape &src = r.inputs[0].shape, &diff_dst = r.inputs[1].shape;
-  const MatrixUnitShape shape = {
+  const ConvolutionGradientShape shape = {
       .height = src[1], .width = src[2], .inputs = src[3], .outputs = diff_dst[3], .kernel = op.kernel_h};
   const int64_t images = src[0], row = r.outputs[0].row_elements();
-  const auto bytes = static_cast<int64_t>(MatrixUnit()->scratch_bytes(shape));
+  const auto bytes = static_cast<int64_t>(MatrixUnit()->gradient_bytes(shape));
   const int64_t pixel = 2 * shape.kernel * shape.kernel * shape.inputs * shape.outputs;  // operations
   Carver books(nullptr);
   books.Take<std::byte>(r.threads * bytes);
@@ -58,7 +59,7 @@ KernelOr MakeOfMatrixUnit(const Conv2dBackwardWeights& op, const Request& r) {
     std::byte* const of_threads = scratch.Take<std::byte>(threads * bytes);
     float* const sums = scratch.Take<float>(threads * shape.sums());
     constexpr int64_t kOperations = 10'000'000;  // 20 us of a thread
-    const int parts = ParallelFor(threads, shape.tiles(images), kOperations / (pixel * kMatrixUnitPixels) + 1,
+    const int parts = ParallelFor(threads, shape.tiles(images), kOperations / (pixel * kGradientPixels) + 1,
                                   [&](int thread, int64_t first, int64_t last) {
                                     MatrixUnit()->backward_weights({.shape = shape,
                                                                     .images = images,
