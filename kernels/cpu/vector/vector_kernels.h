@@ -222,8 +222,8 @@ struct MatrixUnitKernels {
   size_t (*gradient_bytes)(const ConvolutionGradientShape& shape);
   void (*backward_weights)(const ConvolutionGradientOperands& operands);
 
-  // amx_product.inc: more exact than sums of floats one after the other; what is infinite may become not a number. Bytes
-  // for so many rows are enough for fewer.
+  // amx_product.inc: more exact than sums of floats one after the other; what is infinite may become not a number.
+  // Bytes for so many rows are enough for fewer.
   size_t (*product_bytes)(int64_t rows, int64_t inner);
   void (*multiply)(const ProductOfFloats& product);
 };
