@@ -72,7 +72,7 @@ KernelOr MakeKernel(const LinearProduct& product) {
                             [product](const Operands& o) { product.Run(o); });
 }
 
-// Whether the product takes less time than oneDNN's of floats: 0.6 to 0.95 of it. With shorter sides, which are filled
+// Whether the product takes less time than oneDNN's of floats: 0.6 to 1.02 of it. With shorter sides, which are filled
 // up, and fewer products for each float that is split, it takes up to 2.5 times as long.
 bool Pays(int64_t rows, int64_t columns, int64_t inner) {
   return MatrixUnit() != nullptr && std::min({rows, columns, inner}) >= 64 && rows * columns * inner >= 1 << 24;
