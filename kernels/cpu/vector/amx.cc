@@ -16,6 +16,7 @@ extern constexpr MatrixUnitKernels kMatrixUnitKernels = {.name = "vector:amx_bf1
                                                          .gradient_bytes = GradientBytes,
                                                          .backward_weights = BackwardWeights,
                                                          .product_bytes = ProductBytes,
-                                                         .multiply = MultiplyFloats};
+                                                         .multiply = MultiplyFloats,
+                                                         .pack_right = PackAllOfRight};
 
 }  // namespace mathnas::kernels::cpu::amx
