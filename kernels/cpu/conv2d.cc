@@ -44,7 +44,6 @@ onednn::Window MakeWindow(const Shape& src, const Shape& dst, int64_t kh, int64_
 KernelOr Make(const Conv2d& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
   if (IsWinograd(op, r)) return MakeWinograd(op, r);
-  if (IsOfMatrixUnit(op, r)) return MakeOfMatrixUnit(op, r);
   const Shape &src = r.inputs[0].shape, &weights = r.inputs[1].shape, &dst = r.outputs[0].shape;
   const DType type = r.inputs[0].dtype;  // that weights are packed as, whatever they are
   return onednn::Guard(r.threads, [&]() -> KernelOr {

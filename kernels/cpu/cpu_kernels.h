@@ -45,12 +45,10 @@ KernelOr MakeWinograd(const Conv2dBackwardWeights& op, const Request& request);
 // matrix_unit_conv2d.cc, matrix_unit_linear.cc: what conv2d.cc and linear.cc hand over where the processor has a unit
 // for products of matrices.
 bool IsOfMatrixUnit(const Conv2dBackwardWeights& op, const Request& request);
-bool IsOfMatrixUnit(const Conv2d& op, const Request& request);
 bool IsOfMatrixUnit(const Linear& op, const Request& request);
 bool IsOfMatrixUnit(const LinearBackwardData& op, const Request& request);
 bool IsOfMatrixUnit(const LinearBackwardWeights& op, const Request& request);
 KernelOr MakeOfMatrixUnit(const Conv2dBackwardWeights& op, const Request& request);
-KernelOr MakeOfMatrixUnit(const Conv2d& op, const Request& request);
 KernelOr MakeOfMatrixUnit(const Linear& op, const Request& request);
 KernelOr MakeOfMatrixUnit(const LinearBackwardData& op, const Request& request);
 KernelOr MakeOfMatrixUnit(const LinearBackwardWeights& op, const Request& request);

@@ -2,14 +2,15 @@
 // the map between them stays in the first caches. What both cost apart is mostly their activations and memory.
 #include <algorithm>
 #include <array>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "fmt/format.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/elements.h"
-#include "kernels/cpu/packing_id.h"
 #include "kernels/cpu/padded.h"
 #include "kernels/cpu/vector/vector_kernels.h"
 #include "kernels/cpu/vector_activation.h"
@@ -66,6 +67,18 @@ void Pack(const Layout& a, int64_t rows, const float* weights, float* packed) {
       for (int64_t c = first; c < first + floats; ++c) *packed++ = c < a.shape.channels ? weights[c * rows + r] : 0;
     }
   }
+}
+
+// An address for each shape of weights that has been packed, as PackedWeights wants it.
+const void* ShapeId(int64_t channels, int64_t rows) {
+  static std::mutex mutex;
+  static std::list<std::pair<int64_t, int64_t>> seen;
+  std::lock_guard lock(mutex);
+  const std::pair shape = {channels, rows};
+  for (const auto& known : seen) {
+    if (known == shape) return &known;
+  }
+  return &seen.emplace_back(shape);
 }
 
 // What is packed: all inputs but the image, with their numbers for each channel.
@@ -147,8 +160,8 @@ class ExpandDepthwiseKernel : public Kernel {
         continue;
       }
       const float* source = bound->sources[input];
-      auto kept = buffers.packed->Get(PackingId("expand_depthwise", {a_.shape.channels, of_channel}), source,
-                                      {DType::kF32, {floats}}, [&](const TensorView& packed) {
+      auto kept = buffers.packed->Get(ShapeId(a_.shape.channels, of_channel), source, {DType::kF32, {floats}},
+                                      [&](const TensorView& packed) {
                                         Pack(a_, of_channel, source, packed.as<float>().data());
                                         return absl::OkStatus();
                                       });

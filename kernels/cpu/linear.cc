@@ -97,12 +97,11 @@ class LinearKernel : public Kernel {
 
 KernelOr Make(const Linear& op, const Request& r) {
   if (r.outputs[0].elements() == 0) return ZeroOutputs(r);
-  if (IsOfMatrixUnit(op, r)) return MakeOfMatrixUnit(op, r);
   const TensorDesc& weights = r.inputs[1];
   const Product product = {RowsOf(r.inputs[0].shape), weights.shape[1], weights.shape[0],
                            weights.row_elements(),    op.has_bias,      r.threads,
                            r.inputs[0].dtype,         weights.dtype,    r.outputs[0].dtype};
-  const KernelOr plain = MakeProduct(product, false);
+  const KernelOr plain = IsOfMatrixUnit(op, r) ? MakeOfMatrixUnit(op, r) : KernelOr(MakeProduct(product, false));
   if (!plain.ok()) return plain.status();
   return std::make_shared<LinearKernel>(product, *plain);
 }

@@ -1,12 +1,14 @@
 // 3x3 convolutions and their gradients by Winograd's F(2x2,3x3) (vector/winograd.inc): own vector code, which
 // multiplies less than half as often as the direct ones of oneDNN, the larger part of a training step of NAS-Bench-201.
 #include <algorithm>
+#include <list>
 #include <memory>
+#include <mutex>
+#include <tuple>
 #include <utility>
 
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/elements.h"
-#include "kernels/cpu/packing_id.h"
 #include "kernels/cpu/vector/vector_kernels.h"
 #include "kernels/function_kernel.h"
 #include "kernels/packed_weights.h"
@@ -48,6 +50,18 @@ bool IsWinograd(const Op& op, int64_t kernel_h, int64_t kernel_w, const Winograd
   if (Vector().winograd.convolve == nullptr) return false;
   if (kernel_h != 3 || kernel_w != 3 || op.stride != 1 || op.padding != 1 || op.groups != 1) return false;
   return s.inputs % 16 == 0 && s.outputs % 16 == 0 && Pays(s, images);
+}
+
+// An address for each way in which weights have been packed, as PackedWeights wants it.
+const void* WeightsId(const TensorDesc& weights, bool turned) {
+  static std::mutex mutex;
+  static std::list<std::tuple<int64_t, int64_t, int64_t, bool>> seen;
+  std::lock_guard lock(mutex);
+  const std::tuple key = {weights.shape[0], weights.shape[1], weights.row_elements(), turned};
+  for (const auto& known : seen) {
+    if (known == key) return &known;
+  }
+  return &seen.emplace_back(key);
 }
 
 // A convolution, or its gradient, which is one with the weights turned.
@@ -122,12 +136,11 @@ class WinogradKernel : public Kernel {
       bound->operands.weights = bound->to_pack = scratch.Take<float>(SumFloats(c_.shape));
       return bound;
     }
-    auto kept = buffers.packed->Get(
-        PackingId("winograd", {c_.weights.shape[0], c_.weights.shape[1], c_.weights.row_elements(), c_.turned}),
-        bound->weights, {DType::kF32, {SumFloats(c_.shape)}}, [&](const TensorView& packed) {
-          c_.Pack(bound->weights, packed.as<float>().data());
-          return absl::OkStatus();
-        });
+    auto kept = buffers.packed->Get(WeightsId(c_.weights, c_.turned), bound->weights,
+                                    {DType::kF32, {SumFloats(c_.shape)}}, [&](const TensorView& packed) {
+                                      c_.Pack(bound->weights, packed.as<float>().data());
+                                      return absl::OkStatus();
+                                    });
     if (!kept.ok()) return kept.status();
     bound->operands.weights = (*kept)->as<float>().data();
     bound->kept = *std::move(kept);

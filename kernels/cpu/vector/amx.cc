@@ -16,7 +16,6 @@ extern constexpr MatrixUnitKernels kMatrixUnitKernels = {.name = "vector:amx_bf1
                                                          .gradient_bytes = GradientBytes,
                                                          .backward_weights = BackwardWeights,
                                                          .product_bytes = ProductBytes,
-                                                         .multiply = MultiplyFloats,
-                                                         .pack_right = PackAllOfRight};
+                                                         .multiply = MultiplyFloats};
 
 }  // namespace mathnas::kernels::cpu::amx

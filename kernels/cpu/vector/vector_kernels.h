@@ -204,23 +204,14 @@ struct MatrixOfFloats {
   bool turned = false;
 };
 
-// y{rows,columns} = activation([y +] left{rows,inner} right{inner,columns} [+ bias{columns}]). Sizes are at least 1.
+// y{rows,columns} = left{rows,inner} right{inner,columns} + bias{columns}, if there is one. Sizes are at least 1.
 struct ProductOfFloats {
   int64_t rows, columns, inner;
   MatrixOfFloats left, right;
-  const Bfloat16* packed = nullptr;  // `right` as pack_right leaves it, if it has been packed
   const float* bias = nullptr;
-  bool adds = false;
-  VectorActivation activation = VectorActivation::kNone;  // not kSwish
   float* y = nullptr;
   int64_t y_row;            // floats from row to row
   void* scratch = nullptr;  // product_bytes, on a cache line
-
-  // Elements of `columns` columns of `right` when they are packed; columns from a multiple of 16 on begin behind those
-  // of the columns before.
-  static constexpr int64_t Packed(int64_t inner, int64_t columns) {
-    return (columns + 15) / 16 * 16 * ((inner + 31) / 32 * 32) * 3;
-  }
 };
 
 // Kernels of a processor's unit for products of matrices of bfloat16: Intel's AMX.
@@ -235,7 +226,6 @@ struct MatrixUnitKernels {
   // Bytes for so many rows are enough for fewer.
   size_t (*product_bytes)(int64_t rows, int64_t inner);
   void (*multiply)(const ProductOfFloats& product);
-  void (*pack_right)(const ProductOfFloats& product, Bfloat16* packed);  // on a cache line
 };
 
 // Floats that kernels take at once; behind what they read some more may have to be there.
